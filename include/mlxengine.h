@@ -1,0 +1,375 @@
+/* mlxengine.h: run language models on MLX from one C library.
+ *
+ *   engine ---- model ---- session ---- job ---- events
+ *   (device,    (weights,  (one         (one     (text, progress,
+ *    threads)    tokenizer, conversation, answer)  done)
+ *                template)  its KV state)
+ *
+ * Rules that hold everywhere
+ *   Status     every fallible call returns mlxe_status: MLXE_OK (0) or a negative code, and fills
+ *              the last parameter `mlxe_error *err` (the caller's; NULL is allowed).
+ *   Ownership  inputs are borrowed for the call. Outputs come through `**out`, set to NULL first.
+ *              Whoever opens closes; every _close accepts NULL. A parent may be closed before its
+ *              children: it lives on until the last child is closed.
+ *   Params     a params struct starts with its `size`; zero in a field means its default; NULL
+ *              instead of a struct means all defaults. Build one with mlxe_..._params_new().
+ *   Threads    every call may be made from any thread, but an object is used by one thread at a
+ *              time, except mlxe_job_cancel, which any thread may call at any moment.
+ *   Process    the library never exits, prints, installs signal handlers or reads the environment,
+ *              except MLXE_*, HF_* variables named in the documentation, once, at engine open. In
+ *              a forked child every call fails with MLXE_E_STATE.
+ *   Text       UTF-8 with a length; a length of MLXE_AUTO takes strlen.
+ */
+#ifndef MLXENGINE_H
+#define MLXENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) && defined(MLXE_BUILDING)
+#define MLXE_API __attribute__((visibility("default")))
+#else
+#define MLXE_API
+#endif
+
+#define MLXE_VERSION_MAJOR 0
+#define MLXE_VERSION_MINOR 1
+#define MLXE_VERSION_PATCH 0
+
+#define MLXE_AUTO ((size_t)-1) /* a text's length: take strlen */
+
+/* ---- status and errors ---------------------------------------------------------------------- */
+
+/* name, code, exit status of the command line, text */
+#define MLXE_STATUS_LIST(X)                                                                        \
+    X(MLXE_OK, 0, 0, "ok")                                                                         \
+    X(MLXE_E_ARG, -1, 2, "invalid argument")                                                       \
+    X(MLXE_E_NOT_FOUND, -2, 3, "not found")                                                        \
+    X(MLXE_E_ACCESS, -3, 4, "access denied")                                                       \
+    X(MLXE_E_OFFLINE, -4, 5, "offline or unreachable")                                             \
+    X(MLXE_E_FIT, -5, 6, "does not fit")                                                           \
+    X(MLXE_E_CORRUPT, -6, 7, "corrupt or malformed data")                                          \
+    X(MLXE_E_UNSUPPORTED, -7, 8, "not supported")                                                  \
+    X(MLXE_E_CANCELLED, -8, 130, "cancelled")                                                      \
+    X(MLXE_E_MEMORY, -9, 6, "out of memory")                                                       \
+    X(MLXE_E_IO, -10, 1, "input or output failed")                                                 \
+    X(MLXE_E_STATE, -11, 1, "not allowed in this state")                                           \
+    X(MLXE_E_SPACE, -12, 1, "buffer too small")                                                    \
+    X(MLXE_E_LIMIT, -13, 1, "limit exceeded")                                                      \
+    X(MLXE_E_INPUT, -14, 1, "unusable input")                                                      \
+    X(MLXE_E_TIMEOUT, -15, 1, "timed out")                                                         \
+    X(MLXE_E_INTERNAL, -16, 1, "internal error")
+
+typedef enum mlxe_status {
+#define MLXE_STATUS_ROW(name, code, exit_status, text) name = (code),
+    MLXE_STATUS_LIST(MLXE_STATUS_ROW)
+#undef MLXE_STATUS_ROW
+} mlxe_status;
+
+/* What went wrong. Lives on the caller's stack; valid after a call that returned its code. */
+typedef struct mlxe_error {
+    mlxe_status code;
+    char message[1000]; /* where: what, got, wanted; one line of UTF-8 */
+    char hint[500];     /* a remedy, or "" */
+} mlxe_error;
+
+/* Name of a status ("MLXE_E_ARG"), or "MLXE_E_UNKNOWN". Static. Any thread. */
+MLXE_API const char *mlxe_status_name(mlxe_status status);
+/* Short text of a status ("invalid argument"). Static. Any thread. */
+MLXE_API const char *mlxe_status_text(mlxe_status status);
+/* The exit status that the command line gives for it: 0..8 or 130. Any thread. */
+MLXE_API int mlxe_status_exit(mlxe_status status);
+
+/* ---- version -------------------------------------------------------------------------------- */
+
+/* "MAJOR.MINOR.PATCH" of the library that is loaded. Static. Any thread. */
+MLXE_API const char *mlxe_version(void);
+
+/* Frees a string that a call of this header gave. NULL is legal. */
+MLXE_API void mlxe_string_free(char *text);
+
+/* ---- engine: the device and its limits ------------------------------------------------------ */
+
+typedef struct mlxe_engine mlxe_engine;
+
+typedef enum mlxe_log_level {
+    MLXE_LOG_ERROR = 1,
+    MLXE_LOG_WARN,
+    MLXE_LOG_INFO,
+    MLXE_LOG_DEBUG
+} mlxe_log_level;
+
+/* Receives one line without its newline; called from any thread of the library. */
+typedef void (*mlxe_log_fn)(void *user, mlxe_log_level level, const char *line);
+
+typedef struct mlxe_engine_params {
+    uint32_t size;
+    uint32_t threads;       /* CPU threads; 0: MLXE_THREADS, else what affinity and quota allow */
+    const char *device;     /* "cpu" or "gpu"; NULL: MLXE_DEVICE, else the best that is there */
+    const char *plugin_dir; /* folder of libmlxengine-mlx-*.so; NULL: beside the library */
+    mlxe_log_fn log;        /* NULL: silent */
+    void *log_user;
+    mlxe_log_level log_level; /* 0: MLXE_LOG, else MLXE_LOG_WARN */
+} mlxe_engine_params;
+
+static inline mlxe_engine_params mlxe_engine_params_new(void)
+{
+    mlxe_engine_params params = {0};
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+/* Opens an engine. A process has one runtime (compute threads, MLX thread) that engines share; an
+ * engine that asks for a thread count or device other than the running one fails.
+ * Fails  ARG, UNSUPPORTED (device), NOT_FOUND (plugin), STATE (conflict, forked child), MEMORY */
+MLXE_API mlxe_status mlxe_engine_open(const mlxe_engine_params *params, mlxe_engine **out,
+                                      mlxe_error *err);
+MLXE_API void mlxe_engine_close(mlxe_engine *engine);
+
+/* Build, MLX, CPU features, kernel set, devices as one JSON object; free with mlxe_string_free. */
+MLXE_API mlxe_status mlxe_engine_describe(mlxe_engine *engine, char **out_json, mlxe_error *err);
+
+/* ---- jobs and events ------------------------------------------------------------------------ */
+
+typedef struct mlxe_job mlxe_job;
+
+typedef enum mlxe_event_type {
+    MLXE_EVENT_PROGRESS = 1, /* done of total, in the unit that `text` names */
+    MLXE_EVENT_TEXT,         /* the next piece of the answer; never half a character */
+    MLXE_EVENT_LOGPROBS,     /* one generated token: `text` is a JSON object */
+    MLXE_EVENT_DONE          /* the last one: stats; text is the whole answer */
+} mlxe_event_type;
+
+typedef enum mlxe_finish {
+    MLXE_FINISH_STOP = 1, /* end token or stop string */
+    MLXE_FINISH_LENGTH,   /* max_tokens or the context is full */
+    MLXE_FINISH_CANCELLED
+} mlxe_finish;
+
+/* What really happened. Counts are the model's tokens. */
+typedef struct mlxe_stats {
+    uint32_t prompt_tokens;    /* all of the prompt, cached ones too */
+    uint32_t cached_tokens;    /* of these, found in the KV cache */
+    uint32_t generated_tokens; /* sampled tokens, the end token included */
+    double prefill_ms;
+    double decode_ms;
+    double time_to_first_token_ms;
+    double prefill_tps; /* tokens/s over the tokens that were not cached */
+    double decode_tps;
+    uint64_t peak_memory_bytes; /* the process's peak resident memory, by the OS */
+    mlxe_finish finish;
+    uint64_t seed;       /* the seed that was used */
+    const char *device;  /* "cpu" */
+    const char *kernels; /* "avx2", "avx512", ... */
+} mlxe_stats;
+
+typedef struct mlxe_event {
+    mlxe_event_type type;
+    const char *text; /* NUL-terminated as well */
+    size_t text_bytes;
+    uint64_t done, total;    /* PROGRESS */
+    const int32_t *ids;      /* DONE: generated tokens without the end token */
+    size_t n_ids;            /* DONE */
+    const mlxe_stats *stats; /* DONE */
+} mlxe_event;
+
+typedef void (*mlxe_event_fn)(void *user, const mlxe_event *event);
+
+/* Waits for the next event of a job.
+ *
+ * timeout_ms  < 0: for ever; 0: not at all
+ * event       NULL when the time ran out (MLXE_E_TIMEOUT) or no event is left (MLXE_OK);
+ *             valid until the next call on this job
+ * Fails       TIMEOUT; the job's own error, once every event before it was taken; cancelling is
+ *             no error: the job ends with a DONE event of finish MLXE_FINISH_CANCELLED */
+MLXE_API mlxe_status mlxe_job_next(mlxe_job *job, int timeout_ms, const mlxe_event **event,
+                                   mlxe_error *err);
+/* Takes every event, calling fn (NULL: drops them), until the job has ended. */
+MLXE_API mlxe_status mlxe_job_run(mlxe_job *job, mlxe_event_fn fn, void *user, mlxe_error *err);
+/* A descriptor that is readable while an event waits; poll only, never read it. -1: none. */
+MLXE_API int mlxe_job_fd(mlxe_job *job);
+/* Asks the job to end soon (300 ms). Any thread, any time, any number of times; async-signal-safe. */
+MLXE_API void mlxe_job_cancel(mlxe_job *job);
+/* Cancels if it runs, waits until it has ended, frees it. */
+MLXE_API void mlxe_job_close(mlxe_job *job);
+
+/* ---- tokenizer ------------------------------------------------------------------------------ */
+
+typedef struct mlxe_tokenizer mlxe_tokenizer;
+
+typedef struct mlxe_token {
+    int32_t id;
+    int32_t type_id; /* 0: of the text, 1: of the pair */
+    uint64_t begin,
+        end; /* half-open bytes of the text it came from, whole characters; 0,0: added */
+} mlxe_token;
+
+typedef struct mlxe_tokens {
+    mlxe_token *tokens;
+    size_t n;
+    int truncated; /* 1: the file's own truncation cut tokens off */
+} mlxe_tokens;
+
+/* Opens the tokenizer of a model folder; tokenizer.json alone is enough. Needs no engine.
+ * Fails  NOT_FOUND, CORRUPT, UNSUPPORTED (names what), MEMORY */
+MLXE_API mlxe_status mlxe_tokenizer_open(const char *model, mlxe_tokenizer **out, mlxe_error *err);
+MLXE_API void mlxe_tokenizer_close(mlxe_tokenizer *tokenizer);
+
+/* Tokenises text, or a pair of texts (pair NULL: none). Free with mlxe_tokens_deinit.
+ * add_special_tokens  nonzero: what the post-processor adds (BOS, EOS, ...) */
+MLXE_API mlxe_status mlxe_tokenize(mlxe_tokenizer *tokenizer, const char *text, size_t text_bytes,
+                                   const char *pair, size_t pair_bytes, int add_special_tokens,
+                                   mlxe_tokens *out, mlxe_error *err);
+MLXE_API void mlxe_tokens_deinit(mlxe_tokens *tokens);
+
+/* Text of ids. Broken UTF-8 becomes U+FFFD. Free with mlxe_string_free; *bytes may be NULL. */
+MLXE_API mlxe_status mlxe_detokenize(mlxe_tokenizer *tokenizer, const int32_t *ids, size_t n_ids,
+                                     int skip_special_tokens, char **out, size_t *bytes,
+                                     mlxe_error *err);
+
+/* ---- chat template -------------------------------------------------------------------------- */
+
+typedef struct mlxe_template mlxe_template;
+
+/* Compiles the chat template of a model folder. Fails NOT_FOUND (none there), INPUT (syntax). */
+MLXE_API mlxe_status mlxe_template_open(const char *model, mlxe_template **out, mlxe_error *err);
+/* Compiles a template from its source; name is used in messages. */
+MLXE_API mlxe_status mlxe_template_open_text(const char *name, const char *source, size_t bytes,
+                                             mlxe_template **out, mlxe_error *err);
+MLXE_API void mlxe_template_close(mlxe_template *tmpl);
+/* Renders. request_json: one object, {"messages":[..],"tools":[..],"add_generation_prompt":true,
+ * any variable}. Free *out with mlxe_string_free. Fails INPUT (line, column, expression), LIMIT */
+MLXE_API mlxe_status mlxe_template_render(mlxe_template *tmpl, const char *request_json,
+                                          size_t request_bytes, char **out, size_t *bytes,
+                                          mlxe_error *err);
+
+/* ---- model ---------------------------------------------------------------------------------- */
+
+typedef struct mlxe_model mlxe_model;
+
+typedef enum mlxe_load { MLXE_LOAD_MAP = 1, MLXE_LOAD_READ } mlxe_load;
+
+typedef struct mlxe_model_params {
+    uint32_t size;
+    uint32_t context_tokens; /* KV rows hold at most this many; 0: the model's own limit */
+    uint32_t parallel;       /* conversations decoded in one batch; 0: 1 */
+    mlxe_load load;          /* 0: map local files, read those on network file systems */
+} mlxe_model_params;
+
+static inline mlxe_model_params mlxe_model_params_new(void)
+{
+    mlxe_model_params params = {0};
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+/* Describes a model folder without loading weights: what `mlxengine show --json` prints.
+ * Needs no engine; free with mlxe_string_free. Fails NOT_FOUND, CORRUPT, MEMORY */
+MLXE_API mlxe_status mlxe_model_describe(const char *model, char **out_json, mlxe_error *err);
+
+/* Loads a model: a folder, or the name of a pocket model.
+ * Fails  NOT_FOUND, CORRUPT, UNSUPPORTED (names the config option or tensor), FIT, MEMORY */
+MLXE_API mlxe_status mlxe_model_open(mlxe_engine *engine, const char *model,
+                                     const mlxe_model_params *params, mlxe_model **out,
+                                     mlxe_error *err);
+MLXE_API void mlxe_model_close(mlxe_model *model);
+
+/* The model's tokenizer, borrowed: valid while the model is open. */
+MLXE_API mlxe_tokenizer *mlxe_model_tokenizer(mlxe_model *model);
+/* Rows of the output head: logits a token. */
+MLXE_API uint32_t mlxe_model_vocab(const mlxe_model *model);
+
+/* Receives logits of positions [first, first + n): f32 [n, vocab]; nonzero return cancels. */
+typedef int (*mlxe_logits_fn)(void *user, size_t first, size_t n, uint32_t vocab,
+                              const float *logits);
+
+/* One forward pass over ids, independent of every session; all logits, in order, through fn.
+ * Fails  ARG (no ids, an id outside the vocabulary), LIMIT (longer than the context), CANCELLED */
+MLXE_API mlxe_status mlxe_model_logits(mlxe_model *model, const int32_t *ids, size_t n_ids,
+                                       mlxe_logits_fn fn, void *user, mlxe_error *err);
+/* The same into a safetensors file, tensor `logits` f32 [T,V]; written atomically. */
+MLXE_API mlxe_status mlxe_model_logits_save(mlxe_model *model, const int32_t *ids, size_t n_ids,
+                                            const char *path, mlxe_error *err);
+
+/* ---- session: one conversation -------------------------------------------------------------- */
+
+typedef struct mlxe_session mlxe_session;
+
+typedef struct mlxe_session_params {
+    uint32_t size;
+    const char *system; /* system message; NULL: none */
+} mlxe_session_params;
+
+static inline mlxe_session_params mlxe_session_params_new(void)
+{
+    mlxe_session_params params = {0};
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+typedef struct mlxe_logit_bias {
+    int32_t id;
+    float bias; /* added to the logit; -INFINITY forbids the token */
+} mlxe_logit_bias;
+
+#define MLXE_GREEDY (-1.0f) /* temperature: always the likeliest token */
+#define MLXE_OFF    (-1)    /* top_k, min_p, penalty_window: not applied, whatever the model says */
+
+/* How to generate. "The model's" means generation_config.json. */
+typedef struct mlxe_gen_params {
+    uint32_t size;
+    uint32_t max_tokens;      /* 0: until the end token or the context is full */
+    float temperature;        /* 0: the model's, else greedy; MLXE_GREEDY */
+    float top_p;              /* (0,1]; 0: the model's, else 1 (off) */
+    int32_t top_k;            /* 0: the model's, else off; MLXE_OFF */
+    float min_p;              /* (0,1]; 0: the model's, else off; MLXE_OFF */
+    float repetition_penalty; /* > 0; 0: the model's, else 1 (off) */
+    float presence_penalty;   /* [-2,2] */
+    float frequency_penalty;  /* [-2,2] */
+    int32_t penalty_window;   /* last tokens that the penalties see; 0: all of prompt and answer */
+    uint32_t n_logit_bias;
+    const mlxe_logit_bias *logit_bias;
+    const uint64_t *seed; /* NULL: a fresh one, told in the stats */
+    const char *const *stop;
+    uint32_t n_stop;        /* stop strings; the answer ends before the first that appears */
+    uint32_t logprobs;      /* n > 0: a LOGPROBS event a token, with the n likeliest (at most 20) */
+    const char *tools_json; /* JSON array for the template's `tools`; NULL: none */
+} mlxe_gen_params;
+
+static inline mlxe_gen_params mlxe_gen_params_new(void)
+{
+    mlxe_gen_params params = {0};
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+MLXE_API mlxe_status mlxe_session_open(mlxe_model *model, const mlxe_session_params *params,
+                                       mlxe_session **out, mlxe_error *err);
+MLXE_API void mlxe_session_close(mlxe_session *session);
+
+/* Adds text as the user's message and answers it through the chat template. The answer joins the
+ * conversation when the job is done (what was said so far, if it was cancelled).
+ * Fails  STATE (a job of this session still runs), NOT_FOUND (no chat template), INPUT, LIMIT */
+MLXE_API mlxe_status mlxe_session_ask(mlxe_session *session, const char *text, size_t text_bytes,
+                                      const mlxe_gen_params *params, mlxe_job **out,
+                                      mlxe_error *err);
+/* Answers a whole conversation, replacing the session's: messages_json is a JSON array of
+ * {"role":..,"content":..}. The common prefix with what the session holds is not computed again. */
+MLXE_API mlxe_status mlxe_session_chat(mlxe_session *session, const char *messages_json,
+                                       size_t bytes, const mlxe_gen_params *params, mlxe_job **out,
+                                       mlxe_error *err);
+/* Continues a raw prompt: no template, tokenised with the tokenizer's special tokens. */
+MLXE_API mlxe_status mlxe_session_complete(mlxe_session *session, const char *prompt, size_t bytes,
+                                           const mlxe_gen_params *params, mlxe_job **out,
+                                           mlxe_error *err);
+/* Forgets the conversation; the system message of the params stays. */
+MLXE_API mlxe_status mlxe_session_reset(mlxe_session *session, mlxe_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,52 @@
+/* thread.c: starting threads as a well-behaved guest, monotonic waits. */
+#define _GNU_SOURCE
+#include "base/thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+mlxe_status thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
+                         mlxe_error *err)
+{
+    sigset_t all, before;
+    int rc;
+    sigfillset(&all);
+    /* The new thread inherits the mask: blocking here leaves no moment in which it is open. */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc) return err_set(err, MLXE_E_MEMORY, "%s: cannot start a thread, %s", name, strerror(rc));
+#if defined(__linux__)
+    pthread_setname_np(*thread, name);
+#endif
+    return MLXE_OK;
+}
+
+int cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+    if (rc) return rc;
+    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (!rc) rc = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return rc;
+}
+
+int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t deadline_ns)
+{
+    struct timespec at = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
+    return pthread_cond_timedwait(cond, mutex, &at);
+}
+
+int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int process_id(void) { return (int)getpid(); }
