@@ -1,0 +1,59 @@
+"""affine.py: MLX affine quantisation, unpacked by our own arithmetic (no MLX needed).
+
+A weight [N,K] is `weight` u32 [N,K*bits/32], `scales` and `biases` [N,K/group]. The bytes of a row
+are one little-endian bit stream, least significant bit first: element k is bits [k*bits,(k+1)*bits),
+unsigned. w = q * scale + bias.
+"""
+import numpy as np
+
+import st
+
+BITS = (2, 3, 4, 5, 6, 8)
+GROUPS = (32, 64, 128)
+
+
+def unpack(packed, bits):
+    """u32 [N,K*bits/32] -> codes u8 [N,K]"""
+    rows = np.ascontiguousarray(packed, "<u4").view(np.uint8).reshape(packed.shape[0], -1)
+    stream = np.unpackbits(rows, axis=1, bitorder="little")
+    stream = stream.reshape(packed.shape[0], -1, bits)
+    return (stream << np.arange(bits, dtype=np.uint8)).sum(-1).astype(np.uint8)
+
+
+def pack(codes, bits):
+    """codes [N,K] -> u32 [N,K*bits/32]"""
+    n, k = codes.shape
+    stream = (codes[:, :, None] >> np.arange(bits, dtype=np.uint8)) & 1
+    data = np.packbits(stream.reshape(n, k * bits).astype(np.uint8), axis=1, bitorder="little")
+    return np.ascontiguousarray(data).view("<u4")
+
+
+def dequantize(packed, scales, biases, bits, group):
+    """-> float32 [N,K]: q * scale + bias in float64, rounded once"""
+    q = unpack(packed, bits).astype(np.float64)
+    s = np.repeat(st.to_f32(scales).astype(np.float64), group, axis=1)
+    b = np.repeat(st.to_f32(biases).astype(np.float64), group, axis=1)
+    return (q * s + b).astype(np.float32)
+
+
+def settings(quantization, module):
+    """(bits, group) of a module that has scales: its own entry, else the folder's default."""
+    own = quantization.get(module)
+    own = own if isinstance(own, dict) else {}
+    return own.get("bits", quantization["bits"]), own.get("group_size", quantization["group_size"])
+
+
+def dense(tensors, quantization):
+    """A folder's tensors -> {name: float32}, quantised weights dequantised."""
+    out = {}
+    for name, x in tensors.items():
+        module, _, last = name.rpartition(".")
+        if last in ("scales", "biases") and module + ".scales" in tensors:
+            continue
+        if last == "weight" and module + ".scales" in tensors:
+            bits, group = settings(quantization, module)
+            out[name] = dequantize(x, tensors[module + ".scales"], tensors[module + ".biases"],
+                                   bits, group)
+        else:
+            out[name] = st.to_f32(x)
+    return out
