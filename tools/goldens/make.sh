@@ -1,0 +1,41 @@
+#!/bin/sh
+# make.sh [--only SUBSTRING]: rebuilds tests/golden with the reference packages.
+#
+# Runs every golden_*.py of this folder as `golden_X.py OUT [--only SUBSTRING]`. The packages go
+# into a virtual environment of their own, made once: .deps/goldens, or $GOLDENS_VENV (an existing
+# one is used as it is). $GOLDENS_OUT writes elsewhere than tests/golden.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+venv=${GOLDENS_VENV:-$root/.deps/goldens}
+out=${GOLDENS_OUT:-$root/tests/golden}
+case "$out" in /*) ;; *) out=$PWD/$out ;; esac
+PYTHONDONTWRITEBYTECODE=1
+PYTHONHASHSEED=0
+HF_HUB_OFFLINE=1
+export PYTHONDONTWRITEBYTECODE PYTHONHASHSEED HF_HUB_OFFLINE
+
+setup() {
+    for tool in python3 cc nm readelf; do
+        command -v "$tool" >/dev/null || { echo "goldens: $tool is missing" >&2; exit 1; }
+    done
+    echo "goldens: installing the reference packages into $venv"
+    python3 -m venv "$venv"
+    set -- "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir
+    "$@" -r "$here/requirements.txt"
+    "$@" --no-deps -r "$here/requirements-torch.txt"
+    if [ "$(uname -m)" = x86_64 ]; then
+        "$venv/bin/python" "$here/torch_without_gpu.py" \
+            "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+    fi
+    "$venv/bin/python" -c 'import torch, transformers, mlx.core'
+    : > "$venv/READY"
+}
+
+[ -e "$venv/READY" ] || setup
+mkdir -p "$out"
+cd "$here"
+for maker in golden_*.py; do
+    "$venv/bin/python" "$maker" "$out" "$@"
+done
