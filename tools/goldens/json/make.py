@@ -92,6 +92,32 @@ def mutate(rng, seeds):
     return bytes(data)
 
 
+def value(rng, depth):
+    """A valid text in an odd form: spaces, escapes, repeated keys, numbers of every kind."""
+    space = rng.choice(["", "", "", " ", "\n", "\t "])
+    kind = rng.randint(0, 9 if depth < 4 else 6)
+    if kind < 2:
+        s = rng.choice(["-", ""]) + rng.choice(["0", str(rng.randint(1, 10 ** rng.randint(1, 24)))])
+        if rng.random() < 0.5:
+            s += "." + str(rng.randint(0, 10 ** rng.randint(1, 20)))
+        if rng.random() < 0.3:
+            s += rng.choice("eE") + rng.choice(["", "+", "-"]) + str(rng.randint(0, 330))
+    elif kind == 2:
+        s = rng.choice(["true", "false", "null", "NaN", "Infinity", "-Infinity"])
+    elif kind < 7:
+        s = string(rng)
+    elif kind == 7:
+        s = "[" + ",".join(value(rng, depth + 1) for _ in range(rng.randint(0, 4))) + "]"
+    else:
+        s = "{" + ",".join(string(rng) + ":" + value(rng, depth + 1) for _ in range(rng.randint(0, 4))) + "}"
+    return space + s + space
+
+
+def string(rng):
+    pieces = ["a", "bc", "\\n", "\\u0000", "\\ud83d\\ude00", "\\ud800", "\\uDC00", "\\u00e4", "\u00e4", "\U0001f600", "\\\\", '\\"', "\\/", "[", "}", "%"]
+    return '"' + "".join(rng.choice(pieces) for _ in range(rng.randint(0, 4))) + '"'
+
+
 def float32_repr(bits):
     """Shortest digits that read back as the float32, in the form of repr."""
     x = struct.unpack("<f", struct.pack("<I", bits))[0]
@@ -111,6 +137,7 @@ def main():
     hand = len(cases)
     while len(cases) < hand + 2400:
         cases.append(mutate(rng, cases[:hand]))
+    cases += [value(rng, 0).encode("utf-8") for _ in range(900)]
     for data in cases:
         if data in seen or len(data) > 120:
             continue
