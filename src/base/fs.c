@@ -152,6 +152,47 @@ out:
     return status;
 }
 
+/* Opens a regular file and tells its size. A named pipe does not block. */
+static mlxe_status open_regular(const char *path, int *fd, uint64_t *bytes, mlxe_error *err)
+{
+    mlxe_status status = MLXE_OK;
+    struct stat info;
+    *fd = open_retry(path, O_RDONLY | O_NONBLOCK, 0);
+    if (*fd < 0) return system_error(err, path, "open", errno);
+    if (fstat(*fd, &info))
+        status = system_error(err, path, "open", errno);
+    else if (!S_ISREG(info.st_mode))
+        status = err_set(err, MLXE_E_IO, "%s: is not a regular file", path);
+    if (status)
+        close(*fd);
+    else
+        *bytes = (uint64_t)info.st_size;
+    return status;
+}
+
+mlxe_status fs_read_head(const char *path, size_t n, buf *out, uint64_t *file_bytes,
+                         mlxe_error *err)
+{
+    mlxe_status status;
+    ssize_t got = -1;
+    char *to;
+    int fd;
+    *file_bytes = 0;
+    status = open_regular(path, &fd, file_bytes, err);
+    if (status) return status;
+    if (n > *file_bytes) n = (size_t)*file_bytes;
+    to = buf_reserve(out, n);
+    if (!to)
+        status = err_memory(err, path, n);
+    else if ((got = read_retry(fd, to, n)) < 0)
+        status = system_error(err, path, "read", errno);
+    close(fd);
+    if (status) return status;
+    out->n += (size_t)got;
+    out->p[out->n] = 0;
+    return MLXE_OK;
+}
+
 /* ---- maps ----------------------------------------------------------------------------------- */
 
 static mlxe_status wrong_size(mlxe_error *err, const char *path, uint64_t got, uint64_t want)
@@ -179,25 +220,17 @@ static mlxe_status read_whole(int fd, const char *path, size_t bytes, fs_map *ou
 mlxe_status fs_map_open(const char *path, fs_mode mode, uint64_t want_bytes, fs_map *out,
                         mlxe_error *err)
 {
-    mlxe_status status = MLXE_OK;
-    struct stat info;
+    mlxe_status status;
+    uint64_t size;
     size_t bytes;
     void *p;
     int fd;
     *out = (fs_map){0};
-    fd = open_retry(path, O_RDONLY | O_NONBLOCK, 0);
-    if (fd < 0) return system_error(err, path, "open", errno);
-    if (fstat(fd, &info)) {
-        status = system_error(err, path, "open", errno);
-        goto out;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        status = err_set(err, MLXE_E_IO, "%s: is not a regular file", path);
-        goto out;
-    }
-    bytes = (size_t)info.st_size;
-    if (want_bytes != UINT64_MAX && bytes != want_bytes) {
-        status = wrong_size(err, path, bytes, want_bytes);
+    status = open_regular(path, &fd, &size, err);
+    if (status) return status;
+    bytes = (size_t)size;
+    if (want_bytes != UINT64_MAX && size != want_bytes) {
+        status = wrong_size(err, path, size, want_bytes);
         goto out;
     }
     if (!bytes) goto out;

@@ -26,13 +26,20 @@ typedef enum fs_mode {
  * Fails NOT_FOUND, ACCESS, IO, LIMIT, MEMORY; messages name the path */
 mlxe_status fs_read(const char *path, size_t limit, buf *out, mlxe_error *err);
 
+/* Appends the first n bytes of a regular file to out (all of it when it has fewer) and tells its
+ * size. Fails NOT_FOUND, ACCESS, IO, MEMORY */
+mlxe_status fs_read_head(const char *path, size_t n, buf *out, uint64_t *file_bytes,
+                         mlxe_error *err);
+
 /* Maps (or reads) a regular file read-only. want_bytes: the size that it must have, or UINT64_MAX.
  * Fails NOT_FOUND, ACCESS, IO, CORRUPT (size), MEMORY */
 mlxe_status fs_map_open(const char *path, fs_mode mode, uint64_t want_bytes, fs_map *out,
                         mlxe_error *err);
 void fs_map_close(fs_map *map);
 
-/* Replaces path with the bytes: written to a file beside it, synced, renamed. */
+/* Replaces path with the bytes: written to a file beside it, synced, renamed. The new file's mode
+ * is 0644 less the umask. A symbolic link at path is replaced, not followed. Without success the
+ * old file is untouched and nothing is left. Fails NOT_FOUND (folder), ACCESS, IO, MEMORY */
 mlxe_status fs_replace(const char *path, const void *p, size_t n, mlxe_error *err);
 
 /* The same for content that comes in pieces. */
@@ -44,6 +51,7 @@ void fs_writer_close(fs_writer *w);                          /* without commit: 
 
 int fs_exists(const char *path);
 int fs_is_dir(const char *path);
+/* Size of a regular file; IO for anything else. */
 mlxe_status fs_size(const char *path, uint64_t *bytes, mlxe_error *err);
 int fs_is_network(const char *path); /* NFS, SMB, FUSE, 9p, ... */
 /* Appends "dir/name" (NUL-terminated as always) after clearing out. -> buf_str(out) */

@@ -34,7 +34,8 @@ enum { BIG_BYTES = 24 }; /* 20 digits of UINT64_MAX, a NUL, rounded up */
 typedef struct scan {
     char *p;
     size_t n, at; /* at: where it stands, and where an error is */
-    size_t depth;
+    size_t depth, most_depth;
+    int strict;          /* no lone surrogate, no NaN: left as they are, yyjson refuses them */
     size_t long_numbers; /* runs of 19 digits or more: only those may exceed INT64_MAX */
     const char *problem; /* NULL: none */
 } scan;
@@ -73,7 +74,7 @@ static void scan_escape(scan *s)
         low = escape_unit(s->p + s->at + 6, s->n - s->at - 6);
         if (unit < 0xDC00 && low >= 0xDC00 && low < 0xE000)
             s->at += 6;
-        else
+        else if (!s->strict)
             memcpy(s->p + s->at + 2, "FFFD", 4);
     }
     s->at += 6;
@@ -135,8 +136,8 @@ static void scan_text(scan *s)
             break;
         case '[':
         case '{':
-            if (++s->depth > JSON_MAX_DEPTH)
-                s->problem = "nested more than 1000 deep";
+            if (++s->depth > s->most_depth)
+                s->problem = "nested too deep";
             else
                 s->at++;
             break;
@@ -203,14 +204,16 @@ static mlxe_status keep_large(json_doc *d, size_t long_numbers, const char *wher
     return MLXE_OK;
 }
 
-mlxe_status json_parse(const char *where, const char *text, size_t bytes, json_doc **out,
-                       mlxe_error *err)
+static mlxe_status parse(const scan *rules, const char *where, const char *text, size_t bytes,
+                         json_doc **out, mlxe_error *err)
 {
     const yyjson_read_flag flags =
-        YYJSON_READ_INSITU | YYJSON_READ_ALLOW_INF_AND_NAN | YYJSON_READ_BIGNUM_AS_RAW;
+        rules->strict
+            ? YYJSON_READ_INSITU
+            : YYJSON_READ_INSITU | YYJSON_READ_ALLOW_INF_AND_NAN | YYJSON_READ_BIGNUM_AS_RAW;
     mlxe_status status = MLXE_OK;
     yyjson_read_err bad = {0};
-    scan s = {0};
+    scan s = *rules;
     json_doc *d;
     *out = NULL;
     if (!bytes) return syntax_error(err, where, "", 0, 0, "empty, want a JSON value");
@@ -244,6 +247,13 @@ out:
     }
     *out = d;
     return MLXE_OK;
+}
+
+mlxe_status json_parse(const char *where, const char *text, size_t bytes, json_doc **out,
+                       mlxe_error *err)
+{
+    const scan rules = {.most_depth = JSON_MAX_DEPTH};
+    return parse(&rules, where, text, bytes, out, err);
 }
 
 void json_close(json_doc *doc)
@@ -284,7 +294,8 @@ static const json *repeated_key(const json *object, const json **keys)
 mlxe_status json_parse_unique(const char *where, const char *text, size_t bytes, json_doc **out,
                               mlxe_error *err)
 {
-    mlxe_status status = json_parse(where, text, bytes, out, err);
+    const scan rules = {.most_depth = JSON_STRICT_DEPTH, .strict = 1};
+    mlxe_status status = parse(&rules, where, text, bytes, out, err);
     const json **keys = NULL;
     size_t n, most = 0;
     const json *v;

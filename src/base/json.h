@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-enum { JSON_MAX_DEPTH = 1000 };
+enum { JSON_MAX_DEPTH = 1000, JSON_STRICT_DEPTH = 127 };
 
 typedef struct json_doc json_doc;
 typedef struct yyjson_val json; /* one value */
@@ -33,7 +33,9 @@ typedef enum json_type {
  * ("config.json: line 3, column 7: ..."). Fails INPUT (syntax, depth), MEMORY */
 mlxe_status json_parse(const char *where, const char *text, size_t bytes, json_doc **out,
                        mlxe_error *err);
-/* The same, where a repeated key anywhere is an error that names it (safetensors headers). */
+/* The same with the rules of safetensors headers (RFC 8259, as Rust's serde_json): a repeated key
+ * anywhere is an error that names it; so are NaN, Infinity, lone surrogates, numbers too large for a
+ * double and more than JSON_STRICT_DEPTH levels. Integers beyond 64 bits become floats. */
 mlxe_status json_parse_unique(const char *where, const char *text, size_t bytes, json_doc **out,
                               mlxe_error *err);
 void json_close(json_doc *doc);
