@@ -280,6 +280,8 @@ static void test_unique(void **state)
                                        "{\"ab\":1,\"a\":1,\"\":2}"};
     static const char *const BAD[] = {"{\"x\":1,\"a\":1,\"b\":2,\"a\":3}",
                                       "[[{\"a\":{},\"a\":{}}]]", "{\"\\u0061\":1,\"a\":2}"};
+    static const char *const REFUSED[] = {"{", "NaN", "[-Infinity]", "\"\\ud800\"", "1e999"};
+    char *fits = nested(JSON_STRICT_DEPTH), *deep = nested(JSON_STRICT_DEPTH + 1);
     json_doc *d;
     (void)state;
     for (size_t i = 0; i < sizeof FINE / sizeof *FINE; i++) {
