@@ -69,10 +69,11 @@ fuzz:
 	@tools/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
 
 goldens:
-	@tools/goldens.sh
+	@tools/setup.sh goldens
+	@tools/goldens/make.sh
 
 bench: setup
-	@tools/build.sh $(BUILD) $(JOBS) all $(CMAKE_ARGS)
+	@tools/build.sh $(BUILD) $(JOBS) benches $(CMAKE_ARGS)
 	@tools/bench.sh $(BUILD)
 
 install: setup
@@ -81,7 +82,8 @@ install: setup
 	@echo 'installed into $(PREFIX)'
 
 dist: setup
-	@tools/dist.sh $(JOBS)
+	@tools/build.sh $(BUILD) $(JOBS) command $(CMAKE_ARGS)
+	@tools/dist.sh $(BUILD)
 
 doctor:
 	@tools/doctor.sh $(BUILD)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# setup.sh [build|check]: gets what the source needs and is not there yet.
+# setup.sh [build|check|goldens]: gets what the source needs and is not there yet.
 #
 #   build (default)  Debian packages, MLX and yyjson, as make run and make test need them
-#   check            that, and the tools of make check
+#   check            that, and the tools of make check and make fuzz
+#   goldens          that, and what golden making needs of Debian (its Python packages: tools/goldens/make.sh)
 #
 # Debian packages come from tools/packages.debian.txt by apt-get (sudo when not root). MLX's wheel
 # and yyjson's source come by pip, pinned with hashes in tools/requirements/, into .deps/. Python is
@@ -21,8 +22,8 @@ die() {
 packages() { # the packages of the group, one a line
     sed 's/#.*//' tools/packages.debian.txt |
         while read -r name kind; do
-            case "$kind" in build) echo "$name" ;; check) [ "$group" = check ] && echo "$name" ;; esac
-        done || true
+            if [ "$kind" = build ] || [ "$kind" = "$group" ]; then echo "$name"; fi
+        done
 }
 missing() { # of the arguments, those that dpkg does not have
     dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
@@ -56,7 +57,7 @@ fetch() { # pip, pinned and hash-checked, without other Python packages getting 
     }
 }
 
-case "$group" in build | check) ;; *) die "usage: tools/setup.sh [build|check]" ;; esac
+case "$group" in build | check | goldens) ;; *) die "usage: tools/setup.sh [build|check|goldens]" ;; esac
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM

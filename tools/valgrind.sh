@@ -1,0 +1,26 @@
+#!/bin/sh
+# valgrind.sh TREE LABEL: the C tests of one label (fast, full, soak) under Valgrind's memcheck. Valgrind
+# knows no AVX-512, so the kernels are held to AVX2.
+set -eu
+cd "$(dirname "$0")/.."
+tree=$1 label=$2
+command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind" >&2; exit 1; }
+case "$label" in fast) kind="test" ;; *) kind=$label ;; esac
+failed=
+count=0
+for program in "$tree/tests/$kind".*; do
+    [ -x "$program" ] || continue
+    count=$((count + 1))
+    # A child of a fork test is not followed: its parent's blocks are no leak of it.
+    if MLXE_ISA=avx2 MLXE_THREADS=2 valgrind --quiet --error-exitcode=99 --leak-check=full \
+        --errors-for-leak-kinds=definite --child-silent-after-fork=yes --fair-sched=yes \
+        --suppressions=tests/sanitizers/valgrind.supp "$program" >"$program.valgrind" 2>&1; then
+        echo "ok    ${program##*/}"
+    else
+        grep -E '^==|FAILED' "$program.valgrind" | head -n 40 >&2
+        echo "FAIL  ${program##*/} ($program.valgrind)"
+        failed="$failed ${program##*/}"
+    fi
+done
+echo "valgrind: $count programs, failed:${failed:- none}"
+[ -z "$failed" ]
