@@ -1,0 +1,232 @@
+"""The mixture: which tasks there are, how often each is drawn, and how a conversation becomes text and tokens.
+
+  python3 generate.py --show 3            three samples of every task
+  python3 generate.py --stats 4000        tokens and time per task
+  python3 generate.py --heldout FILE      the committed held-out items
+"""
+import argparse
+import collections
+import json
+import time
+
+import copy_task
+import json_task
+import numbers_task
+import recall_task
+import story_task
+import talk_task
+import tool_task
+import world
+from base import Source, chat, sample
+
+LIMIT = 2047                    # tokens of a training conversation, at most
+
+
+def pick_weighted(r, table):
+    u = r.random() * sum(w for _, w in table)
+    for f, w in table:
+        u -= w
+        if u < 0:
+            return f
+    return table[-1][0]
+
+
+SHORT = [(numbers_task.sum_, 10), (numbers_task.word_problem, 4), (numbers_task.compare, 1), (world.fact, 7), (world.unknown, 2), (talk_task.talk, 8), (talk_task.refuse, 2),
+         (numbers_task.next_number, 1), (copy_task.change, 1), (copy_task.copy_words, 1), (recall_task.not_told, 0.3)]
+LONGER = SHORT + [(story_task.write_story, 4), (story_task.scene, 2), (world.about, 1)]
+
+
+def short(r):
+    return pick_weighted(r, SHORT)(r)
+
+
+def filler(r):
+    return pick_weighted(r, LONGER)(r)["messages"]
+
+
+def free_filler(r):
+    """Turns between a fact and its question; none of them may tell or ask a fact of the user."""
+    while True:
+        f = pick_weighted(r, LONGER)
+        if f is not recall_task.not_told:
+            m = f(r)["messages"]
+            return m[1:] if m[0]["role"] == "system" else m
+
+
+def recall_short(r):
+    return recall_task.conversation(r, free_filler, r.upto(0, 250))
+
+
+def recall_long(r):
+    return recall_task.conversation(r, free_filler, r.upto(1250, 1550) if r.test else r.upto(300, 1650))
+
+
+def needles_short(r):
+    return recall_task.needles(r, story_task.prose, r.upto(0, 250))
+
+
+def needles_long(r):
+    return recall_task.needles(r, story_task.prose, r.upto(1250, 1500) if r.test else r.upto(300, 1600))
+
+
+def mixed(r):
+    """A conversation of several unrelated turns."""
+    turns = []
+    for _ in range(r.upto(2, 6)):
+        s = pick_weighted(r, LONGER + [(copy_task.copy_hostile, 2), (json_task.extract, 1), (numbers_task.chain, 2), (numbers_task.order, 1), (story_task.story_question, 1)])(r)
+        m = s["messages"]
+        turns += [x["content"] for x in m if x["role"] != "system"] if s["category"] != "json" or m[0]["role"] != "system" else []
+    return sample("mixed", chat(*turns, system=r.pick(talk_task.NEUTRAL) if r.chance(0.15) else None), None) if turns else mixed(r)
+
+
+def by_system(r):
+    return talk_task.by_system(r, short)
+
+
+def no_tool(r):
+    return tool_task.no_tool(r, short)
+
+
+MIX = [  # task, how often
+    (numbers_task.sum_, 90), (numbers_task.word_problem, 40), (numbers_task.chain, 30), (numbers_task.compare, 6), (numbers_task.order, 10), (numbers_task.count, 6), (numbers_task.next_number, 8),
+    (recall_short, 60), (recall_long, 26), (needles_short, 26), (needles_long, 14),
+    (story_task.story_question, 50), (story_task.write_story, 20), (story_task.scene, 40),
+    (world.fact, 60), (world.about, 8), (world.valley, 3), (world.unknown, 20),
+    (json_task.extract, 90), (json_task.make_up, 12),
+    (tool_task.tool_call, 100), (tool_task.two_calls, 14), (tool_task.tool_result, 30), (no_tool, 20), (tool_task.missing_tool, 16),
+    (copy_task.copy_hostile, 70), (copy_task.copy_words, 20), (copy_task.change, 20),
+    (talk_task.talk, 60), (talk_task.refuse, 25), (recall_task.not_told, 6), (by_system, 26),
+    (mixed, 60),
+]
+
+# The held-out set: category name -> tasks drawn in turn, with the number of items
+HELDOUT = {
+    "arithmetic": [numbers_task.sum_, numbers_task.sum_, numbers_task.word_problem, numbers_task.chain],
+    "order": [numbers_task.compare, numbers_task.order, numbers_task.count, numbers_task.next_number],
+    "recall": [recall_short, needles_short], "recall_long": [recall_long, needles_long],
+    "story": [story_task.story_question, story_task.scene], "story_write": [story_task.write_story],
+    "world": [world.fact], "json": [json_task.extract, json_task.extract, json_task.extract, json_task.make_up],
+    "tool": [tool_task.tool_call, tool_task.tool_call, tool_task.tool_call, tool_task.two_calls], "tool_result": [tool_task.tool_result], "tool_none": [no_tool, tool_task.missing_tool],
+    "copy": [copy_task.copy_hostile, copy_task.copy_hostile, copy_task.copy_words], "change": [copy_task.change],
+    "talk": [talk_task.talk], "refuse": [talk_task.refuse, world.unknown], "system": [by_system],
+}
+
+TOOLS_HEAD = "You can call these tools:\n<tools>\n"
+TOOLS_TAIL = "</tools>\nTo call a tool, answer with its name and arguments in this form:\n<tool_call>\n{\"name\": \"tool\", \"arguments\": {}}\n</tool_call>"
+
+
+def dumps(x):
+    return json.dumps(x, ensure_ascii=False)
+
+
+def segments(messages, tools):
+    """-> list of (text, True where the assistant wrote it). Their join equals the chat template's text."""
+    out, text = [], ""
+    if tools:
+        head = messages[0]["content"] + "\n\n" if messages[0]["role"] == "system" else ""
+        text = "<|im_start|>system\n" + head + TOOLS_HEAD + "".join(dumps(t) + "\n" for t in tools) + TOOLS_TAIL + "<|im_end|>\n"
+        if head:
+            messages = messages[1:]
+    for m in messages:
+        if m["role"] == "assistant":
+            body = m["content"]
+            for c in m.get("tool_calls") or []:
+                f = c["function"]
+                body += ("\n" if body else "") + "<tool_call>\n{\"name\": %s, \"arguments\": %s}\n</tool_call>" % (dumps(f["name"]), dumps(f["arguments"]))
+            out += [(text + "<|im_start|>assistant\n", False), (body + "<|im_end|>", True)]
+            text = "\n"
+        elif m["role"] == "tool":
+            text += "<|im_start|>tool\n<tool_response>\n" + m["content"] + "\n</tool_response><|im_end|>\n"
+        else:
+            text += "<|im_start|>" + m["role"] + "\n" + m["content"] + "<|im_end|>\n"
+    return out + [(text, False)] if text else out
+
+
+def prompt_text(item):
+    """The text before the last assistant message, with the generation prompt."""
+    seg = segments(item["messages"], item["tools"])
+    return "".join(t for t, _ in seg[:-2])
+
+
+def documents(seed, n):
+    """n training conversations as lists of segments."""
+    r = Source(seed)
+    return [segments(s["messages"], s["tools"]) for s in (pick_weighted(r, MIX)(r) for _ in range(n))]
+
+
+def encode(tokenizer, docs):
+    """-> list of (ids, flags); flags are 1 on what the assistant wrote. Too long ones are left out."""
+    flat = [t for d in docs for t, _ in d]
+    enc = tokenizer.encode_batch_fast(flat, add_special_tokens=False)
+    out, i = [], 0
+    for d in docs:
+        ids, flags = [], []
+        for _, mine in d:
+            x = enc[i].ids
+            i += 1
+            ids += x
+            flags += [1 if mine else 0] * len(x)
+        if len(ids) <= LIMIT:
+            out.append((ids, flags))
+    return out
+
+
+def heldout(per_category, seed=20260901):
+    items = []
+    for c, (name, tasks) in enumerate(HELDOUT.items()):
+        r = Source(seed + c, test=True)
+        k = 0
+        while k < per_category:
+            s = tasks[k % len(tasks)](r)
+            if s["check"] is None or (name == "recall_long") != (s["category"] == "recall_long"):
+                continue
+            s["category"] = name
+            s["id"] = "%s-%03d" % (name, k)
+            items.append(s)
+            k += 1
+    return items
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--show", type=int)
+    p.add_argument("--stats", type=int)
+    p.add_argument("--heldout")
+    p.add_argument("--items", type=int, default=80)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--tokenizer", default="../../pocket-llm/tokenizer.json")
+    a = p.parse_args()
+    if a.show:
+        for f, _ in MIX:
+            for k in range(a.show):
+                s = f(Source(a.seed + k))
+                print("=== %s.%s %s" % (f.__module__, f.__name__, json.dumps(s["check"])[:200]))
+                print("".join(t for t, _ in segments(s["messages"], s["tools"]))[:1500])
+    if a.stats:
+        from tokenizers import Tokenizer
+        tok = Tokenizer.from_file(a.tokenizer)
+        r, n, secs, count = Source(a.seed), collections.Counter(), collections.Counter(), collections.Counter()
+        t_all, lost = time.time(), 0
+        for _ in range(a.stats):
+            f = pick_weighted(r, MIX)
+            t = time.time()
+            s = f(r)
+            d = segments(s["messages"], s["tools"])
+            secs[f.__name__] += time.time() - t
+            e = encode(tok, [d])
+            lost += not e
+            n[f.__name__] += len(e[0][0]) if e else 0
+            count[f.__name__] += 1
+        total = sum(n.values())
+        for k, v in n.most_common():
+            print("%-16s %6d docs %8d tokens %5.1f %%  %6.0f us a doc" % (k, count[k], v, 100 * v / total, 1e6 * secs[k] / count[k]))
+        print("tokens %d, generation %.2f s, all %.2f s, too long %d" % (total, sum(secs.values()), time.time() - t_all, lost))
+    if a.heldout:
+        with open(a.heldout, "w", encoding="utf-8") as f:
+            for s in heldout(a.items):
+                m = s["messages"]
+                f.write(dumps({"id": s["id"], "category": s["category"], "messages": m[:-1], "tools": s["tools"], "expected": segments([m[-1]], None)[1][0][:-len("<|im_end|>")], "check": s["check"]}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
