@@ -1,0 +1,206 @@
+/* generate.c: from options to a running answer, and its statistics.
+ *
+ * The command's 0 and the library's 0 differ: on the command line 0 means "off" (or greedy), in the
+ * params struct it means "the default". values_to_params is the one place that translates. */
+#include "generate.h"
+
+#include "interrupt.h"
+#include "lines.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void values_to_params(const cli_value *v, mlxe_gen_params *p)
+{
+    if (v[GEN_MAX_TOKENS].set) p->max_tokens = (uint32_t)v[GEN_MAX_TOKENS].i;
+    if (v[GEN_TEMPERATURE].set)
+        p->temperature = v[GEN_TEMPERATURE].f > 0 ? (float)v[GEN_TEMPERATURE].f : MLXE_GREEDY;
+    if (v[GEN_TOP_P].set) p->top_p = (float)v[GEN_TOP_P].f;
+    if (v[GEN_TOP_K].set) p->top_k = v[GEN_TOP_K].i > 0 ? (int32_t)v[GEN_TOP_K].i : MLXE_OFF;
+    if (v[GEN_MIN_P].set) p->min_p = v[GEN_MIN_P].f > 0 ? (float)v[GEN_MIN_P].f : (float)MLXE_OFF;
+    if (v[GEN_REPETITION_PENALTY].set) p->repetition_penalty = (float)v[GEN_REPETITION_PENALTY].f;
+    if (v[GEN_PRESENCE_PENALTY].set) p->presence_penalty = (float)v[GEN_PRESENCE_PENALTY].f;
+    if (v[GEN_FREQUENCY_PENALTY].set) p->frequency_penalty = (float)v[GEN_FREQUENCY_PENALTY].f;
+    if (v[GEN_PENALTY_WINDOW].set) p->penalty_window = (int32_t)v[GEN_PENALTY_WINDOW].i;
+    if (v[GEN_LOGPROBS].set) p->logprobs = (uint32_t)v[GEN_LOGPROBS].i;
+    if (v[GEN_SEED].set) p->seed = &v[GEN_SEED].u;
+    p->logit_bias = v[GEN_LOGIT_BIAS].bias;
+    p->n_logit_bias = (uint32_t)v[GEN_LOGIT_BIAS].n;
+    p->stop = v[GEN_STOP].list;
+    p->n_stop = (uint32_t)v[GEN_STOP].n;
+}
+
+mlxe_status gen_start(mlxe_session *session, const gen_request *r, mlxe_job **out, mlxe_error *err)
+{
+    mlxe_gen_params params = mlxe_gen_params_new();
+    values_to_params(r->values, &params);
+    params.tools_json = r->tools;
+    if (r->messages)
+        return mlxe_session_chat(session, r->messages, r->messages_bytes, &params, out, err);
+    if (r->raw)
+        return mlxe_session_complete(session, r->prompt, r->prompt_bytes, &params, out, err);
+    return mlxe_session_ask(session, r->prompt, r->prompt_bytes, &params, out, err);
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static void print_event(const char *name, const mlxe_event *e)
+{
+    yyjson_mut_doc *doc = json_new();
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
+    yyjson_mut_obj_add_str(doc, root, "event", name);
+    if (e->type == MLXE_EVENT_TEXT)
+        yyjson_mut_obj_add_val(doc, root, "text", json_string(doc, e->text, e->text_bytes));
+    else if (e->type == MLXE_EVENT_LOGPROBS)
+        json_add_raw(doc, root, "token", e->text, e->text_bytes);
+    else
+        yyjson_mut_obj_add_val(doc, root, "stats", gen_stats_json(doc, e->stats));
+    json_print(doc);
+}
+
+/* Quick prefills show nothing: a line that flashes is noise. */
+static void show_progress(const mlxe_event *e)
+{
+    char line[160];
+    if (e->total == 0 || e->done >= e->total) {
+        progress_show(NULL);
+        return;
+    }
+    snprintf(line, sizeof line, "reading the prompt: %llu of %llu %.*s",
+             (unsigned long long)e->done, (unsigned long long)e->total,
+             (int)text_utf8_cut(e->text, e->text_bytes, 40), e->text);
+    progress_show(line);
+}
+
+static void take_event(const mlxe_event *e, gen_sink *sink)
+{
+    if (e->type == MLXE_EVENT_PROGRESS) {
+        show_progress(e);
+        return;
+    }
+    progress_show(NULL);
+    if (e->type == MLXE_EVENT_DONE) {
+        sink->stats = *e->stats;
+        sink->have_stats = 1;
+    }
+    if (sink->json)
+        print_event(e->type == MLXE_EVENT_TEXT       ? "text"
+                    : e->type == MLXE_EVENT_LOGPROBS ? "logprobs"
+                                                     : "done",
+                    e);
+    else if (e->type == MLXE_EVENT_TEXT)
+        out_model_text(e->text, e->text_bytes);
+    if (sink->whole && e->type == MLXE_EVENT_TEXT)
+        cli_text_add(sink->whole, e->text, e->text_bytes);
+    out_flush();
+}
+
+mlxe_status gen_stream(mlxe_job *job, gen_sink *sink, mlxe_error *err)
+{
+    mlxe_status status;
+    const mlxe_event *e;
+    interrupt_watch(job);
+    while ((status = mlxe_job_next(job, -1, &e, err)) == MLXE_OK && e) {
+        take_event(e, sink);
+        if (out_closed()) mlxe_job_cancel(job);
+    }
+    progress_show(NULL);
+    interrupt_unwatch(job);
+    mlxe_job_close(job);
+    return status;
+}
+
+/* ---- statistics ----------------------------------------------------------------------------- */
+
+static const char *finish_name(mlxe_finish finish)
+{
+    switch (finish) {
+    case MLXE_FINISH_STOP:
+        return "stop";
+    case MLXE_FINISH_LENGTH:
+        return "length";
+    case MLXE_FINISH_CANCELLED:
+        return "cancelled";
+    }
+    return "stop";
+}
+
+yyjson_mut_val *gen_stats_json(yyjson_mut_doc *doc, const mlxe_stats *s)
+{
+    yyjson_mut_val *o = yyjson_mut_obj(doc);
+    yyjson_mut_obj_add_uint(doc, o, "prompt_tokens", s->prompt_tokens);
+    yyjson_mut_obj_add_uint(doc, o, "cached_tokens", s->cached_tokens);
+    yyjson_mut_obj_add_uint(doc, o, "generated_tokens", s->generated_tokens);
+    yyjson_mut_obj_add_real(doc, o, "prefill_ms", s->prefill_ms);
+    yyjson_mut_obj_add_real(doc, o, "decode_ms", s->decode_ms);
+    yyjson_mut_obj_add_real(doc, o, "time_to_first_token_ms", s->time_to_first_token_ms);
+    yyjson_mut_obj_add_real(doc, o, "prefill_tps", s->prefill_tps);
+    yyjson_mut_obj_add_real(doc, o, "decode_tps", s->decode_tps);
+    yyjson_mut_obj_add_uint(doc, o, "peak_memory_bytes", s->peak_memory_bytes);
+    yyjson_mut_obj_add_str(doc, o, "finish_reason", finish_name(s->finish));
+    yyjson_mut_obj_add_uint(doc, o, "seed", s->seed);
+    json_add_string(doc, o, "device", s->device ? s->device : "");
+    json_add_string(doc, o, "kernels", s->kernels ? s->kernels : "");
+    return o;
+}
+
+void gen_stats_print(const mlxe_stats *s)
+{
+    progress_show(NULL);
+    fprintf(stderr,
+            "prompt %u tokens (%u cached), %.1f ms, %.1f tokens/s | generated %u tokens, %.1f ms, "
+            "%.1f tokens/s | first token %.1f ms | peak memory %.1f MiB | %s | seed %llu | %s %s\n",
+            s->prompt_tokens, s->cached_tokens, s->prefill_ms, s->prefill_tps, s->generated_tokens,
+            s->decode_ms, s->decode_tps, s->time_to_first_token_ms,
+            (double)s->peak_memory_bytes / (1024.0 * 1024.0), finish_name(s->finish),
+            (unsigned long long)s->seed, s->device ? s->device : "", s->kernels ? s->kernels : "");
+}
+
+/* ---- files and models ----------------------------------------------------------------------- */
+
+mlxe_status gen_tools(const cli_value *value, cli_text *out, mlxe_error *err)
+{
+    yyjson_doc *doc = NULL;
+    mlxe_status status;
+    if (!value->set) return MLXE_OK;
+    const char *path = value->s[0] == '@' ? value->s + 1 : value->s;
+    status = strcmp(path, "-") == 0 ? text_input("--tools", "-", out, err)
+                                    : text_file("--tools", path, out, err);
+    if (status == MLXE_OK) status = json_text_parse("--tools", out->data, out->bytes, &doc, err);
+    if (status == MLXE_OK && !yyjson_is_arr(yyjson_doc_get_root(doc)))
+        status = cli_error(err, MLXE_E_INPUT, NULL, "--tools: %s: got %s, want a JSON array", path,
+                           json_kind(yyjson_doc_get_root(doc)));
+    if (status == MLXE_OK && strlen(out->data) != out->bytes)
+        status = cli_error(err, MLXE_E_INPUT, NULL, "--tools: %s: holds a NUL byte", path);
+    yyjson_doc_free(doc);
+    return status;
+}
+
+mlxe_status gen_model_open(const char *name, const cli_value *threads, const cli_value *device,
+                           const cli_value *context, uint32_t parallel, gen_model *out,
+                           mlxe_error *err)
+{
+    mlxe_engine_params engine = mlxe_engine_params_new();
+    mlxe_model_params model = mlxe_model_params_new();
+    *out = (gen_model){0};
+    mlxe_status status = cli_model_check(name, err);
+    if (status) return status;
+    engine.log = out_log;
+    if (threads && threads->set) engine.threads = (uint32_t)threads->i;
+    if (device && device->set) engine.device = device->s;
+    if (context && context->set) model.context_tokens = (uint32_t)context->i;
+    model.parallel = parallel;
+    status = mlxe_engine_open(&engine, &out->engine, err);
+    if (status == MLXE_OK) status = mlxe_model_open(out->engine, name, &model, &out->model, err);
+    if (status) gen_model_close(out);
+    return status;
+}
+
+void gen_model_close(gen_model *m)
+{
+    mlxe_model_close(m->model);
+    mlxe_engine_close(m->engine);
+    *m = (gen_model){0};
+}
