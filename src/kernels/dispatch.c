@@ -1,0 +1,179 @@
+/* dispatch.c: which instruction set runs: CPUID once, one table.
+ *
+ * A set counts only when the CPU has all of its extensions and the operating system saves its
+ * registers (XCR0). avx512 asks for F, BW, DQ, VL and VBMI: Ice Lake and later; older AVX-512
+ * machines run the avx2 table. Mutable state: the chosen table and the counters, both atomic. */
+#include "kernels/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512;
+
+static _Atomic(const kn_ops *) chosen;
+static atomic_int initialised;
+static atomic_uint_least64_t counters[KN_COUNTERS];
+
+uint64_t kn_count(kn_counter which)
+{
+    return atomic_load_explicit(&counters[which], memory_order_relaxed);
+}
+
+void kn_count_add(kn_counter which)
+{
+    atomic_fetch_add_explicit(&counters[which], 1, memory_order_relaxed);
+}
+
+/* Features by name; the order is that of a report. */
+typedef enum feature {
+    SSE42,
+    AVX,
+    AVX2,
+    FMA,
+    F16C,
+    BMI2,
+    AVX512F,
+    AVX512BW,
+    AVX512DQ,
+    AVX512VL,
+    AVX512VBMI,
+    AVX512VNNI,
+    AVX512BF16,
+    AVXVNNI,
+    AMXBF16,
+    AMXINT8,
+    FEATURES
+} feature;
+
+#if defined(__x86_64__)
+static const char *const NAMES[FEATURES] = {"sse4.2",     "avx",      "avx2",       "fma",
+                                            "f16c",       "bmi2",     "avx512f",    "avx512bw",
+                                            "avx512dq",   "avx512vl", "avx512vbmi", "avx512vnni",
+                                            "avx512bf16", "avxvnni",  "amx_bf16",   "amx_int8"};
+
+/* Registers that the operating system saves. */
+static unsigned long long saved_state(void)
+{
+    unsigned lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (unsigned long long)hi << 32 | lo;
+}
+
+static unsigned bit(unsigned word, int at) { return word >> at & 1; }
+
+static void read_features(unsigned has[FEATURES])
+{
+    unsigned a, b, c, d, a1, b1, c1, d1, ymm, zmm, tile;
+    unsigned long long saved = 0;
+    memset(has, 0, FEATURES * sizeof *has);
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+    has[SSE42] = bit(c, 20);
+    if (bit(c, 27)) saved = saved_state();
+    ymm = (saved & 6) == 6;
+    zmm = (saved & 0xe6) == 0xe6;
+    tile = (saved & 0x60000) == 0x60000;
+    has[AVX] = ymm & bit(c, 28);
+    has[FMA] = ymm & bit(c, 12);
+    has[F16C] = ymm & bit(c, 29);
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+    has[AVX2] = ymm & bit(b, 5);
+    has[BMI2] = bit(b, 8);
+    has[AVX512F] = zmm & bit(b, 16);
+    has[AVX512DQ] = zmm & bit(b, 17);
+    has[AVX512BW] = zmm & bit(b, 30);
+    has[AVX512VL] = zmm & bit(b, 31);
+    has[AVX512VBMI] = zmm & bit(c, 1);
+    has[AVX512VNNI] = zmm & bit(c, 11);
+    has[AMXBF16] = tile & bit(d, 22);
+    has[AMXINT8] = tile & bit(d, 25);
+    if (a < 1 || !__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) return;
+    has[AVXVNNI] = ymm & bit(a1, 4);
+    has[AVX512BF16] = zmm & bit(a1, 5);
+}
+
+int kn_tables(const kn_ops **out, int cap)
+{
+    unsigned has[FEATURES];
+    int n = 0;
+    read_features(has);
+    if (n < cap) out[n++] = &kn_ops_generic;
+    if (!(has[AVX2] && has[FMA] && has[F16C] && has[BMI2])) return n;
+    if (n < cap) out[n++] = &kn_ops_avx2;
+    if (has[AVX512F] && has[AVX512BW] && has[AVX512DQ] && has[AVX512VL] && has[AVX512VBMI] &&
+        n < cap)
+        out[n++] = &kn_ops_avx512;
+    return n;
+}
+
+void kn_cpu_features(char *out, size_t cap)
+{
+    unsigned has[FEATURES];
+    size_t used = 0;
+    if (!cap) return;
+    out[0] = 0;
+    read_features(has);
+    for (int i = 0; i < FEATURES; i++) {
+        size_t n = strlen(NAMES[i]);
+        if (!has[i] || used + n + 2 > cap) continue;
+        if (used) out[used++] = ' ';
+        memcpy(out + used, NAMES[i], n + 1);
+        used += n;
+    }
+}
+#else
+int kn_tables(const kn_ops **out, int cap)
+{
+    if (cap > 0) out[0] = &kn_ops_generic;
+    return cap > 0;
+}
+
+void kn_cpu_features(char *out, size_t cap)
+{
+    if (cap) out[0] = 0;
+}
+#endif
+
+static const kn_ops *best(void)
+{
+    const kn_ops *tables[8];
+    return tables[kn_tables(tables, 8) - 1];
+}
+
+const kn_ops *kn_table(void)
+{
+    const kn_ops *ops = atomic_load_explicit(&chosen, memory_order_acquire);
+    const kn_ops *none = NULL;
+    if (ops) return ops;
+    ops = best();
+    return atomic_compare_exchange_strong(&chosen, &none, ops) ? ops : none;
+}
+
+void kn_table_set(const kn_ops *ops) { atomic_store(&chosen, ops); }
+
+mlxe_status kn_init(const char *isa, mlxe_error *err)
+{
+    const kn_ops *tables[8], *want = NULL;
+    char have[64] = "";
+    size_t used = 0;
+    int n = kn_tables(tables, 8);
+    for (int i = 0; i < n; i++) {
+        if (isa && !strcmp(isa, tables[i]->name)) want = tables[i];
+        used += (size_t)snprintf(have + used, sizeof have - used, " %s", tables[i]->name);
+    }
+    if (isa && !want)
+        return err_set(err, MLXE_E_UNSUPPORTED,
+                       "MLXE_ISA: got \"%s\", this CPU and this build run%s", isa, have);
+    if (atomic_exchange(&initialised, 1)) {
+        if (!want || want == kn_table()) return MLXE_OK;
+        return err_set(err, MLXE_E_STATE, "MLXE_ISA: got \"%s\", but the process runs %s already",
+                       isa, kn_table()->name);
+    }
+    kn_table_set(want ? want : tables[n - 1]);
+    return MLXE_OK;
+}
+
+const char *kn_isa(void) { return kn_table()->name; }

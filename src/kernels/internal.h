@@ -1,0 +1,82 @@
+/* internal.h: what the kernels' files share: one table of functions an instruction set, scratch.
+ *
+ *   kernels.h -> linear.c attention.c rows.c (drivers: shapes, chunks, pool; the same for all sets)
+ *             -> kn_ops (one table) -> kernels_generic.c kernels_avx2.c kernels_avx512.c, which are
+ *                one source (tpl_*.h) over one small vector layer each (vec_*.h)
+ *
+ * The order of every sum is set here and in the templates, and depends on k (or on absolute key
+ * positions) alone: k is summed in blocks of KN_KB, inside a block in VL lanes by fma in ascending
+ * order, the lanes by one fixed tree, the blocks in ascending order. */
+#ifndef KERNELS_INTERNAL_H
+#define KERNELS_INTERNAL_H
+
+#include "kernels/kernels.h"
+#include "kernels/pool.h"
+
+#define KN_KB            1024 /* k block; a multiple of every group and unit */
+#define KN_NR            4    /* weight rows of a register tile */
+#define KN_NC            32   /* weight rows that are unpacked at a time */
+#define KN_MC            128  /* activation rows of a chunk */
+#define KN_BS            64   /* keys of an attention block, at absolute multiples of it */
+#define KN_SPAN          1024 /* keys that share one running softmax; spans are combined in order */
+#define KN_QR            48   /* query rows of an attention tile, at most */
+#define KN_MAX_THREADS   256
+#define KN_SCRATCH_BYTES (512 * 1024)
+
+/* Running softmax of one query: greatest score, sum of exp(score - max). */
+typedef struct kn_soft {
+    float max, sum;
+} kn_soft;
+
+typedef struct kn_ops {
+    const char *name;
+
+    /* c[i] += row n0 + i of w . x, i < n <= KN_NR: weights are unpacked in registers. */
+    void (*dot_rows)(const kn_matrix *w, int64_t n0, int n, const float *x, float *c);
+
+    /* out[i] = w[row, k0 + i] as f32, i < kn. k0 is a multiple of KN_KB, kn <= KN_KB. */
+    void (*unpack)(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *out);
+
+    /* c[i,j] += x[i] . w[j], i < m, j < n; k <= KN_KB; w rows ldw floats apart. */
+    void (*tile)(const float *const *x, int m, const float *w, int64_t ldw, int n, int k, float *c,
+                 int64_t ldc);
+
+    /* Scores of one query with keys lo .. hi-1 of a block become probabilities (0 elsewhere);
+     * the running softmax and the query's sum o[d] are rescaled. */
+    void (*soft_block)(float *s, int lo, int hi, float scale, float softcap, kn_soft *run, float *o,
+                       int d);
+
+    /* o[i,:] += sum over j < n, ascending, of p[i,j] * v[j,:], i < m. v and o rows d floats apart */
+    void (*weigh)(const float *p, int64_t ldp, int m, const float *v, int n, int d, float *o);
+
+    /* Folds the next span into a query's total. */
+    void (*merge)(kn_soft *total, float *o, const kn_soft *span, const float *o_span, int d);
+
+    /* out = o / sum */
+    void (*finish)(const kn_soft *total, const float *o, float *out, int d);
+
+    void (*norm_row)(const float *x, const float *weight, float eps, float *y, int64_t e);
+    void (*gated)(kn_act act, const float *gate, const float *up, float *y, int64_t n);
+
+    /* lo, hi: the two halves of a head's rotated part, n = rot / 2 each */
+    void (*rotate)(float *lo, float *hi, const float *cos, const float *sin, int n);
+} kn_ops;
+
+/* The tables that this CPU can run, best last. -> how many */
+int kn_tables(const kn_ops **out, int cap);
+/* The chosen table; chooses the best when kn_init has not been called. */
+const kn_ops *kn_table(void);
+/* Replaces the chosen table: for tests that walk all of them. */
+void kn_table_set(const kn_ops *ops);
+
+void kn_count_add(kn_counter which);
+
+/* A worker's own scratch, KN_SCRATCH_BYTES, 64-byte aligned; valid inside a task. */
+void *kn_scratch(int worker);
+
+/* CPUs by affinity mask and cgroup quota, 1 .. KN_MAX_THREADS. */
+int kn_usable_cpus(void);
+/* Least CPU quota of the groups named in a file like /proc/self/cgroup; 0: none. */
+int kn_cgroup_cpus(const char *proc_cgroup, const char *root);
+
+#endif

@@ -1,0 +1,11 @@
+/* kernels_avx512.c: the kernels for AVX-512 F, BW, DQ, VL, VBMI (see internal.h, tpl_table.h).
+ * 6 x 4 sums, 4 weight vectors and one of x: 29 of 32 registers. */
+#include "kernels/tpl.h"
+
+#if defined(__AVX512VBMI__)
+#include "kernels/vec_avx512.h"
+
+#define TILE_ROWS 6
+#define TABLE     kn_ops_avx512
+#include "kernels/tpl_table.h"
+#endif

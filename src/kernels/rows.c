@@ -1,0 +1,144 @@
+/* rows.c: the kernels that go row by row: embedding look-up, RMSNorm, gated activation, rope. */
+#include "kernels/internal.h"
+
+#include <math.h>
+
+#define CHUNK_ELEMENTS 16384
+#define SEGMENT        4096 /* elements of a row that one chunk of kn_gated takes */
+#define ROPE_PAIRS     64   /* pairs whose angles are computed at a time */
+
+typedef struct rows {
+    const kn_ops *ops;
+    const kn_matrix *w;
+    const int32_t *ids;
+    kn_act act;
+    float eps;
+    const float *x, *up, *weight;
+    float *y;
+    int64_t ldx, ldu, ldy, m, n, per_chunk;
+} rows;
+
+/* Rows of a chunk for rows of n elements. */
+static int64_t rows_per_chunk(int64_t n)
+{
+    return n >= CHUNK_ELEMENTS ? 1 : CHUNK_ELEMENTS / (n ? n : 1);
+}
+
+static mlxe_status run_rows(kn_task task, rows *r, int64_t items, const atomic_int *cancel)
+{
+    return kn_run(task, r, (int)((items + r->per_chunk - 1) / r->per_chunk), cancel);
+}
+
+static int64_t chunk_end(const rows *r, int chunk, int64_t items)
+{
+    int64_t end = (chunk + 1) * r->per_chunk;
+    return end < items ? end : items;
+}
+
+static void embed(void *ctx, int chunk, int n_chunks, int worker)
+{
+    const rows *r = ctx;
+    int64_t end = chunk_end(r, chunk, r->m);
+    (void)n_chunks;
+    (void)worker;
+    for (int64_t i = chunk * r->per_chunk; i < end; i++)
+        for (int64_t k0 = 0; k0 < r->n; k0 += KN_KB) {
+            int kn = (int)(r->n - k0 < KN_KB ? r->n - k0 : KN_KB);
+            r->ops->unpack(r->w, r->ids[i], k0, kn, r->y + i * r->n + k0);
+        }
+}
+
+mlxe_status kn_embed(const kn_matrix *w, const int32_t *ids, int64_t m, float *y,
+                     const atomic_int *cancel)
+{
+    rows r = {.ops = kn_table(),
+              .w = w,
+              .ids = ids,
+              .y = y,
+              .m = m,
+              .n = w->k,
+              .per_chunk = rows_per_chunk(w->k)};
+    kn_count_add(KN_COUNT_EMBED);
+    return run_rows(embed, &r, m, cancel);
+}
+
+static void norm(void *ctx, int chunk, int n_chunks, int worker)
+{
+    const rows *r = ctx;
+    int64_t end = chunk_end(r, chunk, r->m);
+    (void)n_chunks;
+    (void)worker;
+    for (int64_t i = chunk * r->per_chunk; i < end; i++)
+        r->ops->norm_row(r->x + i * r->ldx, r->weight, r->eps, r->y + i * r->ldy, r->n);
+}
+
+mlxe_status kn_rms_norm(const float *x, int64_t ldx, const float *weight, float eps, float *y,
+                        int64_t ldy, int64_t m, int64_t e, const atomic_int *cancel)
+{
+    rows r = {.ops = kn_table(),
+              .x = x,
+              .weight = weight,
+              .eps = eps,
+              .y = y,
+              .ldx = ldx,
+              .ldy = ldy,
+              .m = m,
+              .n = e,
+              .per_chunk = rows_per_chunk(e)};
+    kn_count_add(KN_COUNT_RMS_NORM);
+    return run_rows(norm, &r, m, cancel);
+}
+
+static void gate(void *ctx, int chunk, int n_chunks, int worker)
+{
+    const rows *r = ctx;
+    int64_t segments = (r->n + SEGMENT - 1) / SEGMENT, end = chunk_end(r, chunk, r->m * segments);
+    (void)n_chunks;
+    (void)worker;
+    for (int64_t item = chunk * r->per_chunk; item < end; item++) {
+        int64_t i = item / segments, at = item % segments * SEGMENT;
+        int64_t n = r->n - at < SEGMENT ? r->n - at : SEGMENT;
+        r->ops->gated(r->act, r->x + i * r->ldx + at, r->up + i * r->ldu + at,
+                      r->y + i * r->ldy + at, n);
+    }
+}
+
+mlxe_status kn_gated(kn_act act, const float *gate_x, int64_t ldg, const float *up, int64_t ldu,
+                     float *y, int64_t ldy, int64_t m, int64_t f, const atomic_int *cancel)
+{
+    rows r = {.ops = kn_table(),
+              .act = act,
+              .x = gate_x,
+              .up = up,
+              .y = y,
+              .ldx = ldg,
+              .ldu = ldu,
+              .ldy = ldy,
+              .m = m,
+              .n = f,
+              .per_chunk = rows_per_chunk(f < SEGMENT ? f : SEGMENT)};
+    kn_count_add(KN_COUNT_GATED);
+    return run_rows(gate, &r, m * ((f + SEGMENT - 1) / SEGMENT), cancel);
+}
+
+void kn_rope(float *x, int64_t ldx, int64_t m, int heads, int d, int rot, const int32_t *pos,
+             const float *inv_freq, float mscale)
+{
+    const kn_ops *ops = kn_table();
+    int pairs = rot / 2;
+    float cosines[ROPE_PAIRS], sines[ROPE_PAIRS];
+    kn_count_add(KN_COUNT_ROPE);
+    for (int64_t i = 0; i < m; i++)
+        for (int j = 0; j < pairs; j += ROPE_PAIRS) {
+            int n = pairs - j < ROPE_PAIRS ? pairs - j : ROPE_PAIRS;
+            for (int p = 0; p < n; p++) {
+                float angle = (float)pos[i] * inv_freq[j + p];
+                cosines[p] = cosf(angle) * mscale;
+                sines[p] = sinf(angle) * mscale;
+            }
+            for (int h = 0; h < heads; h++) {
+                float *head = x + i * ldx + (int64_t)h * d + j;
+                ops->rotate(head, head + pairs, cosines, sines, n);
+            }
+        }
+}

@@ -1,0 +1,28 @@
+/* tpl_table.h: the kernels of one instruction set and their table. The file that includes it has
+ * included a vec_*.h and defines TILE_ROWS (rows of x in a register tile) and TABLE. */
+#ifndef KERNELS_TPL_TABLE_H
+#define KERNELS_TPL_TABLE_H
+
+#include "kernels/tpl_math.h"
+
+#include "kernels/tpl_linear.h"
+
+#include "kernels/tpl_attention.h"
+#include "kernels/tpl_rows.h"
+
+extern const kn_ops TABLE;
+const kn_ops TABLE = {
+    .name = V_NAME,
+    .dot_rows = dot_rows,
+    .unpack = unpack,
+    .tile = tile,
+    .soft_block = soft_block,
+    .weigh = weigh,
+    .merge = merge,
+    .finish = finish,
+    .norm_row = norm_row,
+    .gated = gated,
+    .rotate = rotate,
+};
+
+#endif
