@@ -25,6 +25,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -118,7 +119,8 @@ typedef struct mlxe_engine_params {
 
 static inline mlxe_engine_params mlxe_engine_params_new(void)
 {
-    mlxe_engine_params params = {0};
+    mlxe_engine_params params;
+    memset(&params, 0, sizeof params);
     params.size = (uint32_t)sizeof params;
     return params;
 }
@@ -262,7 +264,8 @@ typedef struct mlxe_model_params {
 
 static inline mlxe_model_params mlxe_model_params_new(void)
 {
-    mlxe_model_params params = {0};
+    mlxe_model_params params;
+    memset(&params, 0, sizeof params);
     params.size = (uint32_t)sizeof params;
     return params;
 }
@@ -306,7 +309,8 @@ typedef struct mlxe_session_params {
 
 static inline mlxe_session_params mlxe_session_params_new(void)
 {
-    mlxe_session_params params = {0};
+    mlxe_session_params params;
+    memset(&params, 0, sizeof params);
     params.size = (uint32_t)sizeof params;
     return params;
 }
@@ -342,7 +346,8 @@ typedef struct mlxe_gen_params {
 
 static inline mlxe_gen_params mlxe_gen_params_new(void)
 {
-    mlxe_gen_params params = {0};
+    mlxe_gen_params params;
+    memset(&params, 0, sizeof params);
     params.size = (uint32_t)sizeof params;
     return params;
 }

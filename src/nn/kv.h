@@ -1,0 +1,50 @@
+/* kv.h: KV rows: what one conversation has been through, per layer, as opaque state.
+ *
+ * A row changes only by append-and-attend (nn_attention) during a forward pass, which is evaluated
+ * before the row changes again; then nn_kv_commit makes the new tokens count. Until then a failed
+ * or cancelled pass has left nothing. Nothing outside src/nn sees its layout.
+ *
+ *   layer -> k, v f32 [K, capacity, D]; capacity grows by half, rounded to 256 */
+#ifndef NN_KV_H
+#define NN_KV_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+typedef struct nn_kv nn_kv;
+
+typedef struct nn_kv_layer_spec {
+    int kv_heads, d;
+} nn_kv_layer_spec;
+
+typedef struct nn_kv_spec {
+    const nn_kv_layer_spec *layers; /* borrowed for the row's life */
+    int n_layers;
+} nn_kv_spec;
+
+mlxe_status nn_kv_open(const nn_kv_spec *spec, nn_kv **out, mlxe_error *err);
+void nn_kv_close(nn_kv *kv);
+
+int32_t nn_kv_length(const nn_kv *kv); /* tokens that count */
+uint64_t nn_kv_bytes(const nn_kv *kv); /* resident memory */
+uint64_t nn_kv_token_bytes(const nn_kv_spec *spec);
+
+/* Room for tokens up to `length`. Fails MEMORY (with the bytes wanted) */
+mlxe_status nn_kv_reserve(nn_kv *kv, int32_t length, mlxe_error *err);
+/* The tokens of an evaluated pass count now. */
+void nn_kv_commit(nn_kv *kv, int32_t length);
+/* Forgets all after `length` tokens; *kept: the length that is left (the caller prefills the rest). */
+mlxe_status nn_kv_truncate(nn_kv *kv, int32_t length, int32_t *kept, mlxe_error *err);
+/* An independent copy. */
+mlxe_status nn_kv_fork(const nn_kv *kv, nn_kv **out, mlxe_error *err);
+
+/* A layout without pages or device: header, then per layer k and v f32 [K, length, D]. */
+mlxe_status nn_kv_export(const nn_kv *kv, buf *out, mlxe_error *err);
+mlxe_status nn_kv_import(const nn_kv_spec *spec, const void *p, size_t n, nn_kv **out,
+                         mlxe_error *err);
+
+/* For attention, within src/nn: the buffers of a layer and their capacity in tokens. */
+void nn_kv_layer(nn_kv *kv, int layer, float **k, float **v, int64_t *capacity);
+
+#endif

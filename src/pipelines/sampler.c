@@ -1,0 +1,168 @@
+/* sampler.c: the chain of stages and the draw.
+ *
+ * The draw's random number is a function of (seed, position in the answer) alone, so a row gives
+ * the same text whatever else is in the batch. Probabilities are summed in double over candidates
+ * in descending order, so that the tail is not lost.
+ *
+ * Source: softmax with temperature; splitmix64 (Steele, Lea, Flood 2014) as the counter's mixer. */
+#include "pipelines/sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+extern const struct sampler_stage *const samplers_table[]; /* generated from samplers/ */
+
+void sampler_scratch_deinit(sampler_scratch *s)
+{
+    free(s->items);
+    free(s->marks);
+    *s = (sampler_scratch){0};
+}
+
+static int before(const candidate *a, const candidate *b)
+{
+    return a->logit > b->logit || (a->logit == b->logit && a->id < b->id);
+}
+
+static void sift_down(candidate *heap, int32_t n, int32_t i)
+{
+    for (int32_t child; (child = 2 * i + 1) < n; i = child) {
+        candidate swap;
+        if (child + 1 < n && before(&heap[child], &heap[child + 1])) child++;
+        if (!before(&heap[i], &heap[child])) return;
+        swap = heap[i];
+        heap[i] = heap[child];
+        heap[child] = swap;
+    }
+}
+
+static int by_logit(const void *a, const void *b) { return before(a, b) ? -1 : before(b, a); }
+
+/* Keeps the best `keep` in a heap whose top is the worst of them, then sorts those. */
+void candidates_sort(candidates *c, int32_t keep)
+{
+    if (keep > c->n) keep = c->n;
+    if (c->sorted || keep <= 0) return;
+    if (keep < c->n) {
+        for (int32_t i = keep / 2; i-- > 0;)
+            sift_down(c->items, keep, i);
+        for (int32_t i = keep; i < c->n; i++) {
+            candidate swap = c->items[i];
+            if (!before(&swap, &c->items[0])) continue;
+            c->items[i] = c->items[0];
+            c->items[0] = swap;
+            sift_down(c->items, keep, 0);
+        }
+    }
+    qsort(c->items, (size_t)keep, sizeof *c->items, by_logit);
+    if (keep == c->n) c->sorted = 1;
+}
+
+static int32_t argmax(const float *logits, int32_t vocab)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < vocab; i++)
+        if (logits[i] == logits[i] && (best < 0 || logits[i] > logits[best])) best = i;
+    return best;
+}
+
+/* Uniform in [0,1), from seed and position. */
+static double uniform(uint64_t seed, uint64_t position)
+{
+    uint64_t z = seed + (position + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    return (double)(z >> 11) * 0x1p-53;
+}
+
+static int32_t draw(const candidates *c, double u)
+{
+    double sum = 0, at = 0, top = c->items[0].logit;
+    for (int32_t i = 1; i < c->n; i++)
+        if (c->items[i].logit > top) top = c->items[i].logit;
+    for (int32_t i = 0; i < c->n; i++)
+        sum += exp(c->items[i].logit - top);
+    for (int32_t i = 0; i < c->n; i++) {
+        at += exp(c->items[i].logit - top);
+        if (at > u * sum) return c->items[i].id;
+    }
+    return c->items[0].id;
+}
+
+static int chain_wanted(const eng_sampler *params)
+{
+    for (size_t i = 0; samplers_table[i]; i++)
+        if (samplers_table[i]->wanted(params)) return 1;
+    return 0;
+}
+
+static void chain_apply(const sampler_input *in, candidates *c)
+{
+    for (int done = -1;;) { /* a handful of stages: the next order is found by looking */
+        const sampler_stage *next = NULL;
+        for (size_t i = 0; samplers_table[i]; i++) {
+            const sampler_stage *s = samplers_table[i];
+            if (s->order > done && (!next || s->order < next->order)) next = s;
+        }
+        if (!next) return;
+        if (next->wanted(in->params)) next->apply(in, c);
+        done = next->order;
+    }
+}
+
+mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t vocab,
+                           sampler_scratch *scratch, int32_t *token, mlxe_error *err)
+{
+    int32_t best = argmax(logits, vocab);
+    candidates c = {.n = vocab};
+    *token = best;
+    if (best < 0) return err_set(err, MLXE_E_INTERNAL, "logits: all %d are NaN", vocab);
+    if (in->params->temperature == 0 && !chain_wanted(in->params)) return MLXE_OK;
+    if ((size_t)vocab > scratch->cap) {
+        sampler_scratch_deinit(scratch);
+        scratch->items = malloc((size_t)vocab * sizeof *scratch->items);
+        scratch->marks = calloc((size_t)vocab, 1);
+        if (!scratch->items || !scratch->marks)
+            return err_memory(err, "sampler", (size_t)vocab * sizeof *scratch->items);
+        scratch->cap = (size_t)vocab;
+    }
+    c.items = scratch->items;
+    c.marks = scratch->marks;
+    for (int32_t i = 0; i < vocab; i++)
+        c.items[i] = (candidate){logits[i] == logits[i] ? logits[i] : -INFINITY, i};
+    chain_apply(in, &c);
+    if (in->params->temperature == 0) {
+        candidates_sort(&c, 1);
+        *token = c.items[0].id;
+    } else {
+        if (!c.sorted && c.n <= 4096) candidates_sort(&c, c.n);
+        *token = draw(&c, uniform(in->params->seed, in->n_answer));
+    }
+    return MLXE_OK;
+}
+
+double logprob_of(const float *logits, int32_t vocab, int32_t token)
+{
+    double sum = 0, top = -INFINITY;
+    for (int32_t i = 0; i < vocab; i++)
+        if (logits[i] > top) top = logits[i];
+    for (int32_t i = 0; i < vocab; i++)
+        sum += exp(logits[i] - top);
+    return logits[token] - top - log(sum);
+}
+
+void logits_top(const float *logits, int32_t vocab, int32_t *ids, int32_t n)
+{
+    int32_t have = 0;
+    for (int32_t i = 0; i < vocab; i++) {
+        int32_t at = have;
+        while (at > 0 && logits[i] > logits[ids[at - 1]])
+            at--;
+        if (at >= n) continue;
+        if (have < n) have++;
+        for (int32_t k = have - 1; k > at; k--)
+            ids[k] = ids[k - 1];
+        ids[at] = i;
+    }
+}
