@@ -7,6 +7,10 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tools/check/common.inc
 [ $# -gt 0 ] || set -- layers size text shell format header warnings calls exports cppcheck tidy
+[ -n "$(files 'src/*.c')" ] || {
+    echo 'make check: no source file is seen here' >&2
+    exit 1
+}
 failed=
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
