@@ -11,10 +11,11 @@ root=$(cd "$here/../.." && pwd)
 venv=${GOLDENS_VENV:-$root/.deps/goldens}
 out=${GOLDENS_OUT:-$root/tests/golden}
 case "$out" in /*) ;; *) out=$PWD/$out ;; esac
+LC_ALL=C # the makers run in this order of their names
 PYTHONDONTWRITEBYTECODE=1
 PYTHONHASHSEED=0
 HF_HUB_OFFLINE=1
-export PYTHONDONTWRITEBYTECODE PYTHONHASHSEED HF_HUB_OFFLINE
+export LC_ALL PYTHONDONTWRITEBYTECODE PYTHONHASHSEED HF_HUB_OFFLINE
 
 setup() {
     for tool in python3 cc nm readelf; do

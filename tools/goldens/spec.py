@@ -6,6 +6,7 @@ Config forms: "4" as transformers 4 wrote it, "5" as transformers 5 saves it, "5
 with every key left out that the class's own default supplies.
 """
 import copy
+import dataclasses
 import json
 import os
 import shutil
@@ -90,7 +91,11 @@ def config_5(s, minimal):
     c["rope_parameters"].pop("type", None)
     if not minimal:
         return c
-    default = json.loads(kind().to_json_string(use_diff=False))
+    default = {f.name: f.default for f in dataclasses.fields(kind)}
+    if s["model_type"] != "qwen3" and c.get("head_dim") == s["E"] // s["H"]:
+        default["head_dim"] = c["head_dim"]              # the class derives it when it is absent
+    if s["model_type"] == "llama" and s["K"] == s["H"]:
+        default["num_key_value_heads"] = s["K"]
     rope = {k: v for k, v in c.pop("rope_parameters").items()
             if (k, v) not in (("rope_type", "default"), ("rope_theta", 10000.0))}
     if s["layer_types"] is None:
