@@ -271,9 +271,12 @@ editor *editor_open(void)
     el_set(e->line, EL_PROMPT, show_prompt);
     el_set(e->line, EL_HIST, history, e->history);
     el_set(e->line, EL_GETCFN, read_character);
-    el_set(e->line, EL_ADDFN, "chat-paste", "insert pasted text", on_paste);
-    el_set(e->line, EL_ADDFN, "chat-newline", "insert a line break", on_newline);
+    /* The narrow EL_ADDFN leaks its copies of the names. */
+    el_wset(e->line, EL_ADDFN, L"chat-paste", L"insert pasted text", on_paste);
+    el_wset(e->line, EL_ADDFN, L"chat-newline", L"insert a line break", on_newline);
     el_source(e->line, NULL);
+    /* The terminal must keep \r and \n apart: a pasted \r\n would be two line breaks. */
+    el_set(e->line, EL_SETTY, "-d", "-icrnl", "-inlcr", NULL);
     el_set(e->line, EL_BIND, "\\e[200~", "chat-paste", NULL);
     el_set(e->line, EL_BIND, "\\e^M", "chat-newline", NULL);
     el_set(e->line, EL_BIND, "\\e^J", "chat-newline", NULL);
