@@ -258,6 +258,16 @@ void fs_map_close(fs_map *map)
     *map = (fs_map){0};
 }
 
+void fs_map_prefetch(const fs_map *map, uint64_t offset, uint64_t bytes)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (map->owned || !bytes || offset >= map->n) return;
+    if (bytes > map->n - offset) bytes = map->n - offset;
+    bytes += offset % page;
+    offset -= offset % page;
+    posix_madvise((void *)(uintptr_t)(map->p + offset), (size_t)bytes, POSIX_MADV_WILLNEED);
+}
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
 struct fs_writer {

@@ -36,6 +36,8 @@ mlxe_status fs_read_head(const char *path, size_t n, buf *out, uint64_t *file_by
 mlxe_status fs_map_open(const char *path, fs_mode mode, uint64_t want_bytes, fs_map *out,
                         mlxe_error *err);
 void fs_map_close(fs_map *map);
+/* The bytes will be needed soon: the system may begin to read them. Never fails. */
+void fs_map_prefetch(const fs_map *map, uint64_t offset, uint64_t bytes);
 
 /* Replaces path with the bytes: written to a file beside it, synced, renamed. The new file's mode
  * is 0644 less the umask. A symbolic link at path is replaced, not followed. Without success the

@@ -8,6 +8,8 @@
 #include "base/arena.h"
 #include "files/model_files.h"
 
+enum { ST_HEADER_LIMIT_BYTES = 100000000 }; /* N, the reference's limit */
+
 /* Parses the header at the start of a file of file_bytes bytes (head: its first head_bytes bytes,
  * at least 8 + N or the whole file). Records go into the arena, in file order; file is left 0.
  * Offsets are from the start of the file. Fails CORRUPT (named reason), UNSUPPORTED (dtype), MEMORY */
