@@ -1,8 +1,8 @@
 """affine.py: MLX affine quantisation, unpacked by our own arithmetic (no MLX needed).
 
 A weight [N,K] is `weight` u32 [N,K*bits/32], `scales` and `biases` [N,K/group]. The bytes of a row
-are one little-endian bit stream, least significant bit first: element k is bits [k*bits,(k+1)*bits),
-unsigned. w = q * scale + bias.
+are one little-endian bit stream, least significant bit first: element k is the unsigned number in
+bits [k*bits,(k+1)*bits). w = q * scale + bias.
 """
 import numpy as np
 

@@ -18,8 +18,8 @@ def compare(got, want):
     """One line of the measures that scale with the error."""
     diff = np.abs(got.astype(np.float64) - want)
     t, v = np.unravel_index(diff.argmax(), diff.shape)
-    return (f"relative RMS {oracle.rel_rms(got, want):.3e}, greatest difference {diff.max():.3e} at "
-            f"[{t},{v}] (got {got[t, v]:.6g}, want {want[t, v]:.6g}), same argmax "
+    return (f"relative RMS {oracle.rel_rms(got, want):.3e}, greatest difference {diff.max():.3e} "
+            f"at [{t},{v}] (got {got[t, v]:.6g}, want {want[t, v]:.6g}), same argmax "
             f"{(got.argmax(-1) == want.argmax(-1)).sum()} of {len(want)}")
 
 

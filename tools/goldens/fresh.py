@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""fresh.py --mlxengine PATH [--seed N] [--count N] [--scratch DIR]: new random models, every option.
+"""fresh.py --mlxengine PATH [--seed N] [--count N] [--scratch DIR]: random models, every option.
 
 Draws models over the whole option space of llama, mistral, qwen2 and qwen3, lets the binary compute
 several passes of each (`logits MODEL --lines`), and compares with transformers in float32. Prints
@@ -237,7 +237,8 @@ def main():
               flush=True)
         if not args.keep_going:
             s, result = shrink(binary, s, folder, args.timeout)
-            print(f"    smallest: {folder}\n    {json.dumps(brief(s))}\n    {result[1]}", flush=True)
+            print(f"    smallest: {folder}\n    {json.dumps(brief(s))}\n    {result[1]}",
+                  flush=True)
     print(f"{args.count - bad} of {args.count} models agree, worst relative RMS {worst:.2e}")
     if not bad and not args.scratch:
         shutil.rmtree(scratch)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""golden_models_configs.py OUT [--only SUBSTRING]: config.json files that must be refused or accepted.
+"""golden_models_configs.py OUT [--only SUBSTRING]: configs that must be refused or accepted.
 
 OUT/bad-config/NAME.json  must be refused at load; the error must hold the words given for it
 OUT/good-config/NAME.json must load and answer as its base does (transformers is asked here)

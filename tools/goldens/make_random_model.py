@@ -54,7 +54,8 @@ def linears(s):
     yield "model.embed_tokens", s["V"], E, False
     for i in range(s["L"]):
         p = f"model.layers.{i}."
-        for name, rows, cols in (("q", H * D, E), ("k", K * D, E), ("v", K * D, E), ("o", E, H * D)):
+        shapes = ("q", H * D, E), ("k", K * D, E), ("v", K * D, E), ("o", E, H * D)
+        for name, rows, cols in shapes:
             yield f"{p}self_attn.{name}_proj", rows, cols, bias and name != "o"
         yield p + "mlp.gate_proj", F, E, False
         yield p + "mlp.up_proj", F, E, False

@@ -47,7 +47,8 @@ CASES = {
         covers='rope_scaling linear under its old key "type"', same="llama/f32",
         rope={"type": "linear", "factor": 2.5}, mutant=rope()),
     "llama/rope-linear-v5": dict(covers="rope linear, transformers 5 form", same="llama/f32",
-                                 form="5", theta=5000.0, rope={"rope_type": "linear", "factor": 4.0},
+                                 form="5", theta=5000.0,
+                                 rope={"rope_type": "linear", "factor": 4.0},
                                  mutant=rope(rope_theta=5000.0)),
     "llama/rope-dynamic-below": dict(
         covers="rope dynamic, T and continuation within max_position_embeddings",
@@ -176,8 +177,8 @@ CASES = {
     "qwen2/q3-g128": dict(covers="3 bit g128, f32 scales", dtype="f32", E=128, F=128, L=1,
                           quant=quant(3, 128, "f32"), seed=56),
     # qwen3
-    "qwen3/f32": dict(covers="qk-norm, head_dim above hidden / heads", E=48, D=20, eps=1e-6, seed=61,
-                      L=3, F=64, theta=1000000.0),
+    "qwen3/f32": dict(covers="qk-norm, head_dim above hidden / heads", E=48, D=20, eps=1e-6,
+                      seed=61, L=3, F=64, theta=1000000.0),
     "qwen3/f32-v5": dict(covers="transformers 5 form", same="qwen3/f32", form="5"),
     "qwen3/window-layers": dict(covers="use_sliding_window from max_window_layers on",
                                 same="qwen3/f32", window=10, window_from=2, T=56,

@@ -17,9 +17,9 @@ import affine
 import st
 
 DEFAULTS = dict(
-    model_type="llama", V=96, E=64, F=96, L=2, H=4, K=2, D=None, eps=1e-5, theta=10000.0, act="silu",
-    tie=False, attn_bias=False, mlp_bias=False, window=None, window_from=None, layer_types=None,
-    use_window=None, rope=None, max_pos=2048, dtype="f32", quant=None, shards=1, form="4", T=48,
+    model_type="llama", V=96, E=64, F=96, L=2, H=4, K=2, D=None, eps=1e-5, theta=10000.0,
+    act="silu", tie=False, attn_bias=False, mlp_bias=False, window=None, window_from=None,
+    layer_types=None, use_window=None, rope=None, max_pos=2048, dtype="f32", quant=None, shards=1, form="4", T=48,
     embed_std=0.5, drop=(), extra=None, extra_tensors=False, generation=None, seed=1)
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM",
                  "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
@@ -189,20 +189,19 @@ def tensors(s, rng):
         return dense
     import mlx.core as mx
     kinds = {"f32": mx.float32, "f16": mx.float16, "bf16": mx.bfloat16}
-    what, out = quantized_modules(s, dense), {}
+    what, out, stored = quantized_modules(s, dense), {}, s["quant"].get("dtype", s["dtype"])
     for name, x in dense.items():
         module, _, last = name.rpartition(".")
         if last != "weight" or module not in what:
             out[name] = x
             continue
         bits, group = what[module]
-        w = mx.array(st.to_f32(x)).astype(kinds[s["quant"].get("dtype", s["dtype"])])
+        w = mx.array(st.to_f32(x)).astype(kinds[stored])
         parts = mx.quantize(w, group_size=group, bits=bits)
         back = np.array(mx.dequantize(parts[0], *(p.astype(mx.float32) for p in parts[1:]),
                                       group_size=group, bits=bits))
         packed = np.array(parts[0])
-        scales, biases = (st.cast(np.array(p.astype(mx.float32)), s["quant"].get("dtype", s["dtype"]))
-                          for p in parts[1:])
+        scales, biases = (st.cast(np.array(p.astype(mx.float32)), stored) for p in parts[1:])
         ours = affine.dequantize(packed, scales, biases, bits, group)
         assert np.abs(back - ours).max() <= 2e-6 * np.abs(ours).max(), (name, bits, group)
         assert (affine.pack(affine.unpack(packed, bits), bits) == packed).all(), (name, bits)

@@ -40,7 +40,7 @@ def to_f32(x):
 def cast(x, dtype):
     """float32 -> the stored form of "f32", "f16" or "bf16"."""
     x = np.ascontiguousarray(x, np.float32)
-    return {"f32": lambda: x, "f16": lambda: x.astype(np.float16), "bf16": lambda: Bf16.of(x)}[dtype]()
+    return Bf16.of(x) if dtype == "bf16" else x.astype({"f32": "<f4", "f16": "<f2"}[dtype])
 
 
 def entry(x):
@@ -108,9 +108,10 @@ def save_folder(folder, tensors, shards=1, metadata=None):
         save(os.path.join(folder, "model.safetensors"), tensors, metadata)
         return
     names, where = list(tensors), {}
+    cuts = [len(names) * i // shards for i in range(shards + 1)]
     for i in range(shards):
         file = f"model-{i + 1:05d}-of-{shards:05d}.safetensors"
-        part = {n: tensors[n] for n in names[len(names) * i // shards:len(names) * (i + 1) // shards]}
+        part = {n: tensors[n] for n in names[cuts[i]:cuts[i + 1]]}
         save(os.path.join(folder, file), part, metadata)
         where.update({n: file for n in part})
     total = sum(len(entry(x)[2]) for x in tensors.values())
