@@ -19,7 +19,8 @@ import st
 DEFAULTS = dict(
     model_type="llama", V=96, E=64, F=96, L=2, H=4, K=2, D=None, eps=1e-5, theta=10000.0,
     act="silu", tie=False, attn_bias=False, mlp_bias=False, window=None, window_from=None,
-    layer_types=None, use_window=None, rope=None, max_pos=2048, dtype="f32", quant=None, shards=1, form="4", T=48,
+    layer_types=None, use_window=None, rope=None, max_pos=2048, dtype="f32", quant=None, shards=1,
+    form="4", T=48,
     embed_std=0.5, drop=(), extra=None, extra_tensors=False, generation=None, seed=1)
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM",
                  "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
