@@ -118,7 +118,13 @@ static int split_args(const cli_call *call, const char **model, const char **pro
         return cli_usage(call, "--parallel: works with --lines only");
     if (call->values[GEN_LOGPROBS].set && !call->lines && !call->json)
         return cli_usage(call, "--logprobs: works with --json or --lines only");
-    if (call->lines || *prompt) return 0;
+    return 0;
+}
+
+/* Without a prompt: a chat, if it can be one. -> 0 or an exit status */
+static int check_chat(const cli_call *call, const char *prompt)
+{
+    if (call->lines || prompt) return 0;
     if (call->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return cli_usage(call, "PROMPT: is missing (a text, @FILE, or - for standard input)");
     if (call->values[GEN_RAW].set)
@@ -147,6 +153,9 @@ static int run(cli_call *call)
     cli_value *v = call->values;
     int code = split_args(call, &name, &argument);
     if (code) return code;
+    if (name && cli_model_check(name, &err)) return cli_fail(call, &err);
+    code = check_chat(call, argument);
+    if (code) return code;
     if (v[GEN_RAW].set && !call->lines && (v[GEN_SYSTEM].set || v[GEN_TOOLS].set))
         return cli_usage(call, "--raw: --%s needs the chat template",
                          v[GEN_SYSTEM].set ? "system" : "tools");
@@ -154,8 +163,8 @@ static int run(cli_call *call)
         name = CLI_POCKET_MODEL;
         note("no MODEL given, using %s", name);
     }
-    mlxe_status status = cli_model_check(name, &err);
-    if (status == MLXE_OK && argument) status = text_input("PROMPT", argument, &prompt, &err);
+    mlxe_status status = MLXE_OK;
+    if (argument) status = text_input("PROMPT", argument, &prompt, &err);
     if (status == MLXE_OK) status = read_system(call, &system, &err);
     if (status == MLXE_OK) status = gen_tools(&v[GEN_TOOLS], &tools, &err);
     if (status == MLXE_OK)
