@@ -48,11 +48,19 @@ static inline void bytes_add(bytes *b, const char *data, size_t n)
     b->data[b->n] = 0;
 }
 
+static inline void bytes_text(bytes *b, const char *text) { bytes_add(b, text, strlen(text)); }
+
 static inline double now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static inline void usleep_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
 }
 
 /* ---- pipes ---------------------------------------------------------------------------------- */
@@ -80,8 +88,7 @@ static inline child child_start(const char *const *args, const char *env)
     child c = {fork(), in[1], out[0], err[0]};
     assert_true(c.pid >= 0);
     if (c.pid == 0) {
-        if (env)
-            putenv((char *)env);
+        if (env) putenv((char *)env);
         signal(SIGPIPE, SIG_DFL);
         dup2(in[0], 0);
         dup2(out[1], 1);
@@ -145,8 +152,7 @@ static inline result child_finish(child *c, const char *input, size_t n_input)
         }
         for (int i = 1; i < 3; i++) {
             int *fd = i == 1 ? &c->out : &c->err;
-            if (*fd < 0 || !fds[i].revents)
-                continue;
+            if (*fd < 0 || !fds[i].revents) continue;
             ssize_t n = read(*fd, chunk, sizeof chunk);
             if (n <= 0) {
                 close(*fd);
@@ -156,8 +162,7 @@ static inline result child_finish(child *c, const char *input, size_t n_input)
             }
         }
     }
-    if (c->in >= 0)
-        close(c->in);
+    if (c->in >= 0) close(c->in);
     r.status = child_wait(c);
     return r;
 }
@@ -171,16 +176,15 @@ static inline result run_with(const char *env, const char *input, size_t n_input
     return child_finish(&c, input, n_input);
 }
 
-#define ARGS(...)      ((const char *const[]){__VA_ARGS__, NULL})
-#define RUN(...)       run_with(NULL, "", 0, ARGS(__VA_ARGS__))
-#define FEED(in, ...)  run_with(NULL, in, strlen(in), ARGS(__VA_ARGS__))
+#define ARGS(...)     ((const char *const[]){__VA_ARGS__, NULL})
+#define RUN(...)      run_with(NULL, "", 0, ARGS(__VA_ARGS__))
+#define FEED(in, ...) run_with(NULL, in, strlen(in), ARGS(__VA_ARGS__))
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
 #define assert_has(text, part)                                                                     \
     do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("want \"%s\" in: %s", part, text);                                            \
+        if (!strstr(text, part)) fail_msg("want \"%s\" in: %s", part, text);                       \
     } while (0)
 
 /* Line number i (from 0) of JSONL; the document is the caller's. */
@@ -195,8 +199,7 @@ static inline yyjson_doc *line_at(const bytes *b, size_t i)
     end = strchr(from, '\n');
     assert_non_null(end);
     yyjson_doc *doc = yyjson_read(from, (size_t)(end - from), 0);
-    if (!doc)
-        fail_msg("not JSON: %.*s", (int)(end - from), from);
+    if (!doc) fail_msg("not JSON: %.*s", (int)(end - from), from);
     return doc;
 }
 

@@ -3,10 +3,8 @@
 
 static void expect(result r, int status, const char *in_err)
 {
-    if (r.status != status)
-        fail_msg("status %d, want %d; %s", r.status, status, r.err.data);
-    if (in_err)
-        assert_has(r.err.data, in_err);
+    if (r.status != status) fail_msg("status %d, want %d; %s", r.status, status, r.err.data);
+    if (in_err) assert_has(r.err.data, in_err);
     result_free(&r);
 }
 
@@ -152,9 +150,9 @@ static void version_and_show(void **state)
     assert_true(yyjson_is_str(yyjson_obj_get(yyjson_doc_get_root(doc), "mlx")));
     yyjson_doc_free(doc);
     result_free(&r);
-    static const char *const KEYS[] = {"id",           "revision", "kind",    "architecture",
-                                       "parameters",   "quantization", "context", "template",
-                                       "license",      "files",    "features"};
+    static const char *const KEYS[] = {"id",         "revision",     "kind",    "architecture",
+                                       "parameters", "quantization", "context", "template",
+                                       "license",    "files",        "features"};
     r = RUN("show", "pocket-llm", "--json");
     assert_int_equal(r.status, 0);
     doc = line_at(&r.out, 0);
