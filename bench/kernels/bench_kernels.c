@@ -1,0 +1,350 @@
+/* bench_kernels.c: how fast the kernels are, against what this machine can do, in one run.
+ *
+ *   bench_kernels [threads [seconds-a-row [isa [filter]]]]
+ *
+ * First the two limits, measured by the same pool: reading a buffer far larger than the caches, and
+ * fused multiply-adds on registers. Then kn_linear over all the matrices of some decoder layers of a
+ * model's shape (enough of them that weights come from memory), and attention. Every row is the
+ * best of as many passes as fit in its time: other work on the machine only makes a pass longer.
+ * With one thread the clock is the thread's CPU time, which other work disturbs less.
+ * GB/s counts the bytes of weights (or keys and values) once a pass, GFLOP/s two a product. */
+#include "base/thread.h"
+#include "kernels/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define SET_BYTES ((size_t)192 << 20) /* weights of a row of the table, at least */
+
+static double seconds_a_row = 1.0;
+static double bandwidth, peak;
+static const char *filter = "";
+
+static int cpu_clock;
+
+static double now(void)
+{
+    struct timespec t;
+    if (!cpu_clock) return (double)clock_ns() * 1e-9;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------ */
+
+typedef struct big {
+    const unsigned char *p;
+    size_t bytes, chunk;
+    atomic_uint_least64_t sum;
+} big;
+
+static void read_chunk(void *ctx, int chunk, int n_chunks, int worker)
+{
+    big *b = ctx;
+    const unsigned char *p = b->p + (size_t)chunk * b->chunk;
+    uint64_t sum[8] = {0};
+    (void)n_chunks;
+    (void)worker;
+    for (size_t i = 0; i < b->chunk; i += 64) {
+        uint64_t x[8];
+        memcpy(x, p + i, 64);
+        for (int j = 0; j < 8; j++)
+            sum[j] ^= x[j];
+    }
+    atomic_fetch_add(&b->sum,
+                     sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
+}
+
+static void measure_bandwidth(void)
+{
+    big b = {.bytes = (size_t)512 << 20, .chunk = (size_t)512 << 10};
+    unsigned char *p = malloc(b.bytes);
+    double end = now() + 2 * seconds_a_row;
+    if (!p) return;
+    memset(p, 1, b.bytes);
+    b.p = p;
+    while (now() < end) {
+        double t = now();
+        kn_run(read_chunk, &b, (int)(b.bytes / b.chunk), NULL);
+        t = (double)b.bytes / (now() - t);
+        if (t > bandwidth) bandwidth = t;
+    }
+    free(p);
+}
+
+#define FMA_ROUNDS 100000
+#if defined(__x86_64__)
+__attribute__((target("avx512f"))) static float fma_512(void)
+{
+    __m512 a[12], x = _mm512_set1_ps(0.5f), y = _mm512_set1_ps(1);
+    for (int j = 0; j < 12; j++)
+        a[j] = _mm512_set1_ps((float)j);
+    for (int i = 0; i < FMA_ROUNDS; i++) {
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++)
+            a[j] = _mm512_fmadd_ps(a[j], x, y);
+    }
+    for (int j = 1; j < 12; j++)
+        a[0] = _mm512_add_ps(a[0], a[j]);
+    return _mm512_reduce_add_ps(a[0]);
+}
+__attribute__((target("avx2,fma"))) static float fma_256(void)
+{
+    __m256 a[12], x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(1);
+    float out[8];
+    for (int j = 0; j < 12; j++)
+        a[j] = _mm256_set1_ps((float)j);
+    for (int i = 0; i < FMA_ROUNDS; i++) {
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++)
+            a[j] = _mm256_fmadd_ps(a[j], x, y);
+    }
+    for (int j = 1; j < 12; j++)
+        a[0] = _mm256_add_ps(a[0], a[j]);
+    _mm256_storeu_ps(out, a[0]);
+    return out[0];
+}
+#endif
+
+static _Atomic float sink;
+
+static void fma_chunk(void *ctx, int chunk, int n_chunks, int worker)
+{
+    (void)chunk;
+    (void)n_chunks;
+    (void)worker;
+#if defined(__x86_64__)
+    if (*(int *)ctx == 16) atomic_store(&sink, fma_512());
+    if (*(int *)ctx == 8) atomic_store(&sink, fma_256());
+#else
+    (void)ctx;
+#endif
+}
+
+static void measure_peak(void)
+{
+    int lanes = !strcmp(kn_isa(), "avx512") ? 16 : !strcmp(kn_isa(), "avx2") ? 8 : 0;
+    int chunks = 4 * kn_pool_threads();
+    double end = now() + seconds_a_row;
+    if (!lanes) return;
+    while (now() < end) {
+        double t = now();
+        kn_run(fma_chunk, &lanes, chunks, NULL);
+        t = 2.0 * 12 * FMA_ROUNDS * lanes * chunks / (now() - t);
+        if (t > peak) peak = t;
+    }
+}
+
+/* ---- linear -------------------------------------------------------------------------------------------- */
+
+typedef struct model {
+    const char *name;
+    int e, kv, f, layers; /* hidden, kv heads x head_dim, ffn */
+} model;
+
+static const model MODELS[] = {{"0.35B", 1024, 512, 2816, 24}, {"1.2B", 2048, 512, 8192, 16}};
+
+typedef struct store {
+    const char *name;
+    int bits;
+    kn_dtype dtype;
+} store;
+
+static const store STORES[] = {{"4-bit g64", 4, KN_BF16}, {"8-bit g64", 8, KN_BF16},
+                               {"bf16", 0, KN_BF16},      {"f32", 0, KN_F32},
+                               {"2-bit g64", 2, KN_BF16}, {"3-bit g64", 3, KN_BF16},
+                               {"5-bit g64", 5, KN_BF16}, {"6-bit g64", 6, KN_BF16}};
+
+static uint32_t rng_state = 1;
+static uint32_t rng(void) { return rng_state = rng_state * 1664525u + 1013904223u; }
+
+static size_t matrix_bytes(const kn_matrix *w)
+{
+    size_t elements = (size_t)w->n * (size_t)w->k;
+    if (!w->bits) return elements * (w->dtype == KN_F32 ? 4 : 2);
+    return elements * (size_t)w->bits / 8 + elements / 64 * 4;
+}
+
+static void *new_weights(size_t bytes, int pattern)
+{
+    unsigned char *p = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!p) abort();
+    for (size_t i = 0; i + 4 <= bytes; i += 4) {
+        uint32_t x = rng() >> 8;
+        if (pattern == KN_BF16) x = (x & 0x803f803f) | 0x3c003c00; /* two small bf16 */
+        if (pattern == KN_F32) x = (x & 0x803fffff) | 0x3c000000;
+        memcpy(p + i, &x, 4);
+    }
+    return p;
+}
+
+static kn_matrix new_matrix(const store *s, int64_t n, int64_t k)
+{
+    kn_matrix w = {.n = n, .k = k, .dtype = s->dtype, .bits = s->bits, .group = 64};
+    size_t elements = (size_t)n * (size_t)k;
+    if (s->bits) {
+        w.w = new_weights(elements * (size_t)s->bits / 8, -1);
+        w.scales = new_weights(elements / 64 * 2, KN_BF16);
+        w.biases = new_weights(elements / 64 * 2, KN_BF16);
+    } else {
+        w.w = new_weights(matrix_bytes(&w), (int)s->dtype);
+    }
+    return w;
+}
+
+static void print_rate(double bytes, double flops, double t)
+{
+    printf("%9.3f ms %7.1f GB/s (%3.0f %%) %8.1f GFLOP/s (%3.0f %%)\n", t * 1e3, bytes / t * 1e-9,
+           bandwidth > 0 ? 100 * bytes / t / bandwidth : 0, flops / t * 1e-9,
+           peak > 0 ? 100 * flops / t / peak : 0);
+    fflush(stdout);
+}
+
+/* All linear layers of a model's decoder layers, as many as make SET_BYTES. */
+static void bench_linear(const model *mo, const store *s)
+{
+    static const int MS[] = {1, 2, 4, 8, 16, 32, 128, 512};
+    const int64_t shape[7][2] = {{mo->e, mo->e}, {mo->kv, mo->e}, {mo->kv, mo->e}, {mo->e, mo->e},
+                                 {mo->f, mo->e}, {mo->f, mo->e},  {mo->e, mo->f}};
+    kn_matrix w[7 * 64];
+    double bytes = 0, macs = 0;
+    float *x, *y;
+    int n = 0, widest = mo->f > mo->e ? mo->f : mo->e;
+    while (n + 7 <= 7 * 64 && bytes < (double)SET_BYTES) {
+        for (int i = 0; i < 7; i++, n++) {
+            w[n] = new_matrix(s, shape[i][0], shape[i][1]);
+            bytes += (double)matrix_bytes(&w[n]);
+            macs += (double)w[n].n * (double)w[n].k;
+        }
+    }
+    x = new_weights((size_t)512 * (size_t)widest * 4, KN_F32);
+    y = new_weights((size_t)512 * (size_t)widest * 4, KN_F32);
+    for (int j = 0; j < 8; j++) {
+        int m = MS[j], used = m >= 128 ? 14 : m >= 8 ? 28 : n;
+        double best = 1e9, end = now() + seconds_a_row, part = (double)used / n;
+        if (used > n) used = n, part = 1;
+        do {
+            double t = now();
+            for (int i = 0; i < used; i++)
+                kn_linear(&w[i], NULL, x, w[i].k, y, w[i].n, m, 0, NULL);
+            t = now() - t;
+            if (t < best) best = t;
+        } while (now() < end);
+        printf("linear %-5s %-9s m %3d  ", mo->name, s->name, m);
+        print_rate(bytes * part, 2 * macs * part * m, best);
+    }
+    for (int i = 0; i < n; i++) {
+        free((void *)w[i].w);
+        free((void *)w[i].scales);
+        free((void *)w[i].biases);
+    }
+    free(x);
+    free(y);
+}
+
+/* ---- attention ----------------------------------------------------------------------------------------- */
+
+static void bench_attention(int heads, int kv_heads, int d, int start, int t)
+{
+    int n = start + t, layers = 0;
+    size_t kv = (size_t)kv_heads * (size_t)n * (size_t)d;
+    kn_attn a = {.heads = heads, .kv_heads = kv_heads, .d = d, .scale = 0.1f};
+    kn_attn_row row[64] = {{0}};
+    double best = 1e9, end = now() + seconds_a_row, pairs;
+    int many = t == 1 ? 24 : 1;
+    for (; layers < many; layers++)
+        row[layers] = (kn_attn_row){.q = new_weights((size_t)t * (size_t)(heads * d) * 4, KN_F32),
+                                    .out = new_weights((size_t)t * (size_t)(heads * d) * 4, KN_F32),
+                                    .k = new_weights(kv * 4, KN_F32),
+                                    .v = new_weights(kv * 4, KN_F32),
+                                    .ldq = heads * d,
+                                    .ldo = heads * d,
+                                    .capacity = n,
+                                    .t = t,
+                                    .start = start};
+    do {
+        double from = now();
+        for (int l = 0; l < layers; l++)
+            kn_attention(&a, &row[l], 1, NULL);
+        from = (now() - from) / layers;
+        if (from < best) best = from;
+    } while (now() < end);
+    pairs = (double)t * start + (double)t * (t + 1) / 2;
+    printf("attention %d/%d heads d %d, %d new rows after %-5d  ", heads, kv_heads, d, t, start);
+    print_rate(2.0 * (double)kv * 4, pairs * heads * d * 4, best);
+    for (int l = 0; l < layers; l++) {
+        free((void *)row[l].q);
+        free(row[l].out);
+        free((void *)row[l].k);
+        free((void *)row[l].v);
+    }
+}
+
+/* ---- rows ----------------------------------------------------------------------------------------------- */
+
+static void bench_rows(void)
+{
+    int m = 128, f = 8192;
+    size_t bytes = (size_t)m * (size_t)f * 4;
+    float *x = new_weights(bytes, KN_F32), *y = new_weights(bytes, KN_F32);
+    for (int kind = 0; kind < 5; kind++) {
+        static const char *const NAMES[] = {"silu * up", "gelu * up", "gelu_tanh * up", "relu * up",
+                                            "rms_norm"};
+        double best = 1e9, end = now() + seconds_a_row;
+        do {
+            double t = now();
+            if (kind < 4)
+                kn_gated((kn_act)kind, x, f, x, f, y, f, m, f, NULL);
+            else
+                kn_rms_norm(x, f, NULL, 1e-6f, y, f, m, f, NULL);
+            t = now() - t;
+            if (t < best) best = t;
+        } while (now() < end);
+        printf("%-16s [128,8192]  %8.3f ms  %6.2f ns an element and thread\n", NAMES[kind],
+               best * 1e3, best * 1e9 / m / f * kn_pool_threads());
+    }
+    free(x);
+    free(y);
+}
+
+int main(int argc, char **argv)
+{
+    mlxe_error err;
+    char features[256];
+    int threads = argc > 1 ? atoi(argv[1]) : 0;
+    if (argc > 2) seconds_a_row = atof(argv[2]);
+    if (argc > 4) filter = argv[4];
+    if (kn_init(argc > 3 && argv[3][0] ? argv[3] : NULL, &err) || kn_pool_start(threads, &err)) {
+        fprintf(stderr, "bench_kernels: %s\n", err.message);
+        return 1;
+    }
+    cpu_clock = kn_pool_threads() == 1;
+    kn_cpu_features(features, sizeof features);
+    printf("%s, %d threads, CPU: %s\n", kn_isa(), kn_pool_threads(), features);
+    measure_bandwidth();
+    measure_peak();
+    printf("read %.1f GB/s, fma %.1f GFLOP/s\n", bandwidth * 1e-9, peak * 1e-9);
+    for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS; i++)
+        for (size_t s = 0; s < sizeof STORES / sizeof *STORES; s++) {
+            char name[64];
+            snprintf(name, sizeof name, "linear %s %s", MODELS[i].name, STORES[s].name);
+            if (strstr(name, filter)) bench_linear(&MODELS[i], &STORES[s]);
+        }
+    if (strstr("attention", filter)) {
+        bench_attention(16, 8, 64, 127, 1);
+        bench_attention(16, 8, 64, 4095, 1);
+        bench_attention(32, 8, 64, 4095, 1);
+        bench_attention(32, 1, 64, 4095, 1);
+        bench_attention(16, 8, 64, 0, 512);
+        bench_attention(32, 8, 64, 0, 2048);
+        bench_attention(16, 8, 128, 1536, 512);
+    }
+    if (strstr("rows", filter)) bench_rows();
+    return 0;
+}

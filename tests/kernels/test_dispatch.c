@@ -1,0 +1,76 @@
+/* test_dispatch.c: choosing the instruction set. One process can choose once: the test runs itself. */
+#include "util.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* In a child: -> what kn_init gives, then what the second call gives. */
+static void in_child(const char *first, const char *second, int want_first, int want_second,
+                     const char *isa)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        mlxe_error err;
+        int ok = kn_init(first, &err) == (mlxe_status)want_first;
+        ok = ok && kn_init(second, &err) == (mlxe_status)want_second;
+        ok = ok && (!isa || !strcmp(kn_isa(), isa));
+        _exit(ok ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (status) fail_msg("kn_init(%s), kn_init(%s)", first ? first : "-", second ? second : "-");
+}
+
+static void choices(void **state)
+{
+    const kn_ops *tables[8];
+    int n = kn_tables(tables, 8);
+    (void)state;
+    assert_in_range(n, 1, 3);
+    assert_string_equal(tables[0]->name, "generic");
+    in_child(NULL, NULL, MLXE_OK, MLXE_OK, tables[n - 1]->name);
+    in_child("nonsense", NULL, MLXE_E_UNSUPPORTED, MLXE_OK, tables[n - 1]->name);
+    in_child("", "generic", MLXE_E_UNSUPPORTED, MLXE_OK, "generic");
+    for (int i = 0; i < n; i++) {
+        in_child(tables[i]->name, tables[i]->name, MLXE_OK, MLXE_OK, tables[i]->name);
+        in_child(tables[i]->name, NULL, MLXE_OK, MLXE_OK, tables[i]->name);
+        if (i) in_child(tables[i]->name, tables[0]->name, MLXE_OK, MLXE_E_STATE, tables[i]->name);
+    }
+}
+
+/* CPUID against what the kernel of the operating system says, where it says it. */
+static void features(void **state)
+{
+    static const char *const NAMES[][2] = {{"avx2", " avx2 "},
+                                           {"fma", " fma "},
+                                           {"f16c", " f16c "},
+                                           {"avx512f", " avx512f "},
+                                           {"avx512vbmi", " avx512vbmi "},
+                                           {"avx512vnni", " avx512_vnni "},
+                                           {"amx_int8", " amx_int8 "}};
+    char mine[512] = " ", line[8192] = "", small[8];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    (void)state;
+    kn_cpu_features(mine + 1, sizeof mine - 2);
+    strcat(mine, " ");
+    kn_cpu_features(small, sizeof small);
+    assert_true(strlen(small) < sizeof small);
+    if (!file) skip();
+    while (fgets(line, sizeof line, file) && strncmp(line, "flags", 5) != 0)
+        continue;
+    fclose(file);
+    line[strcspn(line, "\n")] = ' ';
+    if (strncmp(line, "flags", 5) != 0) skip();
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        char word[32];
+        snprintf(word, sizeof word, " %s ", NAMES[i][0]);
+        assert_int_equal(strstr(mine, word) != NULL, strstr(line, NAMES[i][1]) != NULL);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(choices), cmocka_unit_test(features)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

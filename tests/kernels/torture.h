@@ -1,0 +1,129 @@
+/* torture.h: random calls of random kernels, each against f64, on a pool with 3 threads.
+ *
+ * test_torture.c runs 2,000 of them, full_torture.c 10,000. Unlike the tests of single kernels the
+ * calls follow one another on the same pool with changing shapes, tables and cancel flags. */
+#ifndef TESTS_KERNELS_TORTURE_H
+#define TESTS_KERNELS_TORTURE_H
+
+#include "util.h"
+
+static void random_linear(rng *r)
+{
+    static const int groups[] = {32, 64, 128};
+    int bits = ALL_BITS[rng_int(r, 0, 6)], group = groups[rng_int(r, 0, 2)];
+    int m = rng_int(r, 1, rng_int(r, 0, 7) ? 9 : 150), n = rng_int(r, 1, 80);
+    int k = bits ? group * rng_int(r, 1, 6) : rng_int(r, 1, 500);
+    matrix w = matrix_new(r, n, k, bits, group, (kn_dtype)rng_int(r, 0, 2), 1);
+    room x = room_new((size_t)(m * k) * 4, 8), y = room_new((size_t)(m * n) * 4, 8);
+    float *xp = normals(r, x.p, (size_t)(m * k), 1), *yp = y.p;
+    atomic_int flag = !rng_int(r, 0, 19);
+    mlxe_status rc = kn_linear(&w.m, NULL, xp, k, yp, n, m, 0, &flag);
+    assert_int_equal(rc, flag ? MLXE_E_CANCELLED : MLXE_OK);
+    for (int s = 0; !rc && s < 40; s++) { /* a sample of the elements */
+        int i = rng_int(r, 0, m - 1), j = rng_int(r, 0, n - 1);
+        double want = 0, scale = 1e-3;
+        for (int at = 0; at < k; at++) {
+            double p = (double)xp[i * k + at] * w.value[j * k + at];
+            want += p;
+            scale += fabs(p);
+        }
+        if (!(fabs((double)yp[i * n + j] - want) <= 2e-6 * scale))
+            fail_msg("%s m %d n %d k %d bits %d: got %g, want %g", kn_isa(), m, n, k, bits,
+                     (double)yp[i * n + j], want);
+    }
+    room_free(x);
+    room_free(y);
+    matrix_free(&w);
+}
+
+static void random_attention(rng *r)
+{
+    kn_attn a = {.kv_heads = rng_int(r, 1, 3), .d = rng_int(r, 1, 80), .scale = 0.3f};
+    int t = rng_int(r, 1, rng_int(r, 0, 3) ? 3 : 40), start = rng_int(r, 0, 200), ld;
+    size_t kv;
+    room q, k, v, o;
+    kn_attn_row row;
+    int i = rng_int(r, 0, t - 1), head, first = 0, p = start + i;
+    double w[256], sum = 0;
+    a.heads = a.kv_heads * rng_int(r, 1, 4);
+    a.window = rng_int(r, 0, 2) ? 0 : rng_int(r, 1, 90);
+    ld = a.heads * a.d;
+    head = rng_int(r, 0, a.heads - 1);
+    kv = (size_t)(a.kv_heads * (start + t) * a.d);
+    q = room_new((size_t)(t * ld) * 4, 8);
+    o = room_new((size_t)(t * ld) * 4, 8);
+    k = room_new(kv * 4, 8);
+    v = room_new(kv * 4, 8);
+    row = (kn_attn_row){.q = normals(r, q.p, (size_t)(t * ld), 1),
+                        .out = o.p,
+                        .k = normals(r, k.p, kv, 1),
+                        .v = normals(r, v.p, kv, 1),
+                        .ldq = ld,
+                        .ldo = ld,
+                        .capacity = start + t,
+                        .t = t,
+                        .start = start};
+    assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
+    if (a.window && p - a.window + 1 > 0) first = p - a.window + 1;
+    for (int s = first; s <= p; s++) {
+        const float *key = row.k + ((head / (a.heads / a.kv_heads)) * row.capacity + s) * a.d;
+        w[s] = 0;
+        for (int j = 0; j < a.d; j++)
+            w[s] += (double)row.q[i * ld + head * a.d + j] * (double)key[j];
+        w[s] = exp(w[s] * (double)a.scale);
+        sum += w[s];
+    }
+    for (int j = 0; j < a.d; j++) {
+        double want = 0;
+        for (int s = first; s <= p; s++)
+            want += w[s] / sum *
+                    (double)row.v[((head / (a.heads / a.kv_heads)) * row.capacity + s) * a.d + j];
+        if (!(fabs((double)row.out[i * ld + head * a.d + j] - want) <= 1e-5))
+            fail_msg("%s attention heads %d/%d d %d start %d t %d", kn_isa(), a.heads, a.kv_heads,
+                     a.d, start, t);
+    }
+    room_free(q);
+    room_free(k);
+    room_free(v);
+    room_free(o);
+}
+
+static void random_row(rng *r)
+{
+    int m = rng_int(r, 1, 12), n = rng_int(r, 1, 3000), at = rng_int(r, 0, m * n - 1);
+    room x = room_new((size_t)(m * n) * 4, 8), y = room_new((size_t)(m * n) * 4, 4);
+    float *xp = normals(r, x.p, (size_t)(m * n), 2), *yp = y.p;
+    double v = (double)xp[at], want, sum = 0;
+    if (rng_int(r, 0, 1)) {
+        assert_int_equal(kn_gated(KN_SILU, xp, n, xp, n, yp, n, m, n, NULL), MLXE_OK);
+        want = v * v / (1 + exp(-v));
+    } else {
+        assert_int_equal(kn_rms_norm(xp, n, NULL, 1e-5f, yp, n, m, n, NULL), MLXE_OK);
+        for (int i = 0; i < n; i++)
+            sum += (double)xp[at / n * n + i] * (double)xp[at / n * n + i];
+        want = v / sqrt(sum / n + 1e-5);
+    }
+    assert_true(fabs((double)yp[at] - want) <= 1e-6 * fabs(want) + 1e-7);
+    room_free(x);
+    room_free(y);
+}
+
+static void torture(uint64_t seed, int calls)
+{
+    const kn_ops *tables[8];
+    int n = kn_tables(tables, 8);
+    rng r = {seed};
+    assert_int_equal(kn_pool_start(3, NULL), MLXE_OK);
+    for (int i = 0; i < calls; i++) {
+        int kind = rng_int(&r, 0, 9);
+        kn_table_set(tables[rng_int(&r, 0, n - 1)]);
+        if (kind < 5)
+            random_linear(&r);
+        else if (kind < 8)
+            random_attention(&r);
+        else
+            random_row(&r);
+    }
+}
+
+#endif
