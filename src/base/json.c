@@ -432,8 +432,11 @@ int json_next(json_iter *it, const json **key, const json **value)
 {
     if (!it->left) return 0;
     it->left--;
-    *key = NULL;
-    if (json_is(it->container, JSON_OBJECT)) *key = it->cursor++;
+    if (key) *key = NULL;
+    if (json_is(it->container, JSON_OBJECT)) {
+        if (key) *key = it->cursor;
+        it->cursor++;
+    }
     *value = it->cursor;
     it->cursor = after(it->cursor);
     return 1;

@@ -58,7 +58,8 @@ const json *json_get_strv(const json *object, strv key);
 
 /* Iteration, O(1) a step:
  *   json_iter it = json_iterate(v); const json *key, *value;
- *   while (json_next(&it, &key, &value)) ...            key is NULL in an array */
+ *   while (json_next(&it, &key, &value)) ...            key is NULL in an array
+ * Who wants no keys passes NULL for &key. */
 typedef struct json_iter {
     const json *container, *cursor;
     size_t left;
