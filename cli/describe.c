@@ -38,10 +38,15 @@ static void add_value(cli_text *out, yyjson_val *value)
     }
 }
 
-static void print_row(const char *name, size_t width, yyjson_val *value)
+/* title (may be NULL) stands before the value. */
+static void print_row(const char *name, size_t width, const char *title, yyjson_val *value)
 {
     cli_text text = {0};
     cli_text_add(&text, "", 0);
+    if (title) {
+        cli_text_add(&text, title, strlen(title));
+        cli_text_add(&text, "  ", 2);
+    }
     add_value(&text, value);
     out_printf("%-*s", (int)width, name);
     out_model_text(text.data, text.bytes);
@@ -49,15 +54,32 @@ static void print_row(const char *name, size_t width, yyjson_val *value)
     cli_text_deinit(&text);
 }
 
+/* A list of objects, or an object of objects. */
 static int is_table(yyjson_val *value)
 {
-    return yyjson_is_arr(value) && yyjson_is_obj(yyjson_arr_get_first(value));
+    yyjson_val *first = yyjson_arr_get_first(value);
+    if (yyjson_is_obj(value) && yyjson_obj_size(value) > 0) {
+        yyjson_obj_iter it = yyjson_obj_iter_with(value);
+        first = yyjson_obj_iter_get_val(yyjson_obj_iter_next(&it));
+    }
+    return yyjson_is_obj(first);
+}
+
+static void print_table(const char *name, size_t width, yyjson_val *table)
+{
+    size_t i, n;
+    yyjson_val *key, *item;
+    yyjson_arr_foreach(table, i, n, item) { print_row(i ? "" : name, width, NULL, item); }
+    yyjson_obj_foreach(table, i, n, key, item)
+    {
+        print_row(i ? "" : name, width, yyjson_get_str(key), item);
+    }
 }
 
 void describe_print(yyjson_val *object, const char *skip)
 {
-    size_t i, n, row, rows, width = 0;
-    yyjson_val *key, *value, *item;
+    size_t i, n, width = 0;
+    yyjson_val *key, *value;
     yyjson_obj_foreach(object, i, n, key, value)
     {
         if (yyjson_get_len(key) + 2 > width && yyjson_get_len(key) <= WIDEST_NAME)
@@ -68,10 +90,9 @@ void describe_print(yyjson_val *object, const char *skip)
         char name[WIDEST_NAME + 40];
         if (skip && yyjson_equals_str(key, skip)) continue;
         snprintf(name, sizeof name, "%.60s:", yyjson_get_str(key));
-        if (!is_table(value)) {
-            print_row(name, width, value);
-            continue;
-        }
-        yyjson_arr_foreach(value, row, rows, item) { print_row(row ? "" : name, width, item); }
+        if (is_table(value))
+            print_table(name, width, value);
+        else
+            print_row(name, width, NULL, value);
     }
 }
