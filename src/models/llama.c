@@ -155,6 +155,11 @@ static mlxe_status options_read(nn_loader *ld, const family *f, options *o, mlxe
             err, MLXE_E_UNSUPPORTED,
             "config.json: partial_rotary_factor: this model type rotates whole heads, want 1");
     if (!o->kv_heads) o->kv_heads = o->heads;
+    if (!o->head_dim && o->hidden % o->heads)
+        return err_set(err, MLXE_E_CORRUPT,
+                       "config.json: hidden_size %lld is no multiple of num_attention_heads %lld, "
+                       "and there is no head_dim",
+                       (long long)o->hidden, (long long)o->heads);
     if (!o->head_dim) o->head_dim = o->hidden / o->heads;
     if (o->heads % o->kv_heads)
         return err_set(
@@ -188,6 +193,10 @@ static mlxe_status layer_window(const family *f, const options *o, int i, int *o
         json_next(&it, NULL, &value);
     if (strv_is(json_str(value), "full_attention"))
         *out = 0;
+    else if (strv_is(json_str(value), "sliding_attention") && !o->window)
+        return err_set(err, MLXE_E_CORRUPT,
+                       "config.json: layer_types[%d]: sliding_attention, but sliding_window is off",
+                       i);
     else if (!strv_is(json_str(value), "sliding_attention"))
         return err_set(
             err, MLXE_E_UNSUPPORTED,

@@ -124,7 +124,7 @@ static void plugin_start(void *arg)
 mlxe_status mx_runtime_start(const char *path, const log_sink *log, mlxe_error *err)
 {
     static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
-    const mx_plugin *plugin;
+    const mx_plugin *plugin = NULL;
     start_call call;
     mlxe_status rc = MLXE_OK;
     pthread_mutex_lock(&starting);

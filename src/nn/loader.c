@@ -139,6 +139,25 @@ static mlxe_status quantization_read(const json *q, const char *where, int *bits
     return MLXE_OK;
 }
 
+/* A layer's own entry is an object, or true or false. */
+static mlxe_status overrides_check(const json *q, mlxe_error *err)
+{
+    static const char *const PLAIN[] = {"bits", "group_size", "mode", "quant_method", NULL};
+    json_iter it = json_iterate(q);
+    const json *key, *value;
+    while (json_next(&it, &key, &value)) {
+        strv name = json_str(key);
+        int plain = 0;
+        for (int i = 0; PLAIN[i]; i++)
+            plain |= strv_is(name, PLAIN[i]);
+        if (plain || json_is(value, JSON_OBJECT) || json_is(value, JSON_BOOL)) continue;
+        return err_set(err, MLXE_E_CORRUPT,
+                       "config.json: quantization.%.*s is %s, want an object or false", (int)name.n,
+                       name.p, json_type_name(json_typeof(value)));
+    }
+    return MLXE_OK;
+}
+
 mlxe_status nn_loader_init(nn_loader *ld, model_files *files, arena *mem, const log_sink *log,
                            mlxe_error *err)
 {
@@ -168,6 +187,11 @@ mlxe_status nn_loader_init(nn_loader *ld, model_files *files, arena *mem, const 
             "config.json: quantization_config.quant_method: %.*s, want MLX's affine quantisation",
             (int)method.n, method.p);
     ld->quantization = q;
+    if (!json_get(q, "bits") || !json_get(q, "group_size"))
+        return err_set(err, MLXE_E_CORRUPT,
+                       "config.json: quantization: bits and group_size are needed, %s is missing",
+                       json_get(q, "bits") ? "group_size" : "bits");
+    if ((rc = overrides_check(q, err))) return rc;
     return quantization_read(q, "config.json: quantization", &ld->bits, &ld->group, err);
 }
 
@@ -222,8 +246,9 @@ mlxe_status nn_config_finish(nn_loader *ld, mlxe_error *err)
     while (json_next(&it, &key, &value)) {
         strv name = json_str(key);
         json_type type = json_typeof(value);
-        if (known_has(ld, name) || type == JSON_NULL || (type == JSON_BOOL && !json_bool(value)))
-            continue;
+        int off = type == JSON_NULL || (type == JSON_BOOL && !json_bool(value));
+        if (strv_is(name, "is_causal")) off = type == JSON_BOOL && json_bool(value);
+        if (off || known_has(ld, name)) continue;
         if (name.n && name.p[0] == '_') continue; /* transformers' own bookkeeping */
         err_set(err, MLXE_E_UNSUPPORTED,
                 "%s: %.*s: this option is not understood for this model type", ld->where,

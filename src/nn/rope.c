@@ -61,6 +61,25 @@ static mlxe_status keys_check(const rope_config *c, mlxe_error *err)
     return MLXE_OK;
 }
 
+/* Keys that a rule cannot do without. */
+static mlxe_status needed_check(const rope_config *c, mlxe_error *err)
+{
+    static const struct {
+        const char *type, *key;
+    } NEEDED[] = {{"linear", "factor"},
+                  {"dynamic", "factor"},
+                  {"llama3", "factor"},
+                  {"llama3", "low_freq_factor"},
+                  {"llama3", "high_freq_factor"}};
+    for (size_t i = 0; i < sizeof NEEDED / sizeof *NEEDED; i++) {
+        const json *value = json_get(c->scaling, NEEDED[i].key);
+        if (!strv_is(c->type, NEEDED[i].type) || (value && !json_is(value, JSON_NULL))) continue;
+        return err_set(err, MLXE_E_CORRUPT, "%s: %s is missing, rope_type %s needs it", c->where,
+                       NEEDED[i].key, NEEDED[i].type);
+    }
+    return MLXE_OK;
+}
+
 static mlxe_status scaling_read(rope_config *c, mlxe_error *err)
 {
     const json *s = c->scaling;
@@ -84,6 +103,7 @@ static mlxe_status scaling_read(rope_config *c, mlxe_error *err)
     c->has_factor = json_get(s, "factor") && !json_is(json_get(s, "factor"), JSON_NULL);
     c->has_attention_factor =
         json_get(s, "attention_factor") && !json_is(json_get(s, "attention_factor"), JSON_NULL);
+    if ((rc = needed_check(c, err))) return rc;
     return keys_check(c, err);
 }
 
@@ -154,9 +174,10 @@ static mlxe_status find_scaling(nn_loader *ld, rope_config *c, mlxe_error *err)
 {
     const json *v5 = nn_config_value(ld, "rope_parameters");
     const json *v4 = nn_config_value(ld, "rope_scaling");
-    c->scaling = v5 && !json_is(v5, JSON_NULL) ? v5 : v4;
-    c->where =
-        c->scaling == v5 && v5 ? "config.json: rope_parameters" : "config.json: rope_scaling";
+    int empty = !v4 || json_is(v4, JSON_NULL) || (json_is(v4, JSON_OBJECT) && !json_len(v4));
+    /* A rope_scaling that says something wins over rope_parameters, as in transformers. */
+    c->scaling = empty ? v5 : v4;
+    c->where = empty ? "config.json: rope_parameters" : "config.json: rope_scaling";
     if (json_is(c->scaling, JSON_NULL)) c->scaling = NULL;
     if (c->scaling && !json_is(c->scaling, JSON_OBJECT))
         return err_set(err, MLXE_E_CORRUPT, "%s is %s, want an object", c->where,

@@ -379,6 +379,7 @@ mlxe_status session_chat(session *s, strv messages, const mlxe_gen_params *param
     const json *item;
     json_iter it;
     buf old = {0};
+    int old_system = s->own_system;
     mlxe_status rc = idle(s, err);
     if (rc) return rc;
     if ((rc = json_parse("messages", messages.p, messages.n, &doc, err))) return rc;
@@ -404,6 +405,7 @@ mlxe_status session_chat(session *s, strv messages, const mlxe_gen_params *param
     if (rc) {
         buf_deinit(&s->messages);
         s->messages = old;
+        s->own_system = old_system;
         old = (buf){0};
     }
 out:

@@ -7,9 +7,10 @@
  * other slot of the scope, and only then runs: a handle that lives on would keep its buffer from
  * being reused.
  *
- * Traps: an exception in a CPU task reaches eval() as runtime_error with its type lost, and one that
- * is not a std::exception terminates the process: tasks catch everything and leave the typed error
- * in the scope's failure record. After an error MLX leaves uninitialised arrays marked available:
+ * Traps: an exception in a CPU task reaches eval() as runtime_error with its type lost, one that is
+ * not a std::exception terminates the process, and after some hundred of them an eval waits for ever
+ * (0.32.4): tasks never throw, they leave the typed error in the scope's failure record. After an
+ * error of its own MLX leaves uninitialised arrays marked available:
  * the whole scope is dropped and the stream synchronised once. MLX's data pointers lie 8 bytes after
  * their buffer's start (a size header), which wrapping relies on: measured at start, not assumed. */
 #include "plugin_ops.h"
@@ -17,6 +18,7 @@
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/compile.h>
 #include <mlx/memory.h>
+#include <mlx/primitives.h>
 #include <mlx/version.h>
 
 #include <atomic>
@@ -184,23 +186,31 @@ class Task : public mc::UnaryPrimitive {
         std::shared_ptr<Failure> failure;
         const atomic_int *cancel;
 
-        void go()
+        /* Never throws: the failure is ours to report. Nodes behind a failed one see zeros (an index
+         * of 0 is in range) and our own do nothing. */
+        void go() noexcept
         {
             mlxe_error err{};
             mlxe_status rc = MLXE_E_INTERNAL;
-            if (failure->failed()) throw std::runtime_error("an earlier node failed");
-            if (copy_bytes) std::memcpy(out.data, in[spec.start_from - 1].data, copy_bytes);
-            std::snprintf(err.message, sizeof err.message, "failed");
-            try {
-                rc = spec.task(params.data(), in, n_in, &out, cancel, &err);
-            } catch (...) { /* C code throws only when it calls C++ that does */
+            if (!failure->failed()) {
+                if (copy_bytes) std::memcpy(out.data, in[spec.start_from - 1].data, copy_bytes);
+                std::snprintf(err.message, sizeof err.message, "failed");
+                try {
+                    rc = spec.task(params.data(), in, n_in, &out, cancel, &err);
+                } catch (...) { /* C code throws only when it calls C++ that does */
+                }
+                calls_run_count.fetch_add(1, std::memory_order_relaxed);
+                if (rc == MLXE_OK) return;
+                report(rc, err.message);
             }
-            calls_run_count.fetch_add(1, std::memory_order_relaxed);
-            if (rc == MLXE_OK) return;
-            std::string text =
-                rc == MLXE_E_CANCELLED ? "cancelled" : std::string(spec.name) + ": " + err.message;
-            failure->put(rc, text.c_str());
-            throw std::runtime_error(text);
+            std::memset(out.data, 0, size_t(out.size) * mx_dtype_size(out.dtype));
+        }
+
+        void report(mlxe_status rc, const char *message) noexcept
+        {
+            char text[sizeof(mlxe_error::message) + 64];
+            std::snprintf(text, sizeof text, "%s: %s", spec.name, rc == MLXE_E_CANCELLED ? "cancelled" : message);
+            failure->put(rc, text);
         }
     };
 
