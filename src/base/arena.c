@@ -1,4 +1,7 @@
-/* arena.c: bump allocation in blocks that double up to 1 MiB; a large request has its own block. */
+/* arena.c: bump allocation in blocks that double up to 1 MiB.
+ *
+ * A request of more than a quarter of the largest block has a block of its own behind the current
+ * one, which goes on being filled: large and small requests in turn waste nothing. */
 #include "base/arena.h"
 
 #include <stdint.h>
@@ -10,19 +13,23 @@ struct arena_block {
     max_align_t data[];
 };
 
-enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20, OWN_BLOCK = LARGEST_BLOCK / 4 };
 
 static arena_block *block_new(arena *a, size_t bytes)
 {
-    size_t cap = a->head ? a->head->cap * 2 : FIRST_BLOCK;
+    int own = bytes > OWN_BLOCK && a->head;
+    size_t cap = FIRST_BLOCK;
     arena_block *block;
-    if (cap > LARGEST_BLOCK) cap = LARGEST_BLOCK;
-    if (cap < bytes) cap = bytes;
+    if (a->head) cap = a->head->cap < LARGEST_BLOCK / 2 ? a->head->cap * 2 : LARGEST_BLOCK;
+    if (own || cap < bytes) cap = bytes;
     block = calloc(1, sizeof *block + cap);
     if (!block) return NULL;
     block->cap = cap;
-    block->next = a->head;
-    a->head = block;
+    block->next = own ? a->head->next : a->head;
+    if (own)
+        a->head->next = block;
+    else
+        a->head = block;
     return block;
 }
 

@@ -20,13 +20,13 @@ void buf_clear(buf *b);  /* n = 0, keeps the memory and drops the error */
 
 /* Room for n more bytes: the place to write them to, or NULL. Does not change n. */
 char *buf_reserve(buf *b, size_t n);
-void buf_add(buf *b, const void *p, size_t n);
+void buf_add(buf *b, const void *p, size_t n); /* p not inside b */
 void buf_add_char(buf *b, char c);
 void buf_add_str(buf *b, const char *text);
 void buf_add_strv(buf *b, strv text);
 /* Appends a code point as UTF-8; a surrogate or a value over 0x10FFFF becomes U+FFFD. */
 void buf_add_utf8(buf *b, unsigned code_point);
-/* printf into the buffer. For integers and strings: numbers with a point go through json_write_f64,
+/* printf into the buffer. For integers and strings: numbers with a point go through json_write_float,
  * because printf follows the locale. */
 void buf_addf(buf *b, const char *fmt, ...) BASE_PRINTF(2, 3);
 

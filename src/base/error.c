@@ -45,37 +45,64 @@ int mlxe_status_exit(mlxe_status status)
     return i < sizeof STATUS / sizeof *STATUS ? STATUS[i].exit_status : 1;
 }
 
+/* Bytes that a character takes which begins with this byte; 0: none begins so. */
+static size_t promised_length(unsigned char first)
+{
+    if (first < 0x80) return 1;
+    if (first < 0xC2) return 0;
+    if (first < 0xE0) return 2;
+    if (first < 0xF0) return 3;
+    return first < 0xF5 ? 4 : 0;
+}
+
 /* Bytes of the well-formed UTF-8 character at p (n > 0 bytes there), or 0. */
 static size_t utf8_length(const unsigned char *p, size_t n)
 {
-    static const unsigned char LEAST[5] = {0, 0, 0x80, 0xA0, 0x90};
-    size_t len = p[0] < 0x80   ? 1
-                 : p[0] < 0xC2 ? 0
-                 : p[0] < 0xE0 ? 2
-                 : p[0] < 0xF0 ? 3
-                 : p[0] < 0xF5 ? 4
-                               : 0;
+    size_t len = promised_length(p[0]);
     if (!len || len > n) return 0;
     for (size_t i = 1; i < len; i++)
         if ((p[i] & 0xC0) != 0x80) return 0;
-    if ((p[0] == 0xE0 && p[1] < LEAST[3]) || (p[0] == 0xF0 && p[1] < LEAST[4])) return 0;
+    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xF0 && p[1] < 0x90)) return 0;
     if ((p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF4 && p[1] > 0x8F)) return 0;
     return len;
 }
 
-/* Makes one clean line in place: a cut character at the end goes, bad bytes become '?'. */
-static void clean(char *text)
+/* Whether all that is left is the beginning of one character: the buffer's end cut it. */
+static int is_cut(const unsigned char *p, size_t n)
+{
+    if (n >= promised_length(p[0])) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80) return 0;
+    return 1;
+}
+
+/* What moves a terminal's cursor or ends a line: C0, DEL, C1, line and paragraph separator, and
+ * the overrides of direction, which can show a name other than the one that is there. */
+static int is_control(const unsigned char *p, size_t len)
+{
+    if (len == 1) return p[0] < 0x20 || p[0] == 0x7F;
+    if (len == 2) return p[0] == 0xC2 && p[1] < 0xA0;
+    if (len != 3 || p[0] != 0xE2) return 0;
+    return (p[1] == 0x80 && p[2] >= 0xA8 && p[2] <= 0xAE) ||
+           (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9);
+}
+
+void err_clean(char *text)
 {
     unsigned char *p = (unsigned char *)text;
     size_t n = strlen(text);
     for (size_t i = 0; i < n;) {
         size_t len = utf8_length(p + i, n - i);
-        if (!len && n - i < 4 && p[i] >= 0xC2) {
+        if (!len && is_cut(p + i, n - i)) {
             p[i] = 0;
             return;
         }
-        if (!len || p[i] < 0x20 || p[i] == 0x7F) p[i] = p[i] == '\n' || p[i] == '\t' ? ' ' : '?';
-        i += len ? len : 1;
+        if (!len || is_control(p + i, len)) {
+            int space = p[i] == '\n' || p[i] == '\t';
+            if (!len) len = 1;
+            memset(p + i, space ? ' ' : '?', len);
+        }
+        i += len;
     }
 }
 
@@ -84,11 +111,11 @@ mlxe_status err_set(mlxe_error *err, mlxe_status code, const char *fmt, ...)
     va_list args;
     if (!err) return code;
     err->code = code;
-    err->hint[0] = 0;
+    err->message[0] = err->hint[0] = 0;
     va_start(args, fmt);
     vsnprintf(err->message, sizeof err->message, fmt, args);
     va_end(args);
-    clean(err->message);
+    err_clean(err->message);
     return code;
 }
 
@@ -96,10 +123,11 @@ void err_hint(mlxe_error *err, const char *fmt, ...)
 {
     va_list args;
     if (!err) return;
+    err->hint[0] = 0;
     va_start(args, fmt);
     vsnprintf(err->hint, sizeof err->hint, fmt, args);
     va_end(args);
-    clean(err->hint);
+    err_clean(err->hint);
 }
 
 mlxe_status err_prefix(mlxe_error *err, const char *fmt, ...)
@@ -108,6 +136,7 @@ mlxe_status err_prefix(mlxe_error *err, const char *fmt, ...)
     size_t used;
     va_list args;
     if (!err) return MLXE_OK;
+    prefix[0] = 0;
     va_start(args, fmt);
     vsnprintf(prefix, sizeof prefix - 3, fmt, args);
     va_end(args);
@@ -117,7 +146,7 @@ mlxe_status err_prefix(mlxe_error *err, const char *fmt, ...)
     snprintf(err->message, sizeof err->message, "%s", prefix);
     used = strlen(err->message);
     snprintf(err->message + used, sizeof err->message - used, "%s", message);
-    clean(err->message);
+    err_clean(err->message);
     return err->code;
 }
 

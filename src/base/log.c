@@ -9,8 +9,10 @@ void log_line(const log_sink *sink, mlxe_log_level level, const char *fmt, ...)
     char line[1024];
     va_list args;
     if (!sink || !sink->fn || level > sink->level) return;
+    line[0] = 0;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
+    err_clean(line);
     sink->fn(sink->user, level, line);
 }

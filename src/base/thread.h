@@ -1,8 +1,8 @@
 /* thread.h: threads of a guest in somebody's process, and the monotonic clock.
  *
  * Mutexes and condition variables are pthread's own. What is ours: a thread starts with every
- * signal blocked, so that the host's handlers never run on it, and waits are against the monotonic
- * clock. */
+ * signal blocked but those of its own faults, so that the host's handlers never run on it for
+ * anything else, and waits are against the monotonic clock. */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
@@ -11,7 +11,8 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* Starts a thread with all signals blocked. name: at most 15 bytes, for debuggers. */
+/* Starts a thread with all signals blocked but those of faults (SIGSEGV and its like). name: for
+ * debuggers, its first 15 bytes count. Fails MEMORY */
 mlxe_status thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
                          mlxe_error *err);
 

@@ -273,6 +273,11 @@ mlxe_status st_parse(const char *where, const void *head, size_t head_bytes, uin
         return err_set(err, MLXE_E_CORRUPT, "%s: has %llu bytes, want 8 and a header", where,
                        (unsigned long long)file_bytes);
     if (head_bytes < 8) return err_set(err, MLXE_E_ARG, "%s: the header was not read", where);
+    if (memcmp(p, "version ", 8) == 0) { /* 2e18 as a length: no file has that */
+        status = err_set(err, MLXE_E_CORRUPT, "%s: is a git-lfs pointer, want the weights", where);
+        err_hint(err, "run git lfs pull in the folder");
+        return status;
+    }
     for (int i = 7; i >= 0; i--)
         length = length << 8 | p[i];
     if (length > ST_HEADER_LIMIT_BYTES)
