@@ -1,0 +1,154 @@
+/* tok_vocab.c: strings and ids: one open-addressing table, one index by id.
+ *
+ *   string --hash--> entry {string, id};  id --> entry
+ *
+ * Invariants: the table is at most half full; its strings are borrowed (from the JSON document).
+ * Of equal strings the last wins, as in a Rust map; of equal ids any.
+ * Traps: ids need not be dense, and one huge id must not cost memory: then the index is sorted and
+ * searched. */
+#include "text/tok_parts.h"
+
+#include <stdlib.h>
+
+/* 8 bytes at a time; equal strings give equal values on any machine that we run on. */
+static uint32_t hash(strv text)
+{
+    uint64_t h = 0x9E3779B97F4A7C15u ^ text.n;
+    const char *p = text.p;
+    size_t n = text.n;
+    while (n >= 8) {
+        uint64_t x;
+        memcpy(&x, p, 8);
+        h = (h ^ x) * 0xFF51AFD7ED558CCDu;
+        h ^= h >> 32;
+        p += 8;
+        n -= 8;
+    }
+    uint64_t x = 0;
+    if (n) memcpy(&x, p, n);
+    h = (h ^ x) * 0xC4CEB9FE1A85EC53u;
+    return (uint32_t)(h ^ h >> 29 ^ h >> 47);
+}
+
+mlxe_status tok_vocab_init(const tok_reader *r, tok_vocab *v, size_t n)
+{
+    size_t slots = 16;
+    while (slots < n * 2)
+        slots *= 2;
+    *v = (tok_vocab){.max_id = -1};
+    if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many entries");
+    v->entries = calloc(n ? n : 1, sizeof *v->entries);
+    v->slots = calloc(slots, sizeof *v->slots);
+    v->mask = (uint32_t)(slots - 1);
+    return v->entries && v->slots ? MLXE_OK : tok_no_memory(r);
+}
+
+void tok_vocab_deinit(tok_vocab *v)
+{
+    free(v->entries);
+    free(v->slots);
+    free(v->by_id);
+    *v = (tok_vocab){.max_id = -1};
+}
+
+/* The slot of text, or the free one where it belongs. */
+static struct tok_slot *slot_of(const tok_vocab *v, strv text, uint32_t h)
+{
+    for (uint32_t i = h & v->mask;; i = (i + 1) & v->mask) {
+        struct tok_slot *s = &v->slots[i];
+        if (s->index == 0) return s;
+        if (s->hash == h && strv_eq(v->entries[s->index - 1].text, text)) return s;
+    }
+}
+
+void tok_vocab_add(tok_vocab *v, strv text, int32_t id)
+{
+    uint32_t h = hash(text);
+    struct tok_slot *s = slot_of(v, text, h);
+    if (id > v->max_id) v->max_id = id;
+    if (s->index) {
+        v->entries[s->index - 1].id = id;
+        return;
+    }
+    v->entries[v->n++] = (tok_entry){text, id};
+    *s = (struct tok_slot){h, (uint32_t)v->n};
+}
+
+typedef struct id_key {
+    int32_t id;
+    uint32_t index;
+} id_key;
+
+static int by_id(const void *a, const void *b)
+{
+    const id_key *x = a, *y = b;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+mlxe_status tok_vocab_finish(const tok_reader *r, tok_vocab *v)
+{
+    v->max_id = -1;
+    for (size_t i = 0; i < v->n; i++)
+        if (v->entries[i].id > v->max_id) v->max_id = v->entries[i].id;
+    v->dense = (size_t)(v->max_id + 1) <= v->n * 8 + 65536;
+    v->n_ids = v->dense ? (size_t)(v->max_id + 1) : v->n;
+    v->by_id = calloc(v->n_ids ? v->n_ids : 1, sizeof *v->by_id);
+    if (!v->by_id) return tok_no_memory(r);
+    if (v->dense) {
+        for (size_t i = 0; i < v->n; i++)
+            v->by_id[v->entries[i].id] = (uint32_t)i + 1;
+        return MLXE_OK;
+    }
+    id_key *keys = malloc((v->n ? v->n : 1) * sizeof *keys);
+    if (!keys) return tok_no_memory(r);
+    for (size_t i = 0; i < v->n; i++)
+        keys[i] = (id_key){v->entries[i].id, (uint32_t)i + 1};
+    qsort(keys, v->n, sizeof *keys, by_id);
+    for (size_t i = 0; i < v->n; i++)
+        v->by_id[i] = keys[i].index;
+    free(keys);
+    return MLXE_OK;
+}
+
+int32_t tok_vocab_id(const tok_vocab *v, strv text)
+{
+    if (!v->slots) return -1;
+    const struct tok_slot *s = slot_of(v, text, hash(text));
+    return s->index ? v->entries[s->index - 1].id : -1;
+}
+
+const tok_entry *tok_vocab_entry(const tok_vocab *v, int32_t id)
+{
+    if (id < 0 || id > v->max_id) return NULL;
+    if (v->dense) {
+        uint32_t index = v->by_id[id];
+        return index ? &v->entries[index - 1] : NULL;
+    }
+    size_t low = 0, high = v->n_ids;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (v->entries[v->by_id[mid] - 1].id < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == v->n_ids || v->entries[v->by_id[low] - 1].id != id) return NULL;
+    return &v->entries[v->by_id[low] - 1];
+}
+
+mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out)
+{
+    const json *key, *value;
+    mlxe_status rc = tok_vocab_init(r, out, json_len(v));
+    if (rc) return rc;
+    json_iter it = json_iterate(v);
+    while (json_next(&it, &key, &value)) {
+        int64_t id = json_int(value);
+        if (!json_is(value, JSON_INT) || id < 0 || id > INT32_MAX - 1)
+            return err_set(r->err, MLXE_E_CORRUPT, "%s: the id of \"%.*s\" is no id", r->where,
+                           (int)(json_str(key).n > 60 ? 60 : json_str(key).n), json_str(key).p);
+        tok_vocab_add(out, json_str(key), (int32_t)id);
+    }
+    return tok_vocab_finish(r, out);
+}

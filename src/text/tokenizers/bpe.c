@@ -1,0 +1,486 @@
+/* bpe.c: byte-pair encoding.
+ *
+ *   piece -> symbols (characters, bytes, unknown) -> merges, lowest rank first -> tokens
+ *
+ * Merging: always the pair of the lowest rank, of equal ones the leftmost, until none is left.
+ * Short pieces are searched in a row; long ones use a heap of pairs over a linked list, so that
+ * one word of a megabyte costs n log n. A heap entry is stale when its symbols changed since.
+ *
+ * Memory: pairs live in one open-addressing table of 16-byte rows. The id of a merged string is
+ * guessed first (most files give merges ascending ids), which saves a look-up in a large table.
+ *
+ * A cache for the length of one encode keeps the ids of short pieces that were seen before.
+ *
+ * Traps: continuing_subword_prefix stands before every symbol but the first, and a merge drops it
+ * from its right half. By byte fallback the bytes of prefix and suffix count too, as the package
+ * does. ignore_merges takes a piece that is a token as it is. Of equal merges the last counts.
+ *
+ * Source: Sennrich et al., arXiv 1508.07909; tokenizers, models/bpe (behaviour). */
+#include "text/tok_parts.h"
+
+#include <stdlib.h>
+
+typedef struct pair {
+    uint32_t left, right; /* ids; left == FREE: no row */
+    uint32_t rank, merged;
+} pair;
+#define FREE UINT32_MAX
+
+enum {
+    NEAR_CHARS = 0x300, /* characters whose ids are kept in a table: Latin and the byte alphabet */
+    SHORT_SYMBOLS = 24, /* up to so many are merged without a heap */
+    CACHE_ROWS = 1 << 14,
+    CACHE_BYTES = 32, /* longest piece that is kept */
+    CACHE_IDS = 12
+};
+
+typedef struct bpe {
+    pair *pairs;
+    uint32_t mask;
+    strv prefix, suffix;
+    int32_t unk; /* -1: none */
+    int has_unk; /* unk_token is given (its id may be missing) */
+    int fuse_unk, byte_fallback, ignore_merges;
+    int32_t near_ids[NEAR_CHARS];
+    int32_t byte_ids[256]; /* <0xHH>, -1: absent */
+} bpe;
+
+typedef struct symbol {
+    int32_t id;
+    uint32_t bytes; /* 0: merged into one before it */
+    int32_t prev, next;
+} symbol;
+
+typedef struct candidate {
+    uint32_t rank, at; /* at: index of the left symbol */
+    uint32_t merged, unused;
+} candidate;
+
+/* ---- pairs ---------------------------------------------------------------------------------------- */
+
+static uint32_t pair_hash(uint32_t left, uint32_t right)
+{
+    uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(h >> 32 ^ h >> 15);
+}
+
+static pair *pair_row(const bpe *b, uint32_t left, uint32_t right)
+{
+    for (uint32_t i = pair_hash(left, right) & b->mask;; i = (i + 1) & b->mask) {
+        pair *p = &b->pairs[i];
+        if (p->left == FREE || (p->left == left && p->right == right)) return p;
+    }
+}
+
+static const pair *find_pair(const bpe *b, int32_t left, int32_t right)
+{
+    const pair *p = pair_row(b, (uint32_t)left, (uint32_t)right);
+    return p->left == FREE ? NULL : p;
+}
+
+/* ---- opening -------------------------------------------------------------------------------------- */
+
+/* The two halves of a merge: "a b" or ["a", "b"]. */
+static int halves(const json *v, strv *a, strv *b)
+{
+    if (json_is(v, JSON_STRING)) {
+        strv s = json_str(v);
+        const char *space = s.n ? memchr(s.p, ' ', s.n) : NULL;
+        if (!space) return -1;
+        *a = strv_from(s.p, (size_t)(space - s.p));
+        *b = strv_from(space + 1, s.n - a->n - 1);
+        return memchr(b->p, ' ', b->n) ? -1 : 0;
+    }
+    const json *key, *item[3] = {NULL, NULL, NULL};
+    json_iter it = json_iterate(v);
+    if (!json_is(v, JSON_ARRAY) || json_len(v) != 2) return -1;
+    for (int i = 0; i < 2 && json_next(&it, &key, &item[i]); i++)
+        if (!json_is(item[i], JSON_STRING)) return -1;
+    *a = json_str(item[0]);
+    *b = json_str(item[1]);
+    return 0;
+}
+
+static mlxe_status missing(const tok_reader *r, strv token)
+{
+    return err_set(r->err, MLXE_E_CORRUPT, "%s: a merge names \"%.*s\", which is not in the vocab",
+                   r->where, (int)(token.n > 80 ? 80 : token.n), token.p);
+}
+
+static mlxe_status read_merges(const tok_reader *r, const json *v, tok_model *m, bpe *b)
+{
+    const json *key, *item;
+    size_t n = json_len(v), slots = 16;
+    buf both = {0};
+    mlxe_status rc = MLXE_OK;
+    uint32_t rank = 0;
+    int32_t guess = -1;
+    while (slots < n * 2)
+        slots *= 2;
+    if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many merges");
+    b->pairs = malloc(slots * sizeof *b->pairs);
+    b->mask = (uint32_t)(slots - 1);
+    if (!b->pairs) return tok_no_memory(r);
+    for (size_t i = 0; i < slots; i++)
+        b->pairs[i].left = FREE;
+    json_iter it = json_iterate(v);
+    while (json_next(&it, &key, &item) && rc == MLXE_OK) {
+        strv left, right;
+        if (json_is(item, JSON_STRING) && strv_starts(json_str(item), STRV("#version"))) continue;
+        if (halves(item, &left, &right)) {
+            rc = tok_corrupt(r, "a merge is not two strings");
+            break;
+        }
+        int32_t a = tok_vocab_id(&m->vocab, left), c = tok_vocab_id(&m->vocab, right);
+        if (a < 0 || c < 0) {
+            rc = missing(r, a < 0 ? left : right);
+            break;
+        }
+        if (right.n < b->prefix.n) {
+            rc = tok_corrupt(r, "a merge is shorter than continuing_subword_prefix");
+            break;
+        }
+        buf_clear(&both);
+        buf_add_strv(&both, left);
+        buf_add(&both, right.p + b->prefix.n, right.n - b->prefix.n);
+        const tok_entry *e = guess >= 0 ? tok_vocab_entry(&m->vocab, guess) : NULL;
+        int32_t merged = e && strv_eq(e->text, buf_view(&both))
+                             ? guess
+                             : tok_vocab_id(&m->vocab, buf_view(&both));
+        if (both.failed) rc = tok_no_memory(r);
+        if (merged < 0 && rc == MLXE_OK) rc = missing(r, buf_view(&both));
+        if (rc) break;
+        *pair_row(b, (uint32_t)a, (uint32_t)c) =
+            (pair){(uint32_t)a, (uint32_t)c, rank++, (uint32_t)merged};
+        guess = merged + 1;
+    }
+    buf_deinit(&both);
+    return rc;
+}
+
+static void byte_name(char out[7], unsigned byte)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    memcpy(out, "<0x00>", 7);
+    out[3] = digits[byte >> 4];
+    out[4] = digits[byte & 15];
+}
+
+static void fill_tables(const tok_model *m, bpe *b)
+{
+    char text[8];
+    for (uint32_t cp = 0; cp < NEAR_CHARS; cp++)
+        b->near_ids[cp] = tok_vocab_id(&m->vocab, strv_from(text, utf8_put(text, cp)));
+    for (unsigned i = 0; i < 256; i++) {
+        byte_name(text, i);
+        b->byte_ids[i] = tok_vocab_id(&m->vocab, strv_from(text, 6));
+    }
+}
+
+static mlxe_status read_dropout(const tok_reader *r, const json *v)
+{
+    double dropout = 0;
+    mlxe_status rc = json_get_float(v, r->where, "dropout", &dropout, r->err);
+    if (rc || dropout == 0) return rc;
+    return err_set(r->err, MLXE_E_UNSUPPORTED, "%s: dropout is not supported (it is random)",
+                   r->where);
+}
+
+static void bpe_close(tok_model *m)
+{
+    bpe *b = m->own;
+    if (b) free(b->pairs);
+    m->own = NULL;
+}
+
+static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
+{
+    const json *vocab = NULL, *merges = NULL;
+    strv unk = {NULL, 0};
+    bpe *b = m->own = arena_alloc(r->mem, sizeof *b);
+    if (!b) return tok_no_memory(r);
+    mlxe_status rc = json_get_object(v, r->where, "vocab", &vocab, r->err);
+    if (rc == MLXE_OK) rc = json_get_array(v, r->where, "merges", &merges, r->err);
+    if (rc == MLXE_OK && (!vocab || !merges)) rc = tok_corrupt(r, "BPE without vocab or merges");
+    if (rc == MLXE_OK) rc = read_dropout(r, v);
+    if (rc == MLXE_OK) rc = json_get_str(v, r->where, "unk_token", &unk, r->err);
+    if (rc == MLXE_OK)
+        rc = json_get_str(v, r->where, "continuing_subword_prefix", &b->prefix, r->err);
+    if (rc == MLXE_OK) rc = json_get_str(v, r->where, "end_of_word_suffix", &b->suffix, r->err);
+    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "fuse_unk", &b->fuse_unk, r->err);
+    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "byte_fallback", &b->byte_fallback, r->err);
+    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "ignore_merges", &b->ignore_merges, r->err);
+    if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
+    if (rc == MLXE_OK) rc = read_merges(r, merges, m, b);
+    if (rc) return rc;
+    b->has_unk = unk.p != NULL;
+    b->unk = unk.p ? tok_vocab_id(&m->vocab, unk) : -1;
+    fill_tables(m, b);
+    return MLXE_OK;
+}
+
+/* ---- symbols ---------------------------------------------------------------------------------------- */
+
+typedef struct symbols {
+    symbol *v;
+    size_t n;
+} symbols;
+
+static void add_symbol(symbols *s, int32_t id, size_t bytes)
+{
+    s->v[s->n++] = (symbol){.id = id, .bytes = (uint32_t)bytes};
+}
+
+/* All bytes of text as <0xHH> tokens; -1 when one is missing. */
+static int add_bytes(const bpe *b, strv text, symbols *s)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (b->byte_ids[(unsigned char)text.p[i]] < 0) return -1;
+    for (size_t i = 0; i < text.n; i++)
+        add_symbol(s, b->byte_ids[(unsigned char)text.p[i]], 1);
+    return 0;
+}
+
+static mlxe_status first_symbols(const tok_model *m, tok_work *w, strv piece, symbols *s,
+                                 mlxe_error *err)
+{
+    const bpe *b = m->own;
+    size_t unk_bytes = 0; /* of the unknown run that is held back */
+    for (size_t i = 0, width; i < piece.n; i += width) {
+        uint32_t cp = utf8_at(piece.p + i, &width);
+        strv text = strv_from(piece.p + i, width);
+        int32_t id;
+        if ((i > 0 && b->prefix.n) || (i + width == piece.n && b->suffix.n)) {
+            buf_clear(&w->word);
+            if (i > 0) buf_add_strv(&w->word, b->prefix);
+            buf_add_strv(&w->word, text);
+            if (i + width == piece.n) buf_add_strv(&w->word, b->suffix);
+            if (w->word.failed) return err_memory(err, "BPE", w->word.n);
+            text = buf_view(&w->word);
+            id = tok_vocab_id(&m->vocab, text);
+        } else {
+            id = cp < NEAR_CHARS ? b->near_ids[cp] : tok_vocab_id(&m->vocab, text);
+        }
+        if (id >= 0) {
+            if (unk_bytes) add_symbol(s, b->unk, unk_bytes);
+            unk_bytes = 0;
+            add_symbol(s, id, width);
+            continue;
+        }
+        if (b->byte_fallback && add_bytes(b, text, s) == 0) continue;
+        if (!b->has_unk) continue;
+        if (b->unk < 0) return err_set(err, MLXE_E_CORRUPT, "BPE: unk_token is not in the vocab");
+        if (unk_bytes && !b->fuse_unk) {
+            add_symbol(s, b->unk, unk_bytes);
+            unk_bytes = 0;
+        }
+        unk_bytes += width;
+    }
+    if (unk_bytes) add_symbol(s, b->unk, unk_bytes);
+    return MLXE_OK;
+}
+
+/* ---- merging ----------------------------------------------------------------------------------------- */
+
+/* In a row: the best pair is searched again after each merge. */
+static void merge_short(const bpe *b, symbols *s)
+{
+    uint32_t rank[SHORT_SYMBOLS], merged[SHORT_SYMBOLS];
+    size_t n = s->n;
+    for (size_t i = 0; i + 1 < n; i++) {
+        const pair *p = find_pair(b, s->v[i].id, s->v[i + 1].id);
+        rank[i] = p ? p->rank : FREE;
+        merged[i] = p ? p->merged : 0;
+    }
+    for (;;) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            if (rank[i] < rank[best]) best = i;
+        if (n < 2 || rank[best] == FREE) break;
+        s->v[best].id = (int32_t)merged[best];
+        s->v[best].bytes += s->v[best + 1].bytes;
+        n--;
+        memmove(s->v + best + 1, s->v + best + 2, (n - best - 1) * sizeof *s->v);
+        for (size_t i = best + 1; i + 1 < n; i++) {
+            rank[i] = rank[i + 1];
+            merged[i] = merged[i + 1];
+        }
+        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
+            const pair *p = find_pair(b, s->v[i].id, s->v[i + 1].id);
+            rank[i] = p ? p->rank : FREE;
+            merged[i] = p ? p->merged : 0;
+        }
+    }
+    s->n = n;
+}
+
+static int before(candidate a, candidate b)
+{
+    return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
+}
+
+typedef struct heap {
+    candidate *v;
+    size_t n;
+} heap;
+
+static void heap_down(heap *h, size_t i)
+{
+    candidate x = h->v[i];
+    for (;;) {
+        size_t first = 4 * i + 1, best = first;
+        if (first >= h->n) break;
+        for (size_t k = first + 1; k < first + 4 && k < h->n; k++)
+            if (before(h->v[k], h->v[best])) best = k;
+        if (!before(h->v[best], x)) break;
+        h->v[i] = h->v[best];
+        i = best;
+    }
+    h->v[i] = x;
+}
+
+static void heap_push(heap *h, candidate x)
+{
+    size_t i = h->n++;
+    while (i > 0 && before(x, h->v[(i - 1) / 4])) {
+        h->v[i] = h->v[(i - 1) / 4];
+        i = (i - 1) / 4;
+    }
+    h->v[i] = x;
+}
+
+static candidate heap_pop(heap *h)
+{
+    candidate top = h->v[0];
+    h->v[0] = h->v[--h->n];
+    if (h->n) heap_down(h, 0);
+    return top;
+}
+
+static void push_pair(const bpe *b, const symbols *s, heap *h, int32_t left)
+{
+    int32_t right = left < 0 ? -1 : s->v[left].next;
+    if (right < 0) return;
+    const pair *p = find_pair(b, s->v[left].id, s->v[right].id);
+    if (p) heap_push(h, (candidate){p->rank, (uint32_t)left, p->merged, 0});
+}
+
+/* room: for 3 candidates a symbol (each merge removes one and adds at most two). */
+static void merge_long(const bpe *b, symbols *s, candidate *room)
+{
+    heap h = {room, 0};
+    for (size_t i = 0; i < s->n; i++) {
+        s->v[i].prev = (int32_t)i - 1;
+        s->v[i].next = i + 1 < s->n ? (int32_t)i + 1 : -1;
+    }
+    for (size_t i = 0; i + 1 < s->n; i++) {
+        const pair *p = find_pair(b, s->v[i].id, s->v[i + 1].id);
+        if (p) h.v[h.n++] = (candidate){p->rank, (uint32_t)i, p->merged, 0};
+    }
+    for (size_t i = h.n / 4 + 1; i-- > 0;)
+        if (i < h.n) heap_down(&h, i);
+    while (h.n > 0) {
+        candidate top = heap_pop(&h);
+        symbol *left = &s->v[top.at];
+        if (left->bytes == 0 || left->next < 0) continue;
+        symbol *right = &s->v[left->next];
+        const pair *p = find_pair(b, left->id, right->id);
+        if (!p || p->merged != top.merged) continue; /* stale */
+        left->id = (int32_t)top.merged;
+        left->bytes += right->bytes;
+        left->next = right->next;
+        right->bytes = 0;
+        if (left->next >= 0) s->v[left->next].prev = (int32_t)top.at;
+        push_pair(b, s, &h, left->prev);
+        push_pair(b, s, &h, (int32_t)top.at);
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i].bytes) s->v[n++] = s->v[i];
+    s->n = n;
+}
+
+/* ---- the cache ---------------------------------------------------------------------------------------- */
+
+typedef struct cached {
+    uint8_t bytes, n; /* bytes 0: free */
+    char text[CACHE_BYTES];
+    int32_t ids[CACHE_IDS];
+    uint8_t ends[CACHE_IDS];
+} cached;
+
+static cached *cache_row(tok_work *w, strv piece)
+{
+    if (piece.n > CACHE_BYTES) return NULL;
+    if (!w->cache) {
+        w->cache = calloc(CACHE_ROWS, sizeof(cached));
+        w->cache_free = free;
+        if (!w->cache) return NULL;
+    }
+    uint64_t h = piece.n, x;
+    for (size_t i = 0; i < piece.n; i += 8) {
+        x = 0;
+        memcpy(&x, piece.p + i, piece.n - i < 8 ? piece.n - i : 8);
+        h = (h ^ x) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 29;
+    }
+    return (cached *)w->cache + (h >> 40 & (CACHE_ROWS - 1));
+}
+
+static int from_cache(const cached *c, strv piece, tok_outs *out)
+{
+    if (c->bytes != piece.n || memcmp(c->text, piece.p, piece.n) != 0) return 0;
+    tok_out *o = tok_outs_add(out, c->n);
+    for (size_t i = 0; o && i < c->n; i++)
+        o[i] = (tok_out){.id = c->ids[i], .b = i ? c->ends[i - 1] : 0, .e = c->ends[i]};
+    return 1;
+}
+
+static void to_cache(cached *c, strv piece, const tok_out *o, size_t n)
+{
+    if (n > CACHE_IDS || (n > 0 && o[n - 1].e > 255)) return;
+    c->bytes = (uint8_t)piece.n;
+    c->n = (uint8_t)n;
+    memcpy(c->text, piece.p, piece.n);
+    for (size_t i = 0; i < n; i++) {
+        c->ids[i] = o[i].id;
+        c->ends[i] = (uint8_t)o[i].e;
+    }
+}
+
+static mlxe_status bpe_run(const tok_model *m, tok_work *w, strv piece, tok_outs *out,
+                           mlxe_error *err)
+{
+    const bpe *b = m->own;
+    tok_out *o;
+    if (b->ignore_merges) {
+        int32_t id = tok_vocab_id(&m->vocab, piece);
+        if (id >= 0) {
+            if ((o = tok_outs_add(out, 1)) != NULL)
+                *o = (tok_out){.id = id, .e = (uint32_t)piece.n};
+            return MLXE_OK;
+        }
+    }
+    cached *row = cache_row(w, piece);
+    if (row && from_cache(row, piece, out)) return MLXE_OK;
+    size_t most = piece.n + (b->byte_fallback ? utf8_count(piece) * b->prefix.n + b->suffix.n : 0);
+    size_t heap_at = most * sizeof(symbol);
+    char *room =
+        tok_work_scratch(w, heap_at + (most > SHORT_SYMBOLS ? most * 3 * sizeof(candidate) : 0));
+    if (!room) return err_memory(err, "BPE", most * sizeof(symbol));
+    symbols s = {(symbol *)(void *)room, 0};
+    mlxe_status rc = first_symbols(m, w, piece, &s, err);
+    if (rc) return rc;
+    if (s.n <= SHORT_SYMBOLS)
+        merge_short(b, &s);
+    else
+        merge_long(b, &s, (candidate *)(void *)(room + heap_at));
+    o = tok_outs_add(out, s.n);
+    uint32_t at = 0;
+    for (size_t i = 0; o && i < s.n; at += s.v[i].bytes, i++)
+        o[i] = (tok_out){.id = s.v[i].id, .b = at, .e = at + s.v[i].bytes};
+    if (row && o) to_cache(row, piece, o, s.n);
+    return MLXE_OK;
+}
+
+const tok_kind tok_kind_bpe = {"BPE", bpe_open, bpe_close, bpe_run};
