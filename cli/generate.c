@@ -92,6 +92,7 @@ static void take_event(const mlxe_event *e, gen_sink *sink)
                     e);
     else if (e->type == MLXE_EVENT_TEXT)
         out_model_text(e->text, e->text_bytes);
+    if (e->type == MLXE_EVENT_TEXT) sink->spoke = 1;
     if (sink->whole && e->type == MLXE_EVENT_TEXT)
         cli_text_add(sink->whole, e->text, e->text_bytes);
     out_flush();

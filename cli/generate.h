@@ -70,11 +70,12 @@ mlxe_status gen_start(mlxe_session *session, const gen_request *request, mlxe_jo
  * json   the text, logprobs and done events as JSON lines, else the text alone
  * whole  NULL, or the answer is added to it
  * stats  what happened; have_stats 0 when the job failed before
+ * spoke  1: some text came
  * Fails  the job's own error */
 typedef struct gen_sink {
     int json;
     cli_text *whole;
-    int have_stats;
+    int have_stats, spoke;
     mlxe_stats stats;
 } gen_sink;
 mlxe_status gen_stream(mlxe_job *job, gen_sink *sink, mlxe_error *err);

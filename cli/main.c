@@ -6,11 +6,13 @@
 #include "out.h"
 #include "text.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
@@ -123,8 +125,17 @@ static int unknown_verb(const char *name)
     return cli_fail(&plain, &err);
 }
 
+/* A standard stream that is closed would be the next file opened: give it one that fails instead. */
+static void keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard_streams();
     interrupt_init();
     if (argc < 2) {
         cli_help_all(1);

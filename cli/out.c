@@ -74,7 +74,7 @@ void out_printf(const char *format, ...)
     if (n > 0) out_write(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-int out_closed(void) { return closed; }
+int out_closed(void) { return closed || failed; }
 
 int out_finish(int status)
 {

@@ -14,7 +14,7 @@ void out_write(const char *data, size_t bytes);
 void out_string(const char *text);
 void out_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void out_flush(void);
-/* 1: the reader of standard output is gone. */
+/* 1: nothing more can be written to standard output (its reader is gone, its disk is full). */
 int out_closed(void);
 /* Flushes; -> status, or 1 with a message when standard output could not be written. */
 int out_finish(int status);

@@ -87,7 +87,7 @@ static int run_once(const cli_call *call, mlxe_model *model, const cli_text *pro
     if (status == MLXE_OK) status = gen_start(session, &request, &job, &err);
     if (status == MLXE_OK) status = gen_stream(job, &sink, &err);
     mlxe_session_close(session);
-    if (sink.have_stats && !call->json) out_string("\n");
+    if ((sink.have_stats || sink.spoke) && !call->json) out_string("\n");
     out_flush();
     int stopped = sink.have_stats && sink.stats.finish == MLXE_FINISH_CANCELLED;
     if (sink.have_stats && (v[GEN_STATS].set || (stopped && !call->quiet && !out_closed())))
