@@ -10,8 +10,8 @@
  * Invariants: a row's KV holds prompt and answer but the last token, which is fed in the next turn.
  * The text of an answer is what the streaming detokenizer gives for its ids, cut at a stop string.
  *
- * Traps: the first chunk's speed is unknown, so it is small (cancel must come within 300 ms on any
- * machine). Cancelling one row of several does not abort the pass that they share. */
+ * Traps: the first chunk's speed is unknown, so it is small. A chunk never gets so small that its
+ * speed says nothing of a larger one: on a loaded machine it would never grow again. Cancelling one row of several does not abort the pass that they share. */
 #include "pipelines/text.h"
 
 #include "base/json.h"
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { FIRST_CHUNK = 8, LARGEST_CHUNK = 512, TOP_LOGPROBS = 20 };
+enum { LEAST_CHUNK = 8, LARGEST_CHUNK = 512, TOP_LOGPROBS = 20 };
 static const double CHUNK_MS = 200;   /* of the 250 that a turn may take */
 static const double CHUNK_KEEP = 0.5; /* of the old estimate, when a new one comes */
 
@@ -78,15 +78,15 @@ struct text_pipeline {
 
 int32_t text_chunk_tokens(text_pipeline *p, double ms)
 {
-    double tokens = p->tokens_per_ms > 0 ? p->tokens_per_ms * ms : FIRST_CHUNK;
+    double tokens = p->tokens_per_ms * ms;
     if (tokens > LARGEST_CHUNK) tokens = LARGEST_CHUNK;
-    return tokens < 1 ? 1 : (int32_t)tokens;
+    return tokens < LEAST_CHUNK ? LEAST_CHUNK : (int32_t)tokens;
 }
 
 void text_chunk_measured(text_pipeline *p, int32_t tokens, double ms)
 {
     double now = tokens / (ms > 0.001 ? ms : 0.001);
-    if (tokens < 4) return; /* single tokens are slower each: no measure of a chunk */
+    if (tokens < LEAST_CHUNK / 2) return; /* single tokens are slower each: no measure of a chunk */
     /* Larger chunks run faster, but trust grows by doubling: one lucky chunk proves little. */
     if (p->tokens_per_ms > 0 && now > 2 * p->tokens_per_ms) now = 2 * p->tokens_per_ms;
     p->tokens_per_ms =
