@@ -12,6 +12,7 @@
 #include "editor.h"
 
 #include "interrupt.h"
+#include "out.h"
 #include "text.h"
 
 #include <errno.h>
@@ -42,14 +43,14 @@ struct editor {
 };
 
 static struct termios original;
-static volatile sig_atomic_t resized, continued;
+static volatile sig_atomic_t resized, continued, plain;
 
 /* ---- the terminal --------------------------------------------------------------------------- */
 
 static void on_end(int number)
 {
     tcsetattr(STDIN_FILENO, TCSANOW, &original);
-    ssize_t written = write(STDOUT_FILENO, PASTE_OFF, sizeof PASTE_OFF - 1);
+    ssize_t written = plain ? 0 : write(STDOUT_FILENO, PASTE_OFF, sizeof PASTE_OFF - 1);
     (void)written;
     signal(number, SIG_DFL);
     raise(number);
@@ -77,6 +78,7 @@ static void catch_signal(int number, void (*handler)(int))
 
 static void set_paste(const char *sequence)
 {
+    if (plain) return;
     fputs(sequence, stdout);
     fflush(stdout);
 }
@@ -253,6 +255,7 @@ editor *editor_open(void)
     HistEvent event;
     if (tcgetattr(STDIN_FILENO, &original)) return NULL;
     use_utf8();
+    plain = out_plain_terminal();
     editor *e = cli_alloc(sizeof *e);
     *e = (editor){0};
     e->line = el_init(CLI_NAME, stdin, stdout, stderr);

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { QUICK_PREFILL_MS = 500 };
 
 static void values_to_params(const cli_value *v, mlxe_gen_params *p)
 {
@@ -60,24 +63,32 @@ static void print_event(const char *name, const mlxe_event *e)
     json_print(doc);
 }
 
+static double clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
 /* Quick prefills show nothing: a line that flashes is noise. */
-static void show_progress(const mlxe_event *e)
+static void show_progress(const mlxe_event *e, double started_ms)
 {
     char line[160];
     if (e->total == 0 || e->done >= e->total) {
         progress_show(NULL);
         return;
     }
+    if (clock_ms() - started_ms < QUICK_PREFILL_MS) return;
     snprintf(line, sizeof line, "reading the prompt: %llu of %llu %.*s",
              (unsigned long long)e->done, (unsigned long long)e->total,
              (int)text_utf8_cut(e->text, e->text_bytes, 40), e->text);
     progress_show(line);
 }
 
-static void take_event(const mlxe_event *e, gen_sink *sink)
+static void take_event(const mlxe_event *e, double started_ms, gen_sink *sink)
 {
     if (e->type == MLXE_EVENT_PROGRESS) {
-        show_progress(e);
+        show_progress(e, started_ms);
         return;
     }
     progress_show(NULL);
@@ -102,9 +113,10 @@ mlxe_status gen_stream(mlxe_job *job, gen_sink *sink, mlxe_error *err)
 {
     mlxe_status status;
     const mlxe_event *e;
+    double started_ms = clock_ms();
     interrupt_watch(job);
     while ((status = mlxe_job_next(job, -1, &e, err)) == MLXE_OK && e) {
-        take_event(e, sink);
+        take_event(e, started_ms, sink);
         if (out_closed()) mlxe_job_cancel(job);
     }
     progress_show(NULL);

@@ -144,9 +144,16 @@ void note(const char *format, ...)
     print_line(CLI_NAME ": ", line);
 }
 
+int out_plain_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return !term || !term[0] || strcmp(term, "dumb") == 0;
+}
+
 void progress_show(const char *line)
 {
-    if (quiet || !isatty(STDERR_FILENO) || (!line && !progress_shown)) return;
+    if (!line && !progress_shown) return;
+    if (quiet || !isatty(STDERR_FILENO) || out_plain_terminal()) return;
     fprintf(stderr, "\r\033[K%s", line ? line : "");
     progress_shown = line != NULL;
 }

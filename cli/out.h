@@ -26,6 +26,8 @@ void out_model_text(const char *text, size_t bytes);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A transient line on standard error, when that is a terminal; NULL clears it. */
 void progress_show(const char *line);
+/* 1: the terminal knows no escape sequences (TERM). */
+int out_plain_terminal(void);
 /* The library's log. */
 void out_log(void *user, mlxe_log_level level, const char *line);
 
