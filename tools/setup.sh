@@ -86,7 +86,8 @@ else
 fi
 
 # ---- MLX and yyjson into .deps ------------------------------------------------------------------
-key=$(cat tools/requirements/*.txt tools/setup.sh | sha256sum | cut -d' ' -f1)
+layout=1 # of .deps; a new number fetches anew
+key=$({ cat tools/requirements/*.txt && echo $layout; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat $deps/complete 2>/dev/null)" = "$key" ] && [ -e $deps/mlx/mlx/lib/libmlx.so ] &&
     [ -e $deps/yyjson/yyjson.c ]; then
     exit 0
