@@ -16,21 +16,15 @@ done
 cat ./*.md docs/*.md | grep -oE '(^|`)mlxengine [a-z]+' | awk '{ print $NF }' | sort -u | while read -r verb; do
     "$build/bin/mlxengine" help "$verb" >/dev/null 2>&1 || fail "a document says mlxengine $verb, which does not exist"
 done
-# The manual page names every verb and every option that the program has.
-sed 's/\\//g' docs/mlxengine.1 >"$work/manual"
-"$build/bin/mlxengine" help | sed -n 's/^  \([a-z][a-z]*\)  *.*/\1/p' | while read -r verb; do
-    grep -qE "(^|[ .])$verb( |\$)" "$work/manual" || fail "docs/mlxengine.1 lacks the verb $verb"
-    "$build/bin/mlxengine" help "$verb" | sed -n 's/^  \(-.,\)\{0,1\} *\(--[a-z-]*\).*/\2/p' | while read -r option; do
-        grep -qE -- "$option([ ,]|\$)" "$work/manual" || fail "docs/mlxengine.1 lacks $verb $option"
-    done
-done
+# The manual page is what the program says of itself.
+sh tools/manual.sh "$build" | diff docs/mlxengine.1 - >&2 || fail 'docs/mlxengine.1 is not of this program: tools/manual.sh build >docs/mlxengine.1'
 # The completions take their words from the program: bash is asked here.
 if command -v bash >/dev/null; then
     words=$(PATH=$build/bin:$PATH bash -c '. "$1"; COMP_WORDS=(mlxengine run --te); COMP_CWORD=2; _mlxengine; echo "${COMPREPLY[@]}"' bash tools/completions/mlxengine.bash)
     [ "$words" = --temperature ] || fail "bash completes 'mlxengine run --te' to '$words'"
 fi
 # Every folder that CONTRIBUTING.md walks through exists, and it leaves out none of src/.
-grep -oE '`(src|cli|tests|tools|zoo|cmake|include|bench|examples)/[A-Za-z0-9_./-]*`' CONTRIBUTING.md | tr -d '`' | sort -u |
+grep -oE '`(src|cli|tests|tools|zoo|cmake|include|bench|examples)/[A-Za-z0-9_./-]*`' CONTRIBUTING.md | tr -d '`' | grep -v NAME | sort -u |
     while read -r path; do
         [ -e "$path" ] || fail "CONTRIBUTING.md names $path, which does not exist"
     done
