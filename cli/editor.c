@@ -1,11 +1,11 @@
 /* editor.c: libedit for the chat.
  *
  * What libedit lacks is done here:
- *   pasted newlines   bracketed paste (ESC [ 200 ~ text ESC [ 201 ~) is asked for, and the text goes
- *                     into the line as it is; libedit shows a newline as a new row. Esc Enter puts
- *                     one in by hand.
- *   UTF-8             libedit converts by LC_CTYPE; a C locale (containers) gets C.UTF-8. LC_NUMERIC
- *                     is left alone.
+ *   pasted newlines   bracketed paste (ESC [ 200 ~ text ESC [ 201 ~) is asked for, and the text
+ *                     goes into the line as it is; libedit shows a newline as a new row. Esc Enter
+ *                     puts one in by hand.
+ *   UTF-8             libedit converts by LC_CTYPE; a C locale (containers) gets C.UTF-8.
+ *                     LC_NUMERIC is left alone.
  *   Ctrl-C            the terminal sends SIGINT; reading waits in poll for a key or that signal.
  * History is one file of the user's (mode 0600) in $XDG_STATE_HOME/mlxengine, written after every
  * message. A signal that ends the process puts the terminal back first. */

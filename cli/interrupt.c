@@ -1,8 +1,8 @@
-/* interrupt.c: the command's only signal handler.
+/* interrupt.c: the handler of Ctrl-C.
  *
  * It runs on the main thread (the library's threads block every signal), so it never races with
- * watch and unwatch, it only comes between two of their steps: a slot is one pointer store. It calls
- * nothing but mlxe_job_cancel, write and _exit, which are async-signal-safe.
+ * watch and unwatch, it only comes between two of their steps: a slot is one pointer store. It
+ * calls nothing but mlxe_job_cancel, write and _exit, which are async-signal-safe.
  * The handler is installed even where SIGINT was inherited as ignored, as shells do for a job in
  * the background: whoever sends that signal to this process by name means it. */
 #include "interrupt.h"

@@ -21,10 +21,11 @@
 
 int line_take(line_reader *r, char **line, size_t *bytes)
 {
-    char *from = r->buffer.data ? r->buffer.data + r->begin : NULL;
     size_t left = r->buffer.bytes - r->begin;
+    if (!r->buffer.data || left == 0) return 0;
+    char *from = r->buffer.data + r->begin;
     char *end = left > r->scanned ? memchr(from + r->scanned, '\n', left - r->scanned) : NULL;
-    if (!end && !(r->at_end && left > 0)) {
+    if (!end && !r->at_end) {
         r->scanned = left;
         return 0;
     }
@@ -39,7 +40,10 @@ int line_take(line_reader *r, char **line, size_t *bytes)
 int line_waits(const line_reader *r)
 {
     size_t left = r->buffer.bytes - r->begin;
-    return left > 0 && (r->at_end || memchr(r->buffer.data + r->begin, '\n', left));
+    if (!r->buffer.data || left == 0) return 0;
+    if (r->at_end) return 1;
+    const char *from = r->buffer.data + r->begin + r->scanned;
+    return memchr(from, '\n', left - r->scanned) != NULL;
 }
 
 mlxe_status line_fill(line_reader *r, mlxe_error *err)
@@ -83,6 +87,7 @@ static int escape_unit(const char *text, size_t bytes)
 /* A backslash outside of a string is a syntax error anyway, so strings need not be told apart. */
 static void replace_lone_surrogates(char *text, size_t bytes)
 {
+    static const char REPLACED[6] = {'\\', 'u', 'f', 'f', 'f', 'd'};
     size_t i = 0;
     while (i < bytes) {
         char *next = memchr(text + i, '\\', bytes - i);
@@ -99,7 +104,7 @@ static void replace_lone_surrogates(char *text, size_t bytes)
             i += 12;
             continue;
         }
-        if (high || low) memcpy(text + i, "\\ufffd", 6);
+        if (high || low) memcpy(text + i, REPLACED, sizeof REPLACED);
         i += 6;
     }
 }

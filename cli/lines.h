@@ -1,4 +1,4 @@
-/* lines.h: JSONL on standard input, one answer for each line, in order (cli.md, "Line protocols"). */
+/* lines.h: JSONL on standard input, one answer for each line, in order. */
 #ifndef CLI_LINES_H
 #define CLI_LINES_H
 

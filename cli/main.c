@@ -125,7 +125,7 @@ static int unknown_verb(const char *name)
     return cli_fail(&plain, &err);
 }
 
-/* A standard stream that is closed would be the next file opened: give it one that fails instead. */
+/* A standard stream that is closed would be the next file opened: give it one that fails. */
 static void keep_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -1,4 +1,4 @@
-/* test_args.c: arguments, exit statuses, errors, help. The oracle is the contract of the command line. */
+/* test_args.c: arguments, exit statuses, errors, help. The oracle is the command's contract. */
 #include "cli_test.h"
 
 static void expect(result r, int status, const char *in_err)

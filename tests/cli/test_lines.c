@@ -1,5 +1,6 @@
-/* test_lines.c: the line protocols of tokenize, detokenize and template: one answer for each line, in
- * order, whatever the line is. The oracle is the contract, and Python's json for what JSON means. */
+/* test_lines.c: the line protocols of tokenize, detokenize and template: one answer for each line,
+ * in order, whatever the line is. The oracle is the contract, and Python's json for what JSON
+ * means. */
 #include "cli_test.h"
 
 static void tokens_and_errors_in_step(void **state)
