@@ -97,7 +97,7 @@ static int chain_wanted(const eng_sampler *params)
     return 0;
 }
 
-static void chain_apply(const sampler_input *in, candidates *c)
+void sampler_filter(const sampler_input *in, candidates *c)
 {
     for (int done = -1;;) { /* a handful of stages: the next order is found by looking */
         const sampler_stage *next = NULL;
@@ -131,7 +131,7 @@ mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t
     c.marks = scratch->marks;
     for (int32_t i = 0; i < vocab; i++)
         c.items[i] = (candidate){logits[i] == logits[i] ? logits[i] : -INFINITY, i};
-    chain_apply(in, &c);
+    sampler_filter(in, &c);
     if (in->params->temperature == 0) {
         candidates_sort(&c, 1);
         *token = c.items[0].id;

@@ -50,6 +50,9 @@ void sampler_scratch_deinit(sampler_scratch *s);
 mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t vocab,
                            sampler_scratch *scratch, int32_t *token, mlxe_error *err);
 
+/* The chain alone: what is left of the candidates, in any order. c holds all tokens. */
+void sampler_filter(const sampler_input *in, candidates *c);
+
 /* For stages: sorts the first `keep` places (all: n) in descending order. */
 void candidates_sort(candidates *c, int32_t keep);
 

@@ -2,7 +2,7 @@
  *
  * repetition (> 1 discourages) sees prompt and answer and divides positive logits, multiplies
  * negative ones, once a distinct token. presence (once) and frequency (a time each) are subtracted
- * and see the answer only, as the OpenAI API has them.
+ * after that and see the answer only, as the OpenAI API has them.
  *
  * Source: CTRL (arXiv 1909.05858) as transformers' RepetitionPenaltyLogitsProcessor reads it. */
 #include "pipelines/sampler.h"
@@ -28,9 +28,9 @@ static void apply(const sampler_input *in, candidates *c)
     size_t p0 = window_start(in->n_prompt, left == (size_t)-1 ? left : left - (in->n_answer - a0));
     for (size_t i = a0; i < in->n_answer; i++) {
         int32_t id = in->answer[i];
-        if (!c->marks[id]) c->items[id].logit -= p->presence_penalty;
         if (!c->marks[id] && p->repetition_penalty != 1)
             repeat(&c->items[id], p->repetition_penalty);
+        if (!c->marks[id]) c->items[id].logit -= p->presence_penalty;
         c->items[id].logit -= p->frequency_penalty;
         c->marks[id] = 1;
     }
