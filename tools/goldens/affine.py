@@ -15,6 +15,9 @@ GROUPS = (32, 64, 128)
 def unpack(packed, bits):
     """u32 [N,K*bits/32] -> codes u8 [N,K]"""
     rows = np.ascontiguousarray(packed, "<u4").view(np.uint8).reshape(packed.shape[0], -1)
+    if 8 % bits == 0:                  # whole codes in each byte: the same stream, without bits
+        codes = rows[:, :, None] >> np.arange(0, 8, bits, dtype=np.uint8) & ((1 << bits) - 1)
+        return codes.astype(np.uint8).reshape(len(rows), -1)
     stream = np.unpackbits(rows, axis=1, bitorder="little")
     stream = stream.reshape(packed.shape[0], -1, bits)
     return (stream << np.arange(bits, dtype=np.uint8)).sum(-1).astype(np.uint8)
@@ -29,11 +32,14 @@ def pack(codes, bits):
 
 
 def dequantize(packed, scales, biases, bits, group):
-    """-> float32 [N,K]: q * scale + bias in float64, rounded once"""
-    q = unpack(packed, bits).astype(np.float64)
-    s = np.repeat(st.to_f32(scales).astype(np.float64), group, axis=1)
-    b = np.repeat(st.to_f32(biases).astype(np.float64), group, axis=1)
-    return (q * s + b).astype(np.float32)
+    """-> float32 [N,K]: q * scale + bias in float64, rounded once; in blocks of rows"""
+    out = np.empty((packed.shape[0], packed.shape[1] * 32 // bits), np.float32)
+    s, b = (st.to_f32(x).astype(np.float64)[:, :, None] for x in (scales, biases))
+    for i in range(0, len(out), 512):
+        rows = slice(i, i + 512)
+        q = unpack(packed[rows], bits).reshape(-1, s.shape[1], group)
+        out[rows] = (q * s[rows] + b[rows]).reshape(len(q), -1)
+    return out
 
 
 def settings(quantization, module):

@@ -129,6 +129,8 @@ def draw_spec(rng):
     if quantised and s["H"] * spec.head_dim(s) % step:
         s["D"] = max(step, 32)
     s["L"], s["V"], s["T"] = d.between(1, 4), d.between(20, 320), d.between(2, 100)
+    if d.chance(0.1):                       # past one chunk of a prefill, one page, one tile
+        s["T"], s["V"] = d.between(200, 1500), d.between(300, 3000)
     s["eps"] = d.of(1e-6, 1e-5, 1e-5, 1e-3, 1e-8)
     s["theta"] = d.of(10000.0, 10000, 500000.0, 1000000, 150.0)
     s["act"] = d.of("silu", "silu", "silu", "gelu", "gelu_pytorch_tanh", "relu")

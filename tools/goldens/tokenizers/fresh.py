@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 
-import cases
+os.environ["RUST_BACKTRACE"] = "0"  # the package panics on some combinations; traces are slow
+import cases  # noqa: E402
 
 
 def ask(command, verb, folder, lines):
