@@ -3,10 +3,10 @@
  *   stdin -> line -> a free slot (session + job) -> events -> answer -> stdout, in line order
  *
  * One thread waits for everything in poll: for events of the running jobs and, while a slot is
- * free, for the next line. So a program that sends a line and waits for its answer gets it, and one that
- * sends everything at once gets `parallel` answers at a time. An event queue is bounded, so every
- * job is drained, not only the one whose answer comes next; finished answers wait in a queue, and
- * when that is long no new line is started.
+ * free, for the next line. So a program that sends a line and waits for its answer gets it, and
+ * one that sends everything at once gets `parallel` answers at a time. An event queue is bounded,
+ * so every job is drained, not only the one whose answer comes next; finished answers wait in a
+ * queue, and when that is long no new line is started.
  * A slot's session stays open: a line that begins like the one before finds its prefix cached.
  * Ctrl-C cancels what runs; those lines get their partial answers, later lines none. */
 #include "batch.h"

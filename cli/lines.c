@@ -195,8 +195,8 @@ mlxe_status cli_line_flag(const cli_line *line, const line_key *key, int *out, m
     return MLXE_OK;
 }
 
-mlxe_status cli_line_ids(const cli_line *line, const line_key *key, int32_t **ids, size_t *n,
-                         mlxe_error *err)
+mlxe_status cli_line_ids(const cli_line *line, const line_key *key, uint32_t highest, int32_t **ids,
+                         size_t *n, mlxe_error *err)
 {
     size_t i, count;
     yyjson_val *item;
@@ -209,17 +209,17 @@ mlxe_status cli_line_ids(const cli_line *line, const line_key *key, int32_t **id
         int64_t id = -1;
         /* 1.0 and 1e3 are floats, and no ids. */
         if (!yyjson_is_raw(item) || !text_int(yyjson_get_raw(item), yyjson_get_len(item), &id) ||
-            id < 0 || id > INT32_MAX) {
+            id < 0 || id > highest) {
             free(list);
             size_t bytes = 0;
             char *got = yyjson_val_write(item, 0, &bytes);
             int shown = got ? (int)text_utf8_cut(got, bytes, 60) : 1;
-            cli_error(err, MLXE_E_ARG, NULL, "%s: %s[%zu]: got %.*s, want an id from 0 to %d",
-                      line->where, key->name, i, shown, got ? got : "?", INT32_MAX);
+            cli_error(err, MLXE_E_ARG, NULL, "%s: %s[%zu]: got %.*s, want an id from 0 to %u",
+                      line->where, key->name, i, shown, got ? got : "?", highest);
             free(got);
             return MLXE_E_ARG;
         }
-        list[i] = (int32_t)id;
+        list[i] = id < INT32_MAX ? (int32_t)id : INT32_MAX;
     }
     *ids = list;
     *n = count;

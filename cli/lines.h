@@ -49,9 +49,9 @@ mlxe_status cli_line_keys(const cli_line *line, line_key *keys, size_t n, mlxe_e
 mlxe_status cli_line_text(const cli_line *line, const line_key *key, const char **text,
                           size_t *bytes, mlxe_error *err);
 mlxe_status cli_line_flag(const cli_line *line, const line_key *key, int *out, mlxe_error *err);
-/* Malloced; ids must be there. */
-mlxe_status cli_line_ids(const cli_line *line, const line_key *key, int32_t **ids, size_t *n,
-                         mlxe_error *err);
+/* Malloced; ids must be there. One above INT32_MAX becomes that: no vocabulary reaches it. */
+mlxe_status cli_line_ids(const cli_line *line, const line_key *key, uint32_t highest, int32_t **ids,
+                         size_t *n, mlxe_error *err);
 
 /* Answers every line with fn, which prints one JSON line or fails. -> exit status */
 typedef mlxe_status (*line_fn)(void *user, const cli_line *line, mlxe_error *err);

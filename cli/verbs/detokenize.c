@@ -36,7 +36,8 @@ static mlxe_status answer_line(void *user, const cli_line *line, mlxe_error *err
     size_t n = 0, bytes = 0;
     mlxe_status status = cli_line_keys(line, keys, 2, err);
     if (status == MLXE_OK) status = cli_line_flag(line, &keys[1], &skip_special, err);
-    if (status == MLXE_OK) status = cli_line_ids(line, &keys[0], &ids, &n, err);
+    /* Like the tokenizers package: a 32-bit id that no token has is left out. */
+    if (status == MLXE_OK) status = cli_line_ids(line, &keys[0], UINT32_MAX, &ids, &n, err);
     if (status == MLXE_OK)
         status = mlxe_detokenize(j->tokenizer, ids, n, skip_special, &text, &bytes, err);
     if (status == MLXE_OK) print_json(text, bytes);

@@ -52,7 +52,7 @@ static mlxe_status answer_line(void *user, const cli_line *line, mlxe_error *err
     if (status == MLXE_OK && (!path || path_bytes == 0 || strlen(path) != path_bytes))
         status = cli_error(err, MLXE_E_ARG, NULL, "%s: out: got %s, want a file's path",
                            line->where, path ? "no path" : "nothing");
-    if (status == MLXE_OK) status = cli_line_ids(line, &keys[0], &ids, &n, err);
+    if (status == MLXE_OK) status = cli_line_ids(line, &keys[0], INT32_MAX, &ids, &n, err);
     if (status == MLXE_OK) status = mlxe_model_logits_save(model, ids, n, path, err);
     if (status == MLXE_OK) print_saved(model, n, path);
     free(ids);

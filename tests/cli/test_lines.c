@@ -103,13 +103,15 @@ static void ids_are_integers(void **state)
     result r =
         FEED("{\"ids\":[]}\n{\"ids\":[1.0]}\n{\"ids\":[1e1]}\n{\"ids\":[-1]}\n{\"ids\":[true]}\n"
              "{\"ids\":\"1\"}\n{}\n{\"ids\":[99999999999999999999]}\n{\"ids\":[1],"
-             "\"skip_special_tokens\":true}\n{\"ids\":[1],\"skip-special-tokens\":true}\n",
+             "\"skip_special_tokens\":true}\n{\"ids\":[1],\"skip-special-tokens\":true}\n{\"ids\":["
+             "4294967295]}\n{\"ids\":[4294967296]}\n",
              "detokenize", POCKET, "--lines");
-    static const int GOOD[] = {1, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+    static const int GOOD[] = {1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0};
     assert_int_equal(r.status, 0);
     for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++)
         assert_line_error(&r.out, i, GOOD[i] ? "" : "MLXE_E_ARG");
     assert_line_json(&r.out, 0, "{\"text\":\"\"}");
+    assert_line_json(&r.out, 10, "{\"text\":\"\"}");
     result_free(&r);
 }
 
