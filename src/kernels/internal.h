@@ -15,8 +15,8 @@
 
 #define KN_KB            1024 /* k block; a multiple of every group and unit */
 #define KN_NR            4    /* weight rows of a register tile */
-#define KN_NC            32   /* weight rows that are unpacked at a time */
-#define KN_MC            128  /* activation rows of a chunk */
+#define KN_NC            96   /* weight rows that are unpacked at a time, at most */
+#define KN_MC            96   /* activation rows of a chunk, at most */
 #define KN_BS            64   /* keys of an attention block, at absolute multiples of it */
 #define KN_SPAN          1024 /* keys that share one running softmax; spans are combined in order */
 #define KN_QR            48   /* query rows of an attention tile, at most */

@@ -1,7 +1,7 @@
 /* linear.c: y = x . w^T over the pool, for every way in which weights are stored.
  *
  *   one row of x    chunks of weight rows; a row is unpacked in registers and used once
- *   more rows       chunks of KN_MC rows of x by KN_NC weight rows; for each k block the weight
+ *   more rows       chunks of up to KN_MC rows of x by KN_NC weight rows; for each k block the weight
  *                   rows are unpacked once into the worker's scratch and used for all rows of x
  *                   (dense f32 weights are used where they lie)
  *
@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* Up to so many rows of x, what was unpacked is used a few times only: it stays in the first-level
+ * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
+#define FEW_ROWS       24
 #define ROW_CHUNK_MACS (256 * 1024) /* a chunk of the one-row case: some 20 us of reading */
 
 typedef struct linear {
@@ -19,6 +22,7 @@ typedef struct linear {
     const float *bias, *x;
     float *y;
     int64_t ldx, ldy, m, rows; /* rows: weight rows of a chunk */
+    int64_t mc;                /* rows of x of a chunk */
     int accumulate;
     const atomic_int *cancel;
     atomic_int stopped;
@@ -54,10 +58,11 @@ static void many_rows(void *ctx, int chunk, int n_chunks, int worker)
 {
     linear *l = ctx;
     const kn_matrix *w = l->w;
-    int64_t n_blocks = (w->n + KN_NC - 1) / KN_NC;
-    int64_t m0 = chunk / n_blocks * KN_MC, n0 = chunk % n_blocks * KN_NC;
-    int m = (int)(l->m - m0 < KN_MC ? l->m - m0 : KN_MC);
-    int n = (int)(w->n - n0 < KN_NC ? w->n - n0 : KN_NC);
+    int64_t n_blocks = (w->n + l->rows - 1) / l->rows;
+    int64_t m0 = chunk / n_blocks * l->mc, n0 = chunk % n_blocks * l->rows;
+    int m = (int)(l->m - m0 < l->mc ? l->m - m0 : l->mc);
+    int n = (int)(w->n - n0 < l->rows ? w->n - n0 : l->rows);
+    int step = m <= FEW_ROWS ? KN_NR : KN_NC;
     int in_place = !w->bits && w->dtype == KN_F32;
     float *unpacked = kn_scratch(worker), *c = unpacked + KN_NC * KN_KB;
     const float *x[KN_MC];
@@ -75,12 +80,37 @@ static void many_rows(void *ctx, int chunk, int n_chunks, int worker)
             l->ops->tile(x, m, (const float *)w->w + n0 * w->k + k0, w->k, n, kn, c, KN_NC);
             continue;
         }
-        for (int j = 0; j < n; j++)
-            l->ops->unpack(w, n0 + j, k0, kn, unpacked + j * KN_KB);
-        l->ops->tile(x, m, unpacked, KN_KB, n, kn, c, KN_NC);
+        for (int j0 = 0; j0 < n; j0 += step) {
+            int rows = n - j0 < step ? n - j0 : step;
+            for (int j = 0; j < rows; j++)
+                l->ops->unpack(w, n0 + j0 + j, k0, kn, unpacked + j * KN_KB);
+            l->ops->tile(x, m, unpacked, KN_KB, rows, kn, c + j0, KN_NC);
+        }
     }
     for (int i = 0; i < m; i++)
         write_row(l, m0 + i, n0, n, c + i * KN_NC);
+}
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Chunks of weight rows. -> how many */
+static int64_t cut_one_row(linear *l)
+{
+    const kn_matrix *w = l->w;
+    l->rows = w->k ? ROW_CHUNK_MACS / w->k / KN_NR * KN_NR : w->n;
+    if (l->rows < KN_NR) l->rows = KN_NR;
+    return ceil_div(w->n, l->rows);
+}
+
+/* Chunks of both: rows of x in equal blocks, fewer weight rows when the workers would idle. */
+static int64_t cut_many_rows(linear *l)
+{
+    int64_t blocks = ceil_div(l->m, KN_MC), want = 4 * kn_pool_threads();
+    l->mc = blocks ? ceil_div(l->m, blocks) : 1;
+    l->rows = KN_NC;
+    while (l->rows > 24 && blocks * ceil_div(l->w->n, l->rows) < want)
+        l->rows -= 24;
+    return blocks * ceil_div(l->w->n, l->rows);
 }
 
 mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int64_t ldx, float *y,
@@ -99,13 +129,7 @@ mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int
     mlxe_status rc;
     int64_t chunks;
     kn_count_add(w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
-    if (m == 1) {
-        l.rows = w->k ? ROW_CHUNK_MACS / w->k / KN_NR * KN_NR : w->n;
-        if (l.rows < KN_NR) l.rows = KN_NR;
-        chunks = (w->n + l.rows - 1) / l.rows;
-    } else {
-        chunks = (m + KN_MC - 1) / KN_MC * ((w->n + KN_NC - 1) / KN_NC);
-    }
+    chunks = m == 1 ? cut_one_row(&l) : cut_many_rows(&l);
     rc = kn_run(m == 1 ? one_row : many_rows, &l, (int)chunks, cancel);
     return rc ? rc : atomic_load(&l.stopped) ? MLXE_E_CANCELLED : MLXE_OK;
 }

@@ -31,6 +31,11 @@ static void widen(kn_dtype dtype, const void *p, int64_t at, int n, float *out)
     if (i < n) v_store_n(out + i, load_as_n(dtype, p, at + i, n - i), n - i);
 }
 
+KN_INLINE int group_shift(const kn_matrix *w)
+{
+    return w->group == 32 ? 5 : w->group == 64 ? 6 : 7;
+}
+
 /* Scales and biases of the groups of one row and k block; one group more may be looked at. */
 typedef struct row_groups {
     float scale[KN_KB / 32 + 2], bias[KN_KB / 32 + 2];
@@ -38,8 +43,9 @@ typedef struct row_groups {
 
 static void load_groups(const kn_matrix *w, int64_t row, int64_t k0, int kn, row_groups *g)
 {
-    int n = kn / w->group;
-    int64_t at = row * (w->k / w->group) + k0 / w->group;
+    const int shift = group_shift(w);
+    int n = kn >> shift;
+    int64_t at = row * (w->k >> shift) + (k0 >> shift);
     widen(w->dtype, w->scales, at, n, g->scale);
     widen(w->dtype, w->biases, at, n, g->bias);
     g->scale[n] = g->bias[n] = 0;
@@ -51,16 +57,18 @@ KN_INLINE const uint8_t *packed_at(int bits, const kn_matrix *w, int64_t row, in
 }
 
 /* The values of one unit that starts at code u of the block; n: 32 or 64 codes. */
-KN_INLINE void unit_values(int bits, const uint8_t *codes, int u, int n, int group,
+KN_INLINE void unit_values(int bits, const uint8_t *codes, int u, int n, int shift,
                            const row_groups *g, vf out[UV])
 {
     vi q[UV];
-    int at = u / group;
+    int at = u >> shift;
     v_group first_half = v_group_of(bits, g->scale[at], g->bias[at]);
     v_codes(bits, codes + u * bits / 8, n, q);
+    KN_UNROLL
     for (int j = 0; j < UV / 2; j++)
         out[j] = v_value(bits, q[j], &first_half);
-    if (UNIT > 32 && group == 32) first_half = v_group_of(bits, g->scale[at + 1], g->bias[at + 1]);
+    if (UNIT > 32 && shift == 5) first_half = v_group_of(bits, g->scale[at + 1], g->bias[at + 1]);
+    KN_UNROLL
     for (int j = UV / 2; j < UV; j++)
         out[j] = v_value(bits, q[j], &first_half);
 }
@@ -69,17 +77,20 @@ KN_INLINE void unpack_affine(int bits, const kn_matrix *w, int64_t row, int64_t 
                              float *out)
 {
     const uint8_t *codes = packed_at(bits, w, row, k0);
+    const int shift = group_shift(w);
     row_groups g;
     vf v[UV];
     int u = 0;
     load_groups(w, row, k0, kn, &g);
     for (; u + UNIT <= kn; u += UNIT) {
-        unit_values(bits, codes, u, UNIT, w->group, &g, v);
+        unit_values(bits, codes, u, UNIT, shift, &g, v);
+        KN_UNROLL
         for (int j = 0; j < UV; j++)
             v_store(out + u + j * VL, v[j]);
     }
     if (u < kn) { /* half a unit */
-        unit_values(bits, codes, u, UNIT / 2, w->group, &g, v);
+        unit_values(bits, codes, u, UNIT / 2, shift, &g, v);
+        KN_UNROLL
         for (int j = 0; j < UV / 2; j++)
             v_store(out + u + j * VL, v[j]);
     }
@@ -114,11 +125,12 @@ static void unpack(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *o
 /* ---- one row of x against a few weight rows -------------------------------------------------------- */
 
 /* acc[r] += one unit of row r, in lanes */
-KN_INLINE void unit_dot(int bits, const uint8_t *codes, int u, int n, int group,
+KN_INLINE void unit_dot(int bits, const uint8_t *codes, int u, int n, int shift,
                         const row_groups *g, const float *x, vf *acc)
 {
     vf v[UV], sum = *acc;
-    unit_values(bits, codes, u, n, group, g, v);
+    unit_values(bits, codes, u, n, shift, g, v);
+    KN_UNROLL
     for (int j = 0; j < n / VL; j++)
         sum = v_fma(v_load(x + u + j * VL), v[j], sum);
     *acc = sum;
@@ -126,7 +138,7 @@ KN_INLINE void unit_dot(int bits, const uint8_t *codes, int u, int n, int group,
 
 KN_INLINE void dot_affine(int bits, const kn_matrix *w, int64_t n0, int n, const float *x, float *c)
 {
-    const int group = w->group;
+    const int shift = group_shift(w);
     row_groups g[KN_NR];
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_KB) {
         int kn = (int)(w->k - k0 < KN_KB ? w->k - k0 : KN_KB), u = 0;
@@ -139,14 +151,14 @@ KN_INLINE void dot_affine(int bits, const kn_matrix *w, int64_t n0, int n, const
             acc[r] = v_zero();
         }
         for (; u + UNIT <= kn; u += UNIT) {
-            unit_dot(bits, row[0], u, UNIT, group, &g[0], x + k0, &acc[0]);
-            unit_dot(bits, row[1], u, UNIT, group, &g[1], x + k0, &acc[1]);
-            unit_dot(bits, row[2], u, UNIT, group, &g[2], x + k0, &acc[2]);
-            unit_dot(bits, row[3], u, UNIT, group, &g[3], x + k0, &acc[3]);
+            unit_dot(bits, row[0], u, UNIT, shift, &g[0], x + k0, &acc[0]);
+            unit_dot(bits, row[1], u, UNIT, shift, &g[1], x + k0, &acc[1]);
+            unit_dot(bits, row[2], u, UNIT, shift, &g[2], x + k0, &acc[2]);
+            unit_dot(bits, row[3], u, UNIT, shift, &g[3], x + k0, &acc[3]);
         }
         if (u < kn) {
             for (int r = 0; r < KN_NR; r++)
-                unit_dot(bits, row[r], u, UNIT / 2, group, &g[r], x + k0, &acc[r]);
+                unit_dot(bits, row[r], u, UNIT / 2, shift, &g[r], x + k0, &acc[r]);
         }
         v_sum_to(c, acc);
     }

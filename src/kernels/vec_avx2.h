@@ -179,6 +179,7 @@ KN_INLINE void v_codes(int bits, const uint8_t *p, int n, vi q[UV])
         q[2] = CODES_AT(3, b, 2), q[3] = CODES_AT(3, b, 5);
         break;
     case 4:
+        KN_UNROLL
         for (int j = 0; j < UV; j++) {
             int x;
             memcpy(&x, p + 4 * j, 4);
@@ -198,6 +199,7 @@ KN_INLINE void v_codes(int bits, const uint8_t *p, int n, vi q[UV])
         q[2] = CODES_AT(6, b, 4), q[3] = CODES_AT(6, b, 10);
         break;
     default:
+        KN_UNROLL
         for (int j = 0; j < UV; j++)
             q[j] = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(p + 8 * j)));
     }

@@ -155,8 +155,10 @@ KN_INLINE void v_codes(int bits, const uint8_t *p, int n, vi q[UV])
 {
     vi d;
     if (bits == 8) {
+        KN_UNROLL
         for (int j = 0; j < UV; j++)
-            q[j] = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(n > 16 * j ? 0xffff : 0, p + 16 * j));
+            q[j] = n > 16 * j ? _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(p + 16 * j)))
+                              : _mm512_setzero_si512();
         return;
     }
     d = _mm512_maskz_loadu_epi8(~0ull >> (64 - n * bits / 8), p);
@@ -167,9 +169,9 @@ KN_INLINE void v_codes(int bits, const uint8_t *p, int n, vi q[UV])
     q[1] = _mm512_srli_epi32(d, 8);
     q[2] = _mm512_srli_epi32(d, 16);
     q[3] = _mm512_srli_epi32(d, 24);
-    if (bits == 6)
-        for (int j = 0; j < 3; j++)
-            q[j] = _mm512_and_si512(q[j], _mm512_set1_epi32(0xff));
+    if (bits == 6) KN_UNROLL
+    for (int j = 0; j < 3; j++)
+        q[j] = _mm512_and_si512(q[j], _mm512_set1_epi32(0xff));
 }
 
 /* What a group's codes become. */
