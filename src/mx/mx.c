@@ -148,7 +148,7 @@ mlxe_status mx_runtime_start(const char *path, const log_sink *log, mlxe_error *
     }
     if ((rc = thread_start(&runtime.thread, "mlxe-mlx", mlx_thread, NULL, err))) goto out;
     runtime.plugin = plugin;
-    strcpy(runtime.path, path);
+    memcpy(runtime.path, path, strlen(path) + 1);
     runtime.process = process_id();
     call = (start_call){plugin, MLXE_OK, err};
     post_and_wait(plugin_start, &call);

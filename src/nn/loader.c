@@ -12,6 +12,7 @@
  * quantization_config; there it can also be another method's (gptq, awq), which is refused. */
 #include "nn/loader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -398,8 +399,7 @@ mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k
     *out = (nn_linear){0};
     if (strlen(name) + 16 > sizeof probe)
         return err_set(err, MLXE_E_INTERNAL, "tensor name of %zu bytes", strlen(name));
-    strcpy(probe, name);
-    strcat(probe, ".scales");
+    snprintf(probe, sizeof probe, "%s.scales", name);
     if (nn_has(ld, probe)) {
         rc = affine_load(ld, name, n, k, &out->w, err);
     } else {
@@ -409,8 +409,7 @@ mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k
         rc = mf_data(ld->files, w, &out->w.w, err);
     }
     if (rc) return rc;
-    strcpy(probe, name);
-    strcat(probe, ".bias");
+    snprintf(probe, sizeof probe, "%s.bias", name);
     if (bias == NN_BIAS_NO && nn_has(ld, probe))
         return err_set(err, MLXE_E_CORRUPT,
                        "%s: %s is there, but the config says that it has no bias",

@@ -26,7 +26,7 @@ for object in $list; do
     nm -u "$tree/$object" | sed 's/^ *[Uw] //' | grep -E "$banned" | sed "s,^,$short: calls ,"
     nm -u "$tree/$object" | grep -qE ' (secure_)?getenv$' && environment="$environment $short"
     objdump -t "$tree/$object" |
-        awk '$(NF-2) ~ /^\.(data|bss|tbss|tdata)(\.|$)/ && $(NF-2) !~ /rel\.ro/ && $(NF-1) !~ /^0+$/ { print $NF }' |
+        awk 'NF >= 4 && $(NF-2) ~ /^\.(data|bss|tbss|tdata)(\.|$)/ && $(NF-2) !~ /rel\.ro/ && $(NF-1) !~ /^0+$/ { print $NF }' |
         sed 's/\.[0-9]*$//' | while read -r symbol; do
         grep -qE "^$symbol([[:space:]]|\$)" tools/check/globals.txt ||
             echo "$short: mutable global $symbol, not in tools/check/globals.txt"

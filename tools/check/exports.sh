@@ -11,7 +11,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 exported() { nm -D --defined-only "$1" | awk '{ print $3 }' | sed 's/@.*//' | sort -u; }
 # Declarations reach to the next ';': the name is the one before the first '('.
-tr '\n' ' ' <include/mlxengine.h | tr ';' '\n' | sed -n 's/.*MLXE_API \([^(]*\)(.*/\1/p' |
+grep -v '^#' include/mlxengine.h | tr '\n' ' ' | tr ';' '\n' | sed -n 's/.*MLXE_API \([^(]*\)(.*/\1/p' |
     sed 's/.*[ *]//' | sort -u >"$scratch/declared"
 exported build/lib/libmlxengine.so >"$scratch/exported"
 comm -13 "$scratch/declared" "$scratch/exported" | sed 's/^/exported, not in mlxengine.h: /' >"$scratch/found"
