@@ -38,6 +38,24 @@ static void check_stats(yyjson_val *stats, const char *finish)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(stats, "device")), "cpu");
 }
 
+/* The text of `run --json`: text events, then one done event with statistics. How the text is cut
+ * into events depends on the machine's load. */
+static void events_text(const bytes *out, bytes *whole)
+{
+    size_t n = count_lines(out);
+    bytes_text(whole, "");
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++) {
+        yyjson_doc *doc = line_at(out, i);
+        yyjson_val *root = yyjson_doc_get_root(doc), *piece = yyjson_obj_get(root, "text");
+        const char *event = yyjson_get_str(yyjson_obj_get(root, "event"));
+        assert_string_equal(event, i + 1 < n ? "text" : "done");
+        if (piece) bytes_add(whole, yyjson_get_str(piece), yyjson_get_len(piece));
+        if (i + 1 == n) check_stats(yyjson_obj_get(root, "stats"), "stop");
+        yyjson_doc_free(doc);
+    }
+}
+
 /* The same answer as text, as events and as a line. */
 static void three_forms_of_one_answer(void **state)
 {
@@ -49,16 +67,7 @@ static void three_forms_of_one_answer(void **state)
     bytes whole = {0};
     assert_int_equal(text.status | events.status | line.status, 0);
     assert_has(text.err.data, "tokens/s");
-    size_t n = count_lines(&events.out);
-    for (size_t i = 0; i < n; i++) {
-        yyjson_doc *doc = line_at(&events.out, i);
-        yyjson_val *root = yyjson_doc_get_root(doc), *piece = yyjson_obj_get(root, "text");
-        const char *event = yyjson_get_str(yyjson_obj_get(root, "event"));
-        assert_string_equal(event, i + 1 < n ? "text" : "done");
-        if (piece) bytes_add(&whole, yyjson_get_str(piece), yyjson_get_len(piece));
-        if (i + 1 == n) check_stats(yyjson_obj_get(root, "stats"), "stop");
-        yyjson_doc_free(doc);
-    }
+    events_text(&events.out, &whole);
     yyjson_doc *doc = line_at(&line.out, 0);
     yyjson_val *root = yyjson_doc_get_root(doc);
     assert_string_equal(yyjson_get_str(yyjson_obj_get(root, "text")), whole.data);
@@ -281,10 +290,12 @@ static void numbers_ignore_the_locale(void **state)
     result c = run_with("LC_ALL=C", "", 0, args);
     result de = run_with("LC_ALL=de_DE.UTF-8", "", 0, args);
     assert_int_equal(c.status | de.status, 0);
-    size_t n = count_lines(&de.out);
-    for (size_t i = 0; i < n; i++)
-        yyjson_doc_free(line_at(&de.out, i));
-    assert_int_equal(n, count_lines(&c.out));
+    bytes c_text = {0}, de_text = {0};
+    events_text(&c.out, &c_text);
+    events_text(&de.out, &de_text);
+    assert_string_equal(c_text.data, de_text.data);
+    free(c_text.data);
+    free(de_text.data);
     result_free(&c);
     result_free(&de);
 }
@@ -299,6 +310,42 @@ static void seeds_repeat(void **state)
     assert_string_equal(a.out.data, b.out.data);
     result_free(&a);
     result_free(&b);
+}
+
+/* A system message and tools from files and pipes reach the template. */
+static void options_that_are_inputs(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mlxengine-system-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "Be brief.", 9), 9);
+    close(fd);
+    char at[60];
+    snprintf(at, sizeof at, "@%s", path);
+    const char *form[] = {"Be brief.", at};
+    uint64_t tokens[3];
+    for (int i = 0; i < 3; i++) {
+        result r =
+            i < 2 ? RUN("run", POCKET, "hi", "--json", "--temperature", "0", "--system", form[i])
+                  : RUN("run", POCKET, "hi", "--json", "--temperature", "0");
+        assert_int_equal(r.status, 0);
+        yyjson_doc *doc = line_at(&r.out, count_lines(&r.out) - 1);
+        yyjson_val *stats = yyjson_obj_get(yyjson_doc_get_root(doc), "stats");
+        tokens[i] = yyjson_get_uint(yyjson_obj_get(stats, "prompt_tokens"));
+        yyjson_doc_free(doc);
+        result_free(&r);
+    }
+    assert_int_equal(tokens[0], tokens[1]);
+    assert_true(tokens[0] > tokens[2]);
+    result r = FEED("[{\"type\":\"function\",\"function\":{\"name\":\"add\"}}]", "run", POCKET,
+                    "hi", "--tools", "-", "--temperature", "0");
+    assert_int_equal(r.status, 0);
+    result_free(&r);
+    r = FEED("{}", "run", POCKET, "hi", "--tools", "-");
+    assert_int_equal(r.status, 1);
+    assert_has(r.err.data, "--tools");
+    result_free(&r);
+    unlink(path);
 }
 
 static void logits_to_a_file(void **state)
@@ -348,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_closed_pipe_ends_quietly),
         cmocka_unit_test(numbers_ignore_the_locale),
         cmocka_unit_test(seeds_repeat),
+        cmocka_unit_test(options_that_are_inputs),
         cmocka_unit_test(logits_to_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
