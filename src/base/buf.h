@@ -26,8 +26,8 @@ void buf_add_str(buf *b, const char *text);
 void buf_add_strv(buf *b, strv text);
 /* Appends a code point as UTF-8; a surrogate or a value over 0x10FFFF becomes U+FFFD. */
 void buf_add_utf8(buf *b, unsigned code_point);
-/* printf into the buffer. For integers and strings: numbers with a point go through json_write_float,
- * because printf follows the locale. */
+/* printf into the buffer. For integers and strings: numbers with a point go through
+ * json_write_float, because printf follows the locale. */
 void buf_addf(buf *b, const char *fmt, ...) BASE_PRINTF(2, 3);
 
 static inline int buf_ok(const buf *b) { return !b->failed; }

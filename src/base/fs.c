@@ -221,7 +221,7 @@ mlxe_status fs_map_open(const char *path, fs_mode mode, uint64_t want_bytes, fs_
                         mlxe_error *err)
 {
     mlxe_status status;
-    uint64_t size;
+    uint64_t size = 0;
     size_t bytes;
     void *p;
     int fd;
@@ -340,7 +340,7 @@ mlxe_status fs_writer_open(const char *path, fs_writer **out, mlxe_error *err)
         buf_addf(&name, "%s.tmp-%ld-%lx", path, (long)getpid(), (unsigned long)now.tv_nsec);
         w->temporary = buf_take(&name, NULL);
         if (!w->temporary) break;
-        /* open, not mkstemp: its mode follows the umask, which cannot be asked without setting it */
+        /* Not mkstemp: the mode of open follows the umask, which only setting it would tell. */
         w->fd = open_retry(w->temporary, O_WRONLY | O_CREAT | O_EXCL, NEW_FILE_MODE);
         if (w->fd >= 0 || errno != EEXIST) break;
     }
@@ -383,7 +383,7 @@ static int sync_retry(int fd)
     return rc;
 }
 
-/* Makes the new name last. Not an error where folders cannot be synced: the bytes are already safe. */
+/* Makes the new name last. No error where folders cannot be synced: the bytes are safe already. */
 static void sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -433,9 +433,9 @@ void fs_writer_close(fs_writer *w)
 
 mlxe_status fs_replace(const char *path, const void *p, size_t n, mlxe_error *err)
 {
-    fs_writer *w;
+    fs_writer *w = NULL;
     mlxe_status status = fs_writer_open(path, &w, err);
-    if (status) return status;
+    if (!w) return status;
     status = fs_writer_add(w, p, n, err);
     if (!status) status = fs_writer_commit(w, err);
     fs_writer_close(w);

@@ -180,7 +180,7 @@ static mlxe_status syntax_error(mlxe_error *err, const char *where, const char *
     return err_set(err, MLXE_E_INPUT, "%s: line %zu, column %zu: %s", where, line, column, problem);
 }
 
-/* Turns unsigned values above INT64_MAX into raw values, whose digits go to a block of their own. */
+/* Makes unsigned values above INT64_MAX raw values, whose digits go to a block of their own. */
 static mlxe_status keep_large(json_doc *d, size_t long_numbers, const char *where, mlxe_error *err)
 {
     yyjson_val *v = yyjson_doc_get_root(d->doc);
@@ -299,7 +299,7 @@ mlxe_status json_parse_unique(const char *where, const char *text, size_t bytes,
     const json **keys = NULL;
     size_t n, most = 0;
     const json *v;
-    if (status) return status;
+    if (!*out) return status;
     n = yyjson_doc_get_val_count((*out)->doc);
     v = json_root(*out);
     for (size_t i = 0; i < n; i++)
@@ -331,7 +331,7 @@ out:
 /* yyjson's readers take pointers without const; they write nothing. */
 static yyjson_val *plain(const json *v) { return (yyjson_val *)(uintptr_t)v; }
 
-/* A raw value is an integer beyond int64_t or a float beyond double; only a float has one of these. */
+/* A raw value is an integer beyond int64_t or a float beyond double, which has one of these. */
 static int raw_is_float(const json *v)
 {
     const char *p = unsafe_yyjson_get_raw(plain(v));
@@ -479,7 +479,7 @@ mlxe_status json_get_int(const json *object, const char *where, const char *key,
         double f = json_float(v);
         if (isfinite(f) && f != floor(f)) return wrong_type(err, where, key, v, "an integer");
         /* The bounds are exact doubles; INT64_MAX is not. */
-        known = f >= -0x1p63 && f < 0x1p63;
+        known = f >= -9223372036854775808.0 && f < 9223372036854775808.0;
         if (known) value = (int64_t)f;
         break;
     }

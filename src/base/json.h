@@ -1,8 +1,8 @@
 /* json.h: reading and writing JSON as Python's json module does, on yyjson.
  *
- * Reads   everything that Python's json.loads reads: NaN, Infinity, -Infinity, integers of any size,
- *         \u0000 in strings and keys. A lone surrogate escape becomes U+FFFD. Broken UTF-8 in the
- *         text is an error. Nesting is limited (JSON_MAX_DEPTH).
+ * Reads   everything that Python's json.loads reads: NaN, Infinity, -Infinity, integers of any
+ *         size, \u0000 in strings and keys. A lone surrogate escape becomes U+FFFD. Broken UTF-8 in
+ *         the text is an error. Nesting is limited (JSON_MAX_DEPTH).
  * Keys    the last of two equal keys wins in json_get; iteration shows both, in order.
  * Values  are borrowed from their document, and immutable: any thread may read them.
  * Numbers never depend on the locale. */
@@ -34,8 +34,8 @@ typedef enum json_type {
 mlxe_status json_parse(const char *where, const char *text, size_t bytes, json_doc **out,
                        mlxe_error *err);
 /* The same with the rules of safetensors headers (RFC 8259, as Rust's serde_json): a repeated key
- * anywhere is an error that names it; so are NaN, Infinity, lone surrogates, numbers too large for a
- * double and more than JSON_STRICT_DEPTH levels. Integers beyond 64 bits become floats. */
+ * anywhere is an error that names it; so are NaN, Infinity, lone surrogates, numbers too large for
+ * a double and more than JSON_STRICT_DEPTH levels. Integers beyond 64 bits become floats. */
 mlxe_status json_parse_unique(const char *where, const char *text, size_t bytes, json_doc **out,
                               mlxe_error *err);
 void json_close(json_doc *doc);

@@ -2,7 +2,7 @@
  *
  * Owns: the form of numbers and strings. The shortest digits of a float come from yyjson; Python's
  * repr decides where the point goes: an exponent when the value is below 1e-4 or at least 1e16,
- * two digits of exponent at least, ".0" where there would be no point. Nothing here knows the locale.
+ * two digits of exponent at least, ".0" where there would be no point. The locale plays no part.
  * Source: CPython Objects/floatobject.c (float_repr: format 'r'), Python/pystrtod.c. */
 #include "base/json.h"
 
@@ -33,7 +33,7 @@ typedef struct decimal {
     int n, point;
 } decimal;
 
-/* Reads what yyjson wrote for a finite number without its sign: "12.5", "1e-7", "0.001", "5e-324". */
+/* Reads what yyjson wrote for a finite number without its sign: "12.5", "1e-7", "0.001". */
 static void take_apart(const char *text, size_t bytes, decimal *d)
 {
     int exponent = 0, negative = 0, seen_point = 0;

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,11 +25,11 @@ mlxe_status thread_start(pthread_t *thread, const char *name, void *(*run)(void 
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc) return err_set(err, MLXE_E_MEMORY, "%s: cannot start a thread, %s", name, strerror(rc));
+    if (rc) return err_set(err, MLXE_E_MEMORY, "%s: cannot start a thread, error %d", name, rc);
 #if defined(__linux__)
     {
-        char shown[16] = "";
-        strncat(shown, name, sizeof shown - 1); /* a longer name would be refused, not cut */
+        char shown[16]; /* a longer name would be refused, not cut */
+        snprintf(shown, sizeof shown, "%.15s", name);
         pthread_setname_np(*thread, shown);
     }
 #endif

@@ -1,6 +1,6 @@
 /* model_files.c: an open model folder: config, records of all shards, their bytes on request.
  *
- *   folder -> config.json -> shards (model_shards.c) -> headers (safetensors.c) -> one table by name
+ *   folder -> config.json -> shards (model_shards.c) -> headers (safetensors.c) -> table by name
  *
  * Owns: the table of records and the maps of the shards. Opening reads 8 + N bytes of each shard,
  * never a weight; a shard is mapped (or read) whole when the first of its tensors is asked for.

@@ -72,7 +72,8 @@ const mf_tensor *mf_find(const model_files *f, const char *name); /* NULL: absen
 uint64_t mf_weight_bytes(const model_files *f);                   /* sum over tensors */
 const char *mf_file_name(const model_files *f, int file);         /* "model.safetensors" */
 
-/* The bytes of a tensor, borrowed until mf_close; the file is mapped (or read) at its first use.
+/* The bytes of a tensor, borrowed until mf_close, aligned to its element (a tensor that lies
+ * otherwise in the file is copied); the file is mapped (or read) at its first use.
  * Thread: one at a time. Fails IO, CORRUPT (the file changed size), MEMORY */
 mlxe_status mf_data(model_files *f, const mf_tensor *t, const void **out, mlxe_error *err);
 

@@ -7,12 +7,13 @@
  *   model.safetensors.index.json         its shards, in the order of their names
  *   model*.safetensors                   as mlx-lm
  *
- * Every tensor of a listed shard counts, also one that the index leaves out; a tensor that the index
- * lists must be where it says. The names of shards come from the network: only plain names pass.
+ * Every tensor of a listed shard counts, also one that the index leaves out; a tensor that the
+ * index lists must be where it says. The names of shards come from the network: only plain names
+ * pass.
  *
  * Traps: other *.safetensors files are not weights of this model: consolidated.safetensors repeats
  * them under other names, adapters.safetensors belongs to a LoRA.
- * Source: transformers modeling_utils (_get_resolved_checkpoint_files), mlx-lm utils (load_model). */
+ * Source: transformers modeling_utils (_get_resolved_checkpoint_files), mlx-lm utils. */
 #include "files/model_shards.h"
 
 #include <dirent.h>

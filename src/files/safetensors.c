@@ -2,8 +2,8 @@
  *
  *   head -> length N -> strict JSON -> records -> sorted by place -> no gap, no overlap, no rest
  *
- * Owns: what a valid header is. It accepts what the reference implementation accepts, which is the
- * rule because every file comes from the network; a record that leaves here lies inside the file and
+ * Owns: what a valid header is. It accepts what the reference implementation accepts and refuses
+ * what it refuses. Files come from the network: a record that leaves here lies inside the file and
  * holds exactly shape x dtype bytes, so that no later code checks a range again.
  *
  * Stricter than the reference, each on purpose:
@@ -14,8 +14,8 @@
  *   a tensor as an array   ["F32",[2],[0,8]] is an accident of the reference's parser
  * Wider: -0 is an integer here.
  *
- * Traps: an empty tensor may lie anywhere where a tensor begins or ends. The product of the shape is
- * formed from the left, as in the reference: [0, 2^40, 2^40] is fine, [2^40, 2^40, 0] overflows.
+ * Traps: an empty tensor may lie anywhere where a tensor begins or ends. The product of the shape
+ * is formed from the left, as in the reference: [0, 2^40, 2^40] is fine, [2^40, 2^40, 0] overflows.
  * Source: safetensors 0.8.0, src/tensor.rs (SafeTensors::read_metadata, Metadata::validate). */
 #include "files/safetensors.h"
 

@@ -12,11 +12,13 @@ enum { ST_HEADER_LIMIT_BYTES = 100000000 }; /* N, the reference's limit */
 
 /* Parses the header at the start of a file of file_bytes bytes (head: its first head_bytes bytes,
  * at least 8 + N or the whole file). Records go into the arena, in file order; file is left 0.
- * Offsets are from the start of the file. Fails CORRUPT (named reason), UNSUPPORTED (dtype), MEMORY */
+ * Offsets are from the start of the file.
+ * Fails CORRUPT (named reason), UNSUPPORTED (dtype, more than MF_MAX_DIMS dims), MEMORY */
 mlxe_status st_parse(const char *where, const void *head, size_t head_bytes, uint64_t file_bytes,
                      arena *mem, mf_tensor **tensors, size_t *n, mlxe_error *err);
 
-/* Streams one file with known tensors: give all of them at open, then their bytes in order. */
+/* Streams one file with known tensors: give all of them at open, then their bytes in order. Data is
+ * not aligned between tensors: put wide types first. Fails ARG (entries), as fs_writer */
 typedef struct st_writer st_writer;
 typedef struct st_entry {
     const char *name;

@@ -1,8 +1,8 @@
 /* safetensors_write.c: writing a safetensors file, streamed and atomic.
  *
- * Owns: the header of a new file and the count of its bytes. Tensors lie in the order given, without
- * gaps; the header is padded with spaces to a multiple of 8 bytes, so that data begins aligned. A
- * caller who gives wide types first keeps every tensor aligned to its own type.
+ * Owns: the header of a new file and the count of its bytes. Tensors lie in the order given,
+ * without gaps; the header is padded with spaces to a multiple of 8 bytes, so that data begins
+ * aligned. A caller who gives wide types first keeps every tensor aligned to its own type.
  *
  * "format": "mlx" is what mlx-lm writes and what transformers looks for. */
 #include "files/safetensors.h"
