@@ -20,7 +20,7 @@
 #include <time.h>
 
 const jj_limits TMPL_LIMITS = {
-    .steps = 100000000,
+    .steps = 50000000,
     .memory_bytes = (size_t)1 << 30,
     .output_bytes = (size_t)256 << 20,
     .depth = 1200,

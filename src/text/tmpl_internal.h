@@ -10,7 +10,7 @@ struct tmpl {
     json_doc *variables; /* an object: bos_token and the like; NULL: none */
 };
 
-/* The limits of tmpl_render: about three seconds of work. */
+/* The limits of tmpl_render: about two seconds of work. */
 extern const jj_limits TMPL_LIMITS;
 
 mlxe_status tmpl_render_limited(const tmpl *t, const json *request, const jj_limits *limits,

@@ -61,8 +61,8 @@ static uint64_t magnitude(int64_t i) { return i < 0 ? 0 - (uint64_t)i : (uint64_
 typedef struct layout {
     char align; /* < > ^ = or 0 */
     strv fill;
-    char sign; /* + - space */
-    int alternate, zero;
+    char sign;                /* + - space */
+    int alternate, zero;      /* zero: '0' before the width */
     int64_t width, precision; /* precision -1: none */
     char group;               /* , _ or 0 */
     char type;
@@ -154,11 +154,13 @@ static int next_is(strv *spec, const char *set)
 static int parse_spec(jj_rt *rt, strv spec, layout *l)
 {
     size_t n = 0;
+    int filled = 0;
     *l = (layout){.fill = STRV(" "), .precision = -1};
     if (spec.n) jj_decode(spec.p, spec.p + spec.n, &n);
     if (n && spec.n > n && strchr("<>=^", spec.p[n]) && spec.p[n]) {
         l->fill = (strv){spec.p, n};
         l->align = spec.p[n];
+        filled = 1;
         spec = (strv){spec.p + n + 1, spec.n - n - 1};
     } else
         l->align = (char)next_is(&spec, "<>=^");
@@ -167,9 +169,10 @@ static int parse_spec(jj_rt *rt, strv spec, layout *l)
     l->alternate = next_is(&spec, "#");
     if (spec.n && spec.p[0] == '0') {
         l->zero = 1;
+        if (!filled) l->fill = STRV("0");
         if (!l->align) {
             l->align = '=';
-            l->fill = STRV("0");
+            l->zero = '=';
         }
         spec = (strv){spec.p + 1, spec.n - 1};
     }
@@ -186,6 +189,18 @@ static int parse_spec(jj_rt *rt, strv spec, layout *l)
     else if (spec.n)
         return jj_fail(rt, "invalid format specifier"), 0;
     return jj_ok(rt);
+}
+
+/* Without a type there is always a digit after the point, or an exponent. */
+static void point_or_exponent(buf *digits, double f, int precision, int alternate)
+{
+    size_t whole = strspn(buf_str(digits), "0123456789");
+    if (memchr(digits->p, 'e', digits->n)) return;
+    if ((int)whole >= precision && (digits->p[0] != '0' || f == 0)) {
+        buf_clear(digits);
+        float_digits(digits, f, precision - 1, 'e', alternate);
+    } else if (whole == digits->n)
+        buf_add_str(digits, ".0");
 }
 
 static void format_float(jj_rt *rt, buf *b, double f, layout *l)
@@ -213,14 +228,7 @@ static void format_float(jj_rt *rt, buf *b, double f, layout *l)
         if (!type || type == 'g' || type == 'G') {
             if (precision == 0) precision = 1;
             float_digits(&digits, f, (int)precision, type ? type : 'g', l->alternate);
-            /* Without a type there is always a digit after the point, or an exponent. */
-            if (!type && isfinite(f) && !strpbrk(buf_str(&digits), ".e")) {
-                if ((int64_t)digits.n >= precision) {
-                    buf_clear(&digits);
-                    float_digits(&digits, f, (int)precision - 1, 'e', l->alternate);
-                } else
-                    buf_add_str(&digits, ".0");
-            }
+            if (!type && isfinite(f)) point_or_exponent(&digits, f, (int)precision, l->alternate);
         } else
             float_digits(&digits, f, (int)precision, percent ? 'f' : type, l->alternate);
     }
@@ -279,7 +287,6 @@ static void format_int(jj_rt *rt, buf *b, int64_t i, layout *l)
             return;
         }
         buf_add_utf8(&digits, (unsigned)i);
-        if (!l->align) l->align = '<';
         put_number(rt, b, l, "", "", buf_view(&digits));
         buf_deinit(&digits);
         return;
@@ -309,7 +316,7 @@ static void format_text(jj_rt *rt, buf *b, strv text, layout *l)
 {
     if (l->type && l->type != 's')
         jj_fail(rt, "unknown format code '%c' for a text", l->type);
-    else if (l->sign || l->alternate || l->group || (l->align == '=' && !l->zero))
+    else if (l->sign || l->alternate || l->group || (l->align == '=' && l->zero != '='))
         jj_fail(rt, "this format specifier is not allowed for a text");
     else {
         if (l->align == '=') l->align = '<';
@@ -498,6 +505,10 @@ static size_t percent_one(percent *p, buf *b, strv s, size_t i)
     layout l = {.fill = STRV(" "), .precision = -1};
     strv rest;
     jv v;
+    if (i < s.n && s.p[i] == '%') {
+        buf_add_char(b, '%');
+        return i + 1;
+    }
     if (i < s.n && s.p[i] == '(') i = percent_key(p, s, i);
     for (; i < s.n && s.p[i] && strchr("-+ #0", s.p[i]); i++) {
         if (s.p[i] == '-')
@@ -529,10 +540,6 @@ static size_t percent_one(percent *p, buf *b, strv s, size_t i)
     }
     l.type = rest.p[0];
     i = s.n - rest.n + 1;
-    if (l.type == '%') {
-        buf_add_char(b, '%');
-        return i;
-    }
     if (!strchr("sraciduoxXeEfFgG", l.type) || !l.type) {
         jj_fail(p->rt, "unsupported format character '%c'", l.type > 0x20 ? l.type : '?');
         return s.n;

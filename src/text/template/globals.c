@@ -307,6 +307,7 @@ static jj_dict *dict_of(jj_rt *rt, const char *fn, const jj_args *args)
     jj_dict *d = jj_dict_new(rt);
     jv item;
     if (args->n > 1) jj_fail(rt, "%s() takes at most one argument, got %zu", fn, args->n);
+    if (args->n == 1 && args->v[0].type == JJ_UNDEFINED) jj_fail_undefined(rt, args->v[0]);
     if (args->n == 1 && args->v[0].type == JJ_DICT) {
         const jj_dict *from = args->v[0].u.d;
         for (size_t i = 0; i < from->n && jj_ok(rt); i++)

@@ -661,9 +661,13 @@ static void assign_block(resolver *r, jj_node *n)
     jj_unit *unit = unit_new(r, NULL);
     symbols *s = symbols_new(r, NULL, unit);
     place inside = {s, unit, 0, 0};
+    jj_escape_mode back = r->escape;
     if (!unit || !s) return;
+    /* A block is compiled by itself: what is around it does not count. */
+    r->escape = ESCAPE_OFF;
     collect_into(r, s, n->x);
     assign_all(r, n->x, &inside);
+    r->escape = back;
     n->unit = unit;
     n->scope = scope_of(r, s);
 }
