@@ -326,7 +326,7 @@ void tt_cut_matches(tok_text *t, const tok_piece *from, tok_matches *m, tok_beha
 
 tok_out *tok_outs_add(tok_outs *o, size_t n)
 {
-    if (o->failed || !grow((void **)&o->v, &o->cap, o->n + n, sizeof *o->v)) {
+    if (o->failed || !grow((void **)&o->v, &o->cap, o->n + n + 1, sizeof *o->v)) {
         o->failed = 1;
         return NULL;
     }

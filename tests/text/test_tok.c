@@ -1,0 +1,321 @@
+/* test_tok.c: what the vectors cannot show: messages of files that are refused, limits, hostile
+ * sizes in linear time, streams that hold back what is not certain, use from several threads. */
+#include "text/tok.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define BYTES                                                                                      \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}"
+#define MODEL                                                                                      \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"aa\":1,\"aaaa\":2,\"aaaaaaaa\":3,\"b\":4,"   \
+    "\"\xC4\xA0\":5,\"\xC4\x8A\":6,\"\xC3\xA2\":7,\"\xC4\xA4\":8,\"\xC2\xAC\":9,\"\xC3\x8C\":10,"  \
+    "\"\xC4\xA3\":11},"                                                                            \
+    "\"merges\":[\"a a\",\"aa aa\",\"aaaa aaaa\"]}"
+#define GPT2 "{\"pre_tokenizer\":" BYTES ",\"decoder\":" BYTES "," MODEL "}"
+
+static tok *must_open(const char *text)
+{
+    mlxe_error err;
+    tok *t = NULL;
+    if (tok_open("t.json", text, strlen(text), &t, &err)) fail_msg("%s", err.message);
+    return t;
+}
+
+static void refused(mlxe_status want, const char *message, const char *text)
+{
+    mlxe_error err = {0};
+    tok *t = (tok *)&err;
+    mlxe_status rc = tok_open("t.json", text, strlen(text), &t, &err);
+    assert_null(t);
+    if (!strstr(err.message, message))
+        fail_msg("\"%s\" does not hold \"%s\"", err.message, message);
+    assert_int_equal(rc, want);
+    assert_int_equal(err.code, want);
+}
+
+static void refusals(void **unused)
+{
+    (void)unused;
+    refused(MLXE_E_CORRUPT, "t.json", "{");
+    refused(MLXE_E_CORRUPT, "t.json: model", "{}");
+    refused(MLXE_E_CORRUPT, "no JSON object", "[]");
+    refused(MLXE_E_UNSUPPORTED, "version 2.0", "{\"version\":\"2.0\"," MODEL "}");
+    refused(MLXE_E_UNSUPPORTED, "model Magic", "{\"model\":{\"type\":\"Magic\"}}");
+    refused(MLXE_E_UNSUPPORTED, "normalizer Magic",
+            "{\"normalizer\":{\"type\":\"Magic\"}," MODEL "}");
+    refused(MLXE_E_UNSUPPORTED, "pre_tokenizer[1]: pre-tokenizer Magic",
+            "{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" BYTES
+            ",{\"type\":\"Magic\"}]}," MODEL "}");
+    refused(MLXE_E_UNSUPPORTED, "decoder: decoder Magic",
+            "{\"decoder\":{\"type\":\"Magic\"}," MODEL "}");
+    refused(MLXE_E_UNSUPPORTED, "post-processor Magic",
+            "{\"post_processor\":{\"type\":\"Magic\"}," MODEL "}");
+    refused(MLXE_E_CORRUPT, "a merge names \"c\"",
+            "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a c\"]}}");
+    refused(MLXE_E_UNSUPPORTED, "dropout",
+            "{\"model\":{\"type\":\"BPE\",\"dropout\":0.1,\"vocab\":{},\"merges\":[]}}");
+    refused(MLXE_E_CORRUPT, "no id",
+            "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}");
+    refused(MLXE_E_CORRUPT, "unk_id",
+            "{\"model\":{\"type\":\"Unigram\",\"unk_id\":3,\"vocab\":[[\"a\",0]]}}");
+    refused(MLXE_E_CORRUPT, "not declared",
+            "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":"
+            "{\"id\":\"x\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{}}," MODEL "}");
+}
+
+static void refuse_regex(const char *pattern, const char *message)
+{
+    char text[2000];
+    snprintf(text, sizeof text,
+             "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"%s\"},\"behavior\":"
+             "\"Isolated\",\"invert\":false}," MODEL "}",
+             pattern);
+    refused(MLXE_E_UNSUPPORTED, message, text);
+}
+
+static void regexes(void **unused)
+{
+    (void)unused;
+    refuse_regex("\\\\p{Klingon}", "a character property that is not built");
+    refuse_regex("(?~abc)", "an absent function");
+    refuse_regex("(?<n>a)", "a named group");
+    refuse_regex("\\\\X", "text segments");
+    refuse_regex("(?i)class", "letters that fold");
+    refuse_regex("(a", "a group without its end");
+    refuse_regex("a)", "a ) without its (");
+    refuse_regex("[a", "a class without its end");
+    refuse_regex("*a", "a quantifier without a target");
+    refuse_regex("(?<=a+)b", "lookbehind");
+}
+
+/* A pattern that needs more steps than the limit allows is an error, never a wrong cut. */
+static void regex_limit(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    tok_ids ids = {0};
+    tok *t =
+        must_open("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a|aa)+$\"},"
+                  "\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}");
+    char text[200];
+    memset(text, 'a', sizeof text);
+    text[199] = 'b';
+    assert_int_equal(tok_encode(t, strv_from(text, 200), strv_from(NULL, 0), 0, &ids, &err),
+                     MLXE_E_LIMIT);
+    assert_non_null(strstr(err.message, "(a|aa)+$"));
+    assert_int_equal(ids.n, 0);
+    tok_ids_deinit(&ids);
+    tok_close(t);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double time_of(const tok *t, strv unit, size_t bytes, size_t want_tokens)
+{
+    mlxe_error err;
+    tok_ids ids = {0};
+    buf text = {0};
+    while (text.n + unit.n <= bytes)
+        buf_add_strv(&text, unit);
+    double from = seconds();
+    assert_int_equal(tok_encode(t, buf_view(&text), strv_from(NULL, 0), 0, &ids, &err), MLXE_OK);
+    double spent = seconds() - from;
+    if (want_tokens) assert_int_equal(ids.n, want_tokens);
+    tok_ids_deinit(&ids);
+    buf_deinit(&text);
+    return spent;
+}
+
+/* 8 times the text takes about 8 times as long: a quadratic loop would take 64 times. */
+static void linear(void **unused)
+{
+    (void)unused;
+    static const strv units[] = {
+        {"a", 1},  {" ", 1}, {"\n", 1}, {"\xCC\x81", 2}, {"\xE2\x82\xAC", 3},
+        {"ab", 2}, {".", 1}, {"7", 1}};
+    tok *t = must_open(GPT2);
+    tok *nfc =
+        must_open("{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTES "," MODEL "}");
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        const tok *which = i == 3 ? nfc : t;
+        size_t n = 1 << 20;
+        double small = time_of(which, units[i], n / 8, i == 0 ? n / 64 : 0);
+        double large = time_of(which, units[i], n, i == 0 ? n / 8 : 0);
+        if (large > 24 * small + 0.2) fail_msg("unit %zu: %f s, then %f s", i, small, large);
+    }
+    tok_close(t);
+    tok_close(nfc);
+}
+
+static void stream(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    tok_stream *s;
+    buf out = {0};
+    tok *t = must_open(GPT2);
+    assert_int_equal(tok_stream_open(t, 0, &s, &err), MLXE_OK);
+    assert_int_equal(tok_stream_push(s, 0, &out, &err), MLXE_OK);
+    assert_string_equal(buf_str(&out), "a");
+    static const int32_t euro[] = {7, 8, 9}; /* E2 82 AC */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tok_stream_push(s, euro[i], &out, &err), MLXE_OK);
+        assert_string_equal(buf_str(&out), "a");
+    }
+    assert_int_equal(tok_stream_push(s, euro[2], &out, &err), MLXE_OK);
+    assert_string_equal(buf_str(&out), "a\xE2\x82\xAC");
+    assert_int_equal(tok_stream_push(s, 7, &out, &err), MLXE_OK);
+    assert_int_equal(tok_stream_push(s, 12345, &out, &err), MLXE_OK); /* unknown: skipped */
+    assert_int_equal(tok_stream_push(s, 4, &out, &err), MLXE_OK);     /* b breaks the character */
+    assert_string_equal(buf_str(&out), "a\xE2\x82\xAC\xEF\xBF\xBD"
+                                       "b");
+    assert_int_equal(tok_stream_push(s, 7, &out, &err), MLXE_OK);
+    assert_int_equal(tok_stream_finish(s, &out, &err), MLXE_OK);
+    assert_string_equal(buf_str(&out), "a\xE2\x82\xAC\xEF\xBF\xBD"
+                                       "b\xEF\xBF\xBD");
+    tok_stream_close(s);
+    tok_close(t);
+    buf_deinit(&out);
+}
+
+/* Offsets of the bytes of one character are that character's; broken UTF-8 is refused. */
+static void offsets(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    tok_ids ids = {0};
+    tok *t = must_open(GPT2);
+    assert_int_equal(tok_encode(t, strv_of("a\xE2\x82\xAC"), strv_from(NULL, 0), 0, &ids, &err), 0);
+    assert_int_equal(ids.n, 4);
+    for (int i = 1; i < 4; i++) {
+        assert_int_equal(ids.tokens[i].begin, 1);
+        assert_int_equal(ids.tokens[i].end, 4);
+    }
+    assert_int_equal(tok_encode(t, strv_of("a\xE2\x82"), strv_from(NULL, 0), 0, &ids, &err),
+                     MLXE_E_INPUT);
+    assert_int_equal(ids.n, 4); /* as it was */
+    tok_ids_deinit(&ids);
+    tok_close(t);
+}
+
+static void special_tokens(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    tok_ids ids = {0};
+    tok *t = must_open("{\"added_tokens\":[{\"id\":12,\"content\":\"<b>\",\"single_word\":false,"
+                       "\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}],"
+                       "\"pre_tokenizer\":" BYTES ",\"decoder\":" BYTES "," MODEL "}");
+    assert_int_equal(tok_size(t), 13);
+    assert_int_equal(tok_id(t, STRV("<b>")), 12);
+    assert_int_equal(tok_id(t, STRV("aaaa")), 2);
+    assert_int_equal(tok_id(t, STRV("zz")), -1);
+    assert_true(tok_is_special(t, 12));
+    assert_false(tok_is_special(t, 4));
+    assert_int_equal(tok_encode(t, STRV("a<b>b"), strv_from(NULL, 0), 0, &ids, &err), MLXE_OK);
+    assert_int_equal(ids.n, 3);
+    assert_int_equal(ids.tokens[1].id, 12);
+    tok_ids_deinit(&ids);
+    assert_int_equal(
+        tok_encode(t, STRV("a<b>b"), strv_from(NULL, 0), TOK_PLAIN_SPECIAL, &ids, &err), MLXE_OK);
+    assert_int_equal(ids.n, 3); /* a b b: the model has no < and > */
+    assert_int_equal(ids.tokens[1].id, 4);
+    tok_ids_deinit(&ids);
+    tok_close(t);
+}
+
+static void truncation(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    tok_ids ids = {0};
+    tok *t =
+        must_open("{\"truncation\":{\"direction\":\"Left\",\"max_length\":2,\"strategy\":"
+                  "\"LongestFirst\",\"stride\":0},\"padding\":{\"strategy\":{\"Fixed\":4},"
+                  "\"direction\":\"Right\",\"pad_id\":4,\"pad_type_id\":7,\"pad_token\":\"b\"},"
+                  "\"pre_tokenizer\":" BYTES "," MODEL "}");
+    strv text = STRV("b a\na");
+    assert_int_equal(tok_encode(t, text, strv_from(NULL, 0), 0, &ids, &err), MLXE_OK);
+    assert_true(ids.truncated);
+    assert_int_equal(ids.n, 4);
+    assert_int_equal(ids.tokens[1].id, 0);
+    assert_int_equal(ids.tokens[1].end, 5);
+    assert_int_equal(ids.tokens[3].id, 4);
+    assert_int_equal(ids.tokens[3].type_id, 7);
+    tok_ids_deinit(&ids);
+    assert_int_equal(tok_encode(t, text, strv_from(NULL, 0), TOK_NO_TRUNCATION, &ids, &err), 0);
+    assert_false(ids.truncated);
+    assert_int_equal(ids.n, 5);
+    tok_ids_deinit(&ids);
+    tok_close(t);
+}
+
+/* One tokenizer, several threads: the same ids as alone. */
+static void *encode_often(void *arg)
+{
+    const tok *t = arg;
+    mlxe_error err;
+    size_t sum = 0;
+    for (int i = 0; i < 200; i++) {
+        tok_ids ids = {0};
+        if (tok_encode(t, STRV("aaaaaaab aaa b\n\nab aaaaaaaaaaaaaaaaaab"), strv_from(NULL, 0), 0,
+                       &ids, &err))
+            return NULL;
+        for (size_t k = 0; k < ids.n; k++)
+            sum = sum * 31 + (size_t)ids.tokens[k].id;
+        tok_ids_deinit(&ids);
+    }
+    return (void *)sum;
+}
+
+static void threads(void **unused)
+{
+    (void)unused;
+    tok *t = must_open(GPT2);
+    pthread_t id[4];
+    void *alone = encode_often(t), *got;
+    assert_non_null(alone);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&id[i], NULL, encode_often, t), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(id[i], &got);
+        assert_ptr_equal(got, alone);
+    }
+    tok_close(t);
+}
+
+static void folders(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    tok *t;
+    assert_int_equal(tok_open_folder(MLXE_SOURCE_DIR "/tests/no-such-folder", &t, &err),
+                     MLXE_E_NOT_FOUND);
+    assert_null(t);
+    tok_close(NULL);
+    tok_stream_close(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals),       cmocka_unit_test(regexes),
+        cmocka_unit_test(regex_limit),    cmocka_unit_test(linear),
+        cmocka_unit_test(stream),         cmocka_unit_test(offsets),
+        cmocka_unit_test(special_tokens), cmocka_unit_test(truncation),
+        cmocka_unit_test(threads),        cmocka_unit_test(folders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
