@@ -14,15 +14,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+enum { PATIENCE = 3 }; /* the third Ctrl-C waits for nothing */
+
 static mlxe_job *volatile watched[INTERRUPT_MAX_JOBS];
-static volatile sig_atomic_t held, seen;
+static volatile sig_atomic_t held, seen; /* seen: how often, since the last clear */
 static int wake[2] = {-1, -1}; /* a pipe: poll must not miss a signal that comes just before it */
 
 static void on_interrupt(int number)
 {
     (void)number;
     int jobs = 0;
-    seen = 1;
+    if (seen < PATIENCE) seen = seen + 1;
     for (int i = 0; i < INTERRUPT_MAX_JOBS; i++) {
         mlxe_job *job = watched[i];
         if (job) {
@@ -30,7 +32,7 @@ static void on_interrupt(int number)
             jobs++;
         }
     }
-    if (jobs == 0 && held == 0) _exit(CLI_EXIT_INTERRUPTED);
+    if ((jobs == 0 && held == 0) || seen == PATIENCE) _exit(CLI_EXIT_INTERRUPTED);
     int saved = errno;
     ssize_t written = write(wake[1], "", 1);
     (void)written; /* a full pipe is readable as well */

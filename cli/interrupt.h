@@ -1,8 +1,8 @@
 /* interrupt.h: Ctrl-C and broken pipes.
  *
  * SIGINT cancels the jobs that are watched; the code that runs them sees them end. With no job
- * watched and nothing held the process ends at once with status 130. SIGPIPE is ignored: writing
- * to a closed pipe is an error that out.c sees. */
+ * watched and nothing held the process ends at once with status 130, and so it does at the third
+ * Ctrl-C. SIGPIPE is ignored: writing to a closed pipe is an error that out.c sees. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 

@@ -314,6 +314,19 @@ static void the_terminal_is_put_back(void **state)
     chat_free(&c);
 }
 
+/* Nothing that a model or a template says reaches the terminal as an escape sequence. */
+static void escape_sequences_stay_out(void **state)
+{
+    (void)state;
+    chat c;
+    chat_start(&c, ARGS("template", "{\"template\":\"a\\u001b[31mb\\u009b\\u0007c\\td\"}"), "C");
+    assert_int_equal(chat_end(&c), 0);
+    assert_null(strpbrk(c.screen.data, "\033\007"));
+    assert_has(c.screen.data, "a\xEF\xBF\xBD[31mb\xEF\xBF\xBD\xEF\xBF\xBD"
+                              "c");
+    chat_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +336,7 @@ int main(void)
         cmocka_unit_test(ctrl_c),
         cmocka_unit_test(history_is_kept_and_private),
         cmocka_unit_test(the_terminal_is_put_back),
+        cmocka_unit_test(escape_sequences_stay_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
