@@ -22,7 +22,11 @@
 #include "base/error.h"
 #include "base/log.h"
 
+#ifdef __cplusplus /* the plugin: <atomic> came first, and the two exclude one another */
+using std::atomic_int;
+#else
 #include <stdatomic.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,11 +1,7 @@
 /* plugin_ops.h: what plugin.cpp and ops.cpp share. */
 #pragma once
 
-#include <atomic> /* before C's stdatomic.h in mx.h */
-
-#if !defined(__cpp_lib_stdatomic_h)
-using std::atomic_int;
-#endif
+#include <atomic> /* mx.h takes atomic_int from it */
 
 extern "C" {
 #include "mx/plugin.h"
