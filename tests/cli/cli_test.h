@@ -37,12 +37,16 @@ enum { LIMIT_SECONDS = 100, MAX_ARGS = 40 };
 typedef struct bytes {
     char *data;
     size_t n;
+    size_t room;
 } bytes;
 
 static inline void bytes_add(bytes *b, const char *data, size_t n)
 {
-    b->data = realloc(b->data, b->n + n + 1);
-    assert_non_null(b->data);
+    if (b->n + n + 1 > b->room) {
+        b->room = 2 * (b->n + n + 1);
+        b->data = realloc(b->data, b->room);
+        assert_non_null(b->data);
+    }
     memcpy(b->data + b->n, data, n);
     b->n += n;
     b->data[b->n] = 0;
