@@ -88,7 +88,7 @@ KN_INLINE void unpack_affine(int bits, const kn_matrix *w, int64_t row, int64_t 
         for (int j = 0; j < UV; j++)
             v_store(out + u + j * VL, v[j]);
     }
-    if (u < kn) { /* half a unit */
+    if (UNIT > 32 && u < kn) { /* half a unit */
         unit_values(bits, codes, u, UNIT / 2, shift, &g, v);
         KN_UNROLL
         for (int j = 0; j < UV / 2; j++)
@@ -156,7 +156,7 @@ KN_INLINE void dot_affine(int bits, const kn_matrix *w, int64_t n0, int n, const
             unit_dot(bits, row[2], u, UNIT, shift, &g[2], x + k0, &acc[2]);
             unit_dot(bits, row[3], u, UNIT, shift, &g[3], x + k0, &acc[3]);
         }
-        if (u < kn) {
+        if (UNIT > 32 && u < kn) {
             for (int r = 0; r < KN_NR; r++)
                 unit_dot(bits, row[r], u, UNIT / 2, shift, &g[r], x + k0, &acc[r]);
         }
