@@ -271,10 +271,10 @@ void fs_map_prefetch(const fs_map *map, uint64_t offset, uint64_t bytes)
 /* ---- writing -------------------------------------------------------------------------------- */
 
 struct fs_writer {
-    char *path, *temporary;
-    int fd;     /* -1: closed */
-    int failed; /* a write failed or it was committed: only close is left */
-    size_t n;   /* bytes gathered */
+    char *path, *temporary; /* temporary NULL: the file has no name yet, or none of ours is left */
+    int fd;                 /* -1: closed */
+    int failed;             /* a write failed or it was committed: only close is left */
+    size_t n;               /* bytes gathered */
     char gathered[WRITER_BYTES];
 };
 
@@ -323,41 +323,82 @@ static mlxe_status flush(fs_writer *w, mlxe_error *err)
     return write_all(w, w->gathered, n, err);
 }
 
+/* A name beside path that nobody has; place makes it: 0, or an errno. */
+static int name_temporary(fs_writer *w, int (*place)(fs_writer *w, const char *name))
+{
+    int number = EEXIST;
+    for (int i = 0; number == EEXIST && i < TEMPORARY_NAMES; i++) {
+        struct timespec now = {0};
+        buf name = {0};
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        buf_addf(&name, "%s.tmp-%ld-%lx", w->path, (long)getpid(), (unsigned long)now.tv_nsec);
+        w->temporary = buf_take(&name, NULL);
+        number = w->temporary ? place(w, w->temporary) : ENOMEM;
+        if (!number) return 0;
+        free(w->temporary);
+        w->temporary = NULL;
+    }
+    return number;
+}
+
+/* Not mkstemp: the mode of open follows the umask, which only setting it would tell. */
+static int place_new(fs_writer *w, const char *name)
+{
+    w->fd = open_retry(name, O_WRONLY | O_CREAT | O_EXCL, NEW_FILE_MODE);
+    return w->fd < 0 ? errno : 0;
+}
+
+/* Gives the file without a name one. */
+static int place_link(fs_writer *w, const char *name)
+{
+    char own[64];
+    snprintf(own, sizeof own, "/proc/self/fd/%d", w->fd);
+    return linkat(AT_FDCWD, own, AT_FDCWD, name, AT_SYMLINK_FOLLOW) ? errno : 0;
+}
+
+/* A file without a name in the folder of path: whatever kills the process, nothing is left behind.
+ * -> -1 where the file system has no such thing */
+static int open_unnamed(const char *path)
+{
+#ifdef __O_TMPFILE /* O_TMPFILE without _GNU_SOURCE, which would change strerror_r */
+    const char *slash = strrchr(path, '/');
+    buf folder = {0};
+    int fd = -1;
+    if (access("/proc/self/fd", X_OK)) return -1; /* it could get no name later */
+    if (!slash)
+        buf_add_char(&folder, '.');
+    else
+        buf_add(&folder, path, slash == path ? 1 : (size_t)(slash - path));
+    if (buf_ok(&folder)) fd = open_retry(buf_str(&folder), O_WRONLY | __O_TMPFILE, NEW_FILE_MODE);
+    buf_deinit(&folder);
+    return fd;
+#else
+    (void)path;
+    return -1;
+#endif
+}
+
 mlxe_status fs_writer_open(const char *path, fs_writer **out, mlxe_error *err)
 {
     mlxe_status status = MLXE_OK;
     fs_writer *w = calloc(1, sizeof *w);
     buf name = {0};
+    int number = 0;
     *out = NULL;
     if (!w) return err_memory(err, path, sizeof *w);
-    w->fd = -1;
     buf_add_str(&name, path);
     w->path = buf_take(&name, NULL);
-    for (int i = 0; w->path && i < TEMPORARY_NAMES; i++) {
-        struct timespec now = {0};
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        free(w->temporary);
-        buf_addf(&name, "%s.tmp-%ld-%lx", path, (long)getpid(), (unsigned long)now.tv_nsec);
-        w->temporary = buf_take(&name, NULL);
-        if (!w->temporary) break;
-        /* Not mkstemp: the mode of open follows the umask, which only setting it would tell. */
-        w->fd = open_retry(w->temporary, O_WRONLY | O_CREAT | O_EXCL, NEW_FILE_MODE);
-        if (w->fd >= 0 || errno != EEXIST) break;
-    }
-    if (!w->path || !w->temporary)
+    w->fd = w->path ? open_unnamed(path) : -1;
+    if (w->path && w->fd < 0) number = name_temporary(w, place_new);
+    if (!w->path || number == ENOMEM)
         status = err_memory(err, path, strlen(path) + 64);
-    else if (w->fd < 0)
-        status = system_error(err, path, "write", errno);
-    if (status) {
-        if (w->fd < 0) { /* nothing of ours lies there */
-            free(w->temporary);
-            w->temporary = NULL;
-        }
+    else if (number)
+        status = system_error(err, path, "write", number);
+    if (status)
         fs_writer_close(w);
-        return status;
-    }
-    *out = w;
-    return MLXE_OK;
+    else
+        *out = w;
+    return status;
 }
 
 mlxe_status fs_writer_add(fs_writer *w, const void *p, size_t n, mlxe_error *err)
@@ -410,6 +451,10 @@ mlxe_status fs_writer_commit(fs_writer *w, mlxe_error *err)
     if (status) return status;
     w->failed = 1;
     if (sync_retry(w->fd)) return system_error(err, w->path, "sync", errno);
+    if (!w->temporary) {
+        int number = name_temporary(w, place_link);
+        if (number) return system_error(err, w->path, "write", number);
+    }
     rc = close(w->fd);
     w->fd = -1;
     /* After close gave EINTR the descriptor is gone and, after fsync, the bytes are safe. */

@@ -346,7 +346,7 @@ static void test_writer(void **state)
     fs_writer_close(w);
     assert_int_equal(fs_writer_open(path, &w, &err), MLXE_OK);
     assert_int_equal(fs_writer_add(w, "x", 1, &err), MLXE_OK);
-    assert_int_equal(entries(), 2);
+    assert_true(entries() <= 2); /* its temporary file, where it needs a name */
     fs_writer_close(w);
     fs_writer_close(NULL);
     assert_int_equal(entries(), 1);
