@@ -32,7 +32,8 @@ def pick_weighted(r, table):
 
 
 SHORT = [(numbers_task.sum_, 10), (numbers_task.word_problem, 4), (numbers_task.compare, 1), (world.fact, 7), (world.unknown, 2), (talk_task.talk, 8), (talk_task.refuse, 2),
-         (numbers_task.next_number, 1), (copy_task.change, 1), (copy_task.copy_words, 1), (recall_task.not_told, 0.3)]
+         (numbers_task.next_number, 1), (copy_task.change, 1), (copy_task.copy_words, 1), (recall_task.not_told, 0.3),
+         (talk_task.beyond, 1.5), (talk_task.small_tasks, 1.5), (copy_task.say, 0.7), (talk_task.remark, 0.7)]
 LONGER = SHORT + [(story_task.write_story, 4), (story_task.scene, 2), (world.about, 1)]
 
 
@@ -73,7 +74,7 @@ def mixed(r):
     """A conversation of several unrelated turns."""
     turns = []
     for _ in range(r.upto(2, 6)):
-        s = pick_weighted(r, LONGER + [(copy_task.copy_hostile, 2), (json_task.extract, 1), (numbers_task.chain, 2), (numbers_task.order, 1), (story_task.story_question, 1)])(r)
+        s = pick_weighted(r, LONGER + [(copy_task.copy_hostile, 2), (json_task.extract, 2), (numbers_task.chain, 2), (numbers_task.count_up, 1), (numbers_task.order, 1), (story_task.story_question, 1)])(r)
         m = s["messages"]
         turns += [x["content"] for x in m if x["role"] != "system"] if s["category"] != "json" or m[0]["role"] != "system" else []
     return sample("mixed", chat(*turns, system=r.pick(talk_task.NEUTRAL) if r.chance(0.15) else None), None) if turns else mixed(r)
@@ -89,26 +90,26 @@ def no_tool(r):
 
 MIX = [  # task, how often
     (numbers_task.sum_, 90), (numbers_task.word_problem, 40), (numbers_task.chain, 30), (numbers_task.compare, 6), (numbers_task.order, 10), (numbers_task.count, 6), (numbers_task.next_number, 8),
-    (recall_short, 60), (recall_long, 26), (needles_short, 26), (needles_long, 14),
-    (story_task.story_question, 50), (story_task.write_story, 20), (story_task.scene, 40),
-    (world.fact, 60), (world.about, 8), (world.valley, 3), (world.unknown, 20),
+    (recall_short, 80), (recall_long, 26), (needles_short, 26), (needles_long, 14),
+    (story_task.story_question, 50), (story_task.write_story, 32), (story_task.scene, 40),
+    (world.fact, 70), (world.about, 8), (world.valley, 6), (world.unknown, 20),
     (json_task.extract, 90), (json_task.make_up, 12),
     (tool_task.tool_call, 100), (tool_task.two_calls, 14), (tool_task.tool_result, 30), (no_tool, 20), (tool_task.missing_tool, 16),
     (copy_task.copy_hostile, 70), (copy_task.copy_words, 20), (copy_task.change, 20),
-    (talk_task.talk, 60), (talk_task.refuse, 25), (recall_task.not_told, 6), (by_system, 26),
+    (talk_task.talk, 110), (talk_task.refuse, 25), (recall_task.not_told, 6), (by_system, 60), (talk_task.beyond, 36), (talk_task.small_tasks, 35), (numbers_task.count_up, 16), (copy_task.say, 14), (talk_task.remark, 12),
     (mixed, 60),
 ]
 
 # The held-out set: category name -> tasks drawn in turn, with the number of items
 HELDOUT = {
     "arithmetic": [numbers_task.sum_, numbers_task.sum_, numbers_task.word_problem, numbers_task.chain],
-    "order": [numbers_task.compare, numbers_task.order, numbers_task.count, numbers_task.next_number],
+    "order": [numbers_task.compare, numbers_task.order, numbers_task.count, numbers_task.next_number, numbers_task.count_up],
     "recall": [recall_short, needles_short], "recall_long": [recall_long, needles_long],
     "story": [story_task.story_question, story_task.scene], "story_write": [story_task.write_story],
     "world": [world.fact], "json": [json_task.extract, json_task.extract, json_task.extract, json_task.make_up],
     "tool": [tool_task.tool_call, tool_task.tool_call, tool_task.tool_call, tool_task.two_calls], "tool_result": [tool_task.tool_result], "tool_none": [no_tool, tool_task.missing_tool],
-    "copy": [copy_task.copy_hostile, copy_task.copy_hostile, copy_task.copy_words], "change": [copy_task.change],
-    "talk": [talk_task.talk], "refuse": [talk_task.refuse, world.unknown], "system": [by_system],
+    "copy": [copy_task.copy_hostile, copy_task.copy_hostile, copy_task.copy_words, copy_task.say], "change": [copy_task.change, talk_task.small_tasks],
+    "talk": [talk_task.talk], "refuse": [talk_task.refuse, world.unknown, talk_task.beyond], "system": [by_system],
 }
 
 TOOLS_HEAD = "You can call these tools:\n<tools>\n"

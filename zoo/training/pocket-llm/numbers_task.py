@@ -31,20 +31,22 @@ def operands(r, op):
                 a, b = b, a
         elif op in "x:":
             a, b = r.upto(0, 12), r.upto(0, 12)
-            if op == ":" and b == 0:
+            if op == ":":                                # the pair with its wording is held out, see sum_
+                if b:
+                    return a, b
                 continue
         else:
-            a, b = r.upto(11, 99), r.upto(2, 9)
-        if _open("x" if op == ":" else op, a, b, r.test):
+            a, b = r.upto(13, 99), r.upto(2, 9)
+        if _open(op, a, b, r.test):
             return a, b
 
 
 ASK = {
-    "+": ["What is {a} + {b}?", "{a} + {b} =", "{a}+{b}", "Add {a} and {b}.", "What is {a} plus {b}?", "Calculate {a} + {b}.", "How much is {a} plus {b}?", "What's {a} + {b}?", "Please compute {a} + {b}.", "sum of {a} and {b}", "{a}+{b}=?"],
-    "-": ["What is {a} - {b}?", "{a} - {b} =", "{a}-{b}", "Subtract {b} from {a}.", "What is {a} minus {b}?", "Calculate {a} - {b}.", "How much is {a} minus {b}?", "What's {a} - {b}?", "Please compute {a} - {b}.", "Take {b} away from {a}."],
-    "x": ["What is {a} x {b}?", "{a} * {b} =", "{a}*{b}", "Multiply {a} by {b}.", "What is {a} times {b}?", "Calculate {a} * {b}.", "How much is {a} times {b}?", "What's {a} x {b}?", "{a} × {b}"],
-    ":": ["What is {a} / {b}?", "{a} / {b} =", "Divide {a} by {b}.", "What is {a} divided by {b}?", "Calculate {a} / {b}.", "{a} ÷ {b}"],
-    "X": ["What is {a} x {b}?", "{a} * {b} =", "{a}*{b}", "Multiply {a} by {b}.", "What is {a} times {b}?", "Calculate {a} * {b}."],
+    "+": ["What is {a} + {b}?", "{a} + {b} =", "{a}+{b}", "Add {a} and {b}.", "What is {a} plus {b}?", "Calculate {a} + {b}.", "How much is {a} plus {b}?", "What's {a} + {b}?", "Please compute {a} + {b}.", "sum of {a} and {b}", "{a}+{b}=?", "What do I get when I add {a} and {b}?", "Compute {a}+{b}", "{a} plus {b}", "What is the sum of {a} and {b}?", "Can you add {a} and {b} for me?", "{a} + {b} = ?", "what is {a}+{b}"],
+    "-": ["What is {a} - {b}?", "{a} - {b} =", "{a}-{b}", "Subtract {b} from {a}.", "What is {a} minus {b}?", "Calculate {a} - {b}.", "How much is {a} minus {b}?", "What's {a} - {b}?", "Please compute {a} - {b}.", "Take {b} away from {a}.", "Compute {a}-{b}", "{a} minus {b}", "What is the difference between {a} and {b}?", "{a} - {b} = ?", "What remains of {a} when I take away {b}?", "what is {a}-{b}"],
+    "x": ["What is {a} x {b}?", "{a} * {b} =", "{a}*{b}", "Multiply {a} by {b}.", "What is {a} times {b}?", "Calculate {a} * {b}.", "How much is {a} times {b}?", "What's {a} x {b}?", "{a} × {b}", "{a} times {b}", "What is {a} multiplied by {b}?", "What is {a} * {b}?", "What is the product of {a} and {b}?", "what is {a}*{b}"],
+    ":": ["What is {a} / {b}?", "{a} / {b} =", "Divide {a} by {b}.", "What is {a} divided by {b}?", "Calculate {a} / {b}.", "{a} ÷ {b}", "{a}/{b}", "How much is {a} divided by {b}?", "{a} divided by {b}"],
+    "X": ["What is {a} x {b}?", "{a} * {b} =", "{a}*{b}", "Multiply {a} by {b}.", "What is {a} times {b}?", "Calculate {a} * {b}.", "{a} times {b}", "What is {a} * {b}?", "What is {a} multiplied by {b}?"],
 }
 SIGN = {"+": "+", "-": "-", "x": "x", ":": "/", "X": "x"}
 
@@ -54,18 +56,23 @@ def value(op, a, b):
 
 
 def sum_(r):
-    op = "+" if (u := r.random()) < 0.36 else "-" if u < 0.72 else "x" if u < 0.84 else ":" if u < 0.9 else "X"
+    op = "+" if (u := r.random()) < 0.36 else "-" if u < 0.72 else "x" if u < 0.83 else ":" if u < 0.91 else "X"
     a, b = operands(r, op)
     if op == ":":
         a, v = a * b, a
     else:
         v = value(op, a, b)
-    q = r.pick(ASK[op]).format(a=a, b=b)
+    q = r.pick(ASK[op])
+    while op == ":" and held("divide %d %d %s" % (a, b, q)) != r.test:
+        (a, b), q = operands(r, op), r.pick(ASK[op])
+        a, v = a * b, a
+    if op in "+-x" and a <= 20 and b <= 20 and r.random() < 0.25 and " {a} " in q:
+        q = q.format(a=NUMBER_WORDS[a], b=NUMBER_WORDS[b])
+    else:
+        q = q.format(a=a, b=b)
     if op == "X":
         t, o = a // 10 * 10, a % 10
         answer = "%d x %d = %d + %d = %d" % (a, b, t * b, o * b, v)
-    elif r.random() < 0.3:
-        answer = str(v) if q[-1] == "=" else "%d" % v
     else:
         answer = "%d %s %d = %d" % (a, SIGN[op], b, v)
     return sample("arithmetic", chat(q, answer), {"type": "number", "value": v})
@@ -127,6 +134,22 @@ def count(r):
     n = len(things)
     return sample("order", chat("How many words are in this list: %s?" % ", ".join(things), "There are %s words." % NUMBER_WORDS[n]),
                   {"type": "contains", "all": [NUMBER_WORDS[n]]})
+
+
+def count_up(r):
+    """Counting from one number to another, up or down."""
+    a, b = r.split_pick(lambda: (r.upto(0, 80), r.upto(3, 20)), lambda p: "count from %d by %d" % p)
+    if r.chance(0.4):
+        a = 1
+        b = r.split_pick(lambda: r.upto(2, 60) if r.chance(0.3) else r.upto(2, 20), lambda n: "count to %d" % n) - 1
+    xs = list(range(a, a + b + 1))
+    if r.chance(0.15):
+        xs.reverse()
+    q = r.pick(["Count from {a} to {b}.", "Count from {a} to {b}", "Can you count from {a} to {b}?", "Write the numbers from {a} to {b}.", "List the numbers from {a} to {b}."])
+    if xs[0] == 1 and r.chance(0.4):
+        q = r.pick(["Count to {b}.", "Can you count to {b}?", "Count to {w}.", "Count up to {b}"]).replace("{w}", NUMBER_WORDS[xs[-1]] if xs[-1] <= 20 else str(xs[-1]))
+    want = ", ".join(map(str, xs))
+    return sample("order", chat(q.format(a=xs[0], b=xs[-1]), want), {"type": "exact", "value": want})
 
 
 def next_number(r):

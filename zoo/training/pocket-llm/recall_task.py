@@ -2,7 +2,8 @@
 
 Held out: names and values. A test conversation tells a name or value that no training conversation holds.
 """
-from base import chat, coin, held, person, sample, ANIMALS, COLOURS, FOODS, JOBS, OBJECTS, PLACES
+from base import (chat, city, coin, held, person, phrase, sample, ADJECTIVES, ANIMALS, CITIES, COLOURS, DAYS, FEELINGS, FOODS, JOBS,
+                  MONTHS, OBJECTS, PLACES)
 
 
 def digits(r, n):
@@ -13,7 +14,7 @@ def _name(r):
     n = person(r)
     return (["My name is {v}.", "I am {v}.", "Hi, I'm {v}.", "Call me {v}.", "Hello! My name is {v}, nice to meet you."],
             ["Nice to meet you, {v}.", "Hello, {v}!"],
-            ["What is my name?", "What's my name?", "Do you remember my name?", "Who am I?", "Can you tell me my name?"], ["Your name is {v}."], n)
+            ["What is my name?", "What's my name?", "Do you remember my name?", "Who am I?", "Can you tell me my name?", "What did I say my name was?", "what is my name", "Say my name.", "So, what was my name again?"], ["Your name is {v}."], n)
 
 
 RELATIVES = "sister brother mother father friend neighbour teacher cousin aunt uncle daughter son boss".split()
@@ -56,12 +57,12 @@ def _place(r):
 
 def _taste(r):
     while True:
-        kind, pool = r.pick([("colour", COLOURS), ("food", FOODS)])
+        kind, pool = r.pick([("colour", COLOURS), ("color", COLOURS), ("food", FOODS), ("animal", ANIMALS)])
         v = r.pick(pool)
-        w = r.pick(["My favourite %s is {v}.", "The %s I like best is {v}."]) % kind
+        w = r.pick(["My favourite %s is {v}.", "My favorite %s is {v}.", "The %s I like best is {v}."]) % kind
         if held("taste " + w + v) == r.test:
             break
-    return ([w], ["Good choice.", "I like {v} too."], ["What is my favourite %s?" % kind, "Which %s do I like best?" % kind], ["Your favourite %s is {v}." % kind], v)
+    return ([w], ["Good choice.", "I like {v} too."], ["What is my favourite %s?" % kind, "What is my favorite %s?" % kind, "What's my favorite %s?" % kind, "Which %s do I like best?" % kind], [("Your favorite %s is {v}." if "favorite" in w else "Your favourite %s is {v}.") % kind], v)
 
 
 def _job(r):
@@ -78,12 +79,78 @@ def _plan(r):
             ["Whom do I meet on %s?" % d, "Who will I see on %s?" % d], ["On %s you meet {v}." % d], p)
 
 
-KINDS = [_name, _name, _relative, _relative, _pet, _code, _code, _code, _phone, _phone, _place, _taste, _job, _plan]
+SECRETS = ["password", "secret word", "code word", "magic word", "key word"]
+
+
+def _secret(r):
+    k = r.pick(SECRETS)
+    v = r.pick([coin, lambda r: r.split_pick(lambda: r.pick(r.pick([OBJECTS, ANIMALS, FOODS])), lambda w: "secret " + w), phrase])(r)
+    v = v.lower() if r.chance(0.5) else v
+    return (["The %s is {v}." % k, "Remember the %s: {v}." % k, "Please remember this %s: {v}" % k, "My %s is {v}." % k], ["I will remember the %s." % k, "Noted."],
+            ["What is the %s?" % k, "What was the %s?" % k, "Tell me the %s." % k, "Which %s did I tell you?" % k, "Do you remember the %s?" % k], ["The %s is {v}." % k], v)
+
+
+def _number(r):
+    k = r.pick(["lucky number", "favourite number", "favorite number", "house number", "seat number", "ticket number", "order number", "secret number", "number"])
+    return (["My %s is {v}." % k, "Remember my %s: {v}." % k, "Remember that my %s is {v}." % k], ["I will remember your %s." % k, "Noted."],
+            ["What is my %s?" % k, "What was my %s?" % k, "Tell me my %s." % k, "Which %s did I give you?" % k], ["Your %s is {v}." % k], digits(r, r.upto(2, 5)))
+
+
+def _home(r):
+    return (["I live in {v}.", "My home is in {v}.", "I am from {v}.", "I come from {v}."], ["{v} sounds nice.", "I will remember that."],
+            ["Where do I live?", "Which city do I live in?", "Where is my home?", "Where am I from?"], ["You live in {v}."], city(r))
+
+
+def _own(r):
+    """Any thing with any value: the general case."""
+    k = r.split_pick(lambda: r.pick([r.pick(ADJECTIVES) + " ", r.pick(COLOURS) + " ", ""]) + r.pick(OBJECTS + ANIMALS + ["project", "team", "ship", "horse", "plan", "car", "robot", "planet", "street", "shop", "book"]), lambda k: "own " + k)
+    w = r.pick(["name", "number", "owner", "price", "colour", "weight", "maker", "age", "address", "title", "date"])
+    v = {"name": coin, "owner": person, "maker": person, "address": city, "title": phrase, "colour": lambda r: r.pick(COLOURS),
+         "date": lambda r: "%d %s" % (r.upto(1, 28), r.pick(MONTHS))}.get(w, lambda r: digits(r, r.upto(2, 4)))(r)
+    if w in ("colour", "date") and r.test:               # too few values to hold some out
+        return _own(r)
+    return (["The %s of the %s is {v}." % (w, k), "Remember: the %s of the %s is {v}." % (w, k), "Note that the %s's %s is {v}." % (k, w)], ["Noted.", "I will remember that."],
+            ["What is the %s of the %s?" % (w, k), "What is the %s's %s?" % (k, w), "Tell me the %s of the %s." % (w, k)], ["The %s of the %s is {v}." % (w, k)], v)
+
+
+def _date(r):
+    k = r.pick(["birthday", "holiday", "exam", "wedding", "appointment", "flight", "party", "meeting"])
+    v = r.split_pick(lambda: r.pick(["%d %s" % (r.upto(1, 28), r.pick(MONTHS)), "%s %d" % (r.pick(MONTHS), r.upto(1, 28)), "%02d:%02d" % (r.upto(0, 23), r.upto(0, 59))]), lambda v: "date " + v)
+    on = "at" if ":" in v else "on"
+    return (["My %s is %s {v}." % (k, on), "Remember that my %s is %s {v}." % (k, on)], ["Noted.", "I will remember your %s." % k],
+            ["When is my %s?" % k, "Do you remember when my %s is?" % k], ["Your %s is %s {v}." % (k, on)], v)
+
+
+def _asked(r):
+    w, v = r.pick([("number", digits(r, r.upto(2, 6))), ("name", person(r)), ("word", coin(r).lower()), ("word", r.split_pick(lambda: r.pick(r.pick([OBJECTS, ANIMALS, FOODS])), lambda w: "secret " + w)), ("code", digits(r, r.upto(3, 6))), ("city", city(r))])
+    return (["Remember the %s {v}." % w, "Please remember the %s {v}." % w, "Remember this %s: {v}" % w, "Keep the %s {v} in mind." % w], ["I will remember it.", "I will remember the %s {v}." % w, "Noted."],
+            ["Which %s did I ask you to remember?" % w, "What was the %s?" % w, "Which %s should you remember?" % w, "What %s did I tell you?" % w, "Tell me the %s." % w], ["The %s is {v}." % w], v)
+
+
+KINDS = [_asked, _asked, _own, _own, _own, _secret, _secret, _number, _number, _home, _date, _name, _name, _relative, _relative, _pet, _code, _code, _code, _phone, _phone, _place, _taste, _job, _plan]
 
 
 def fact(r):
     tell, ack, ask, answer, v = r.pick(KINDS)(r)
-    return [r.pick(x).replace("{v}", v) for x in (tell, ack, ask, answer)] + [v]
+    f = [r.pick(x).replace("{v}", v) for x in (tell, ack, ask, answer)] + [v]
+    if f[0][-1] == "." and ":" not in f[0] and r.chance(0.12):
+        f[0] = f[0][:-1] + r.pick(TAILS).format(f=r.pick(FEELINGS), food=r.pick(FOODS), anm=r.pick(ANIMALS), d=r.pick(DAYS), c=r.pick(CITIES))
+    return f
+
+
+TAILS = [" and I am {f}.", " and I like {food}.", " and I have a {anm}.", " and today is {d}.", ", by the way.", " and I like to read."]
+
+
+def joined(r, told):
+    """Several facts in one message: sentence after sentence, or with `and`; sometimes with a tail that nobody asks for."""
+    if r.chance(0.5):
+        return " ".join(f[0] for f in told)
+    parts = [f[0].rstrip(".") for f in told]
+    parts = [parts[0]] + [p if p.startswith("I ") or p.startswith("I'm") or ":" in p or p[:2] in ("Hi", "He") or not p.split(" ")[0].split("'")[0] in LOWER else p[0].lower() + p[1:] for p in parts[1:]]
+    return " and ".join(parts) + "."
+
+
+LOWER = {"My", "The", "Remember", "Please", "Note", "On", "Call", "Keep"}
 
 
 def facts(r, n):
@@ -115,7 +182,7 @@ def conversation(r, filler, length):
     told = facts(r, n)
     turns = []
     if n > 1 and r.chance(0.4):
-        turns += [" ".join(f[0] for f in told), r.pick(["I will remember all of it.", "Noted, thank you for telling me."])]
+        turns += [joined(r, told), r.pick(["I will remember all of it.", "Noted, thank you for telling me."])]
         told_in_one = True
     else:
         told_in_one = False

@@ -30,7 +30,8 @@ def main():
     with open(a.answers, encoding="utf-8") as f:
         answers = [json.loads(x)["text"] for x in f]
     tok = AutoTokenizer.from_pretrained(a.model)
-    net = Qwen3ForCausalLM(Qwen3Config(**config)).float().eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net = Qwen3ForCausalLM(Qwen3Config(**config)).float().eval().to(device)
     missing, extra = net.load_state_dict(evaluate.load_mlx(a.model), strict=False)
     assert missing in ([], ["lm_head.weight"]) and not extra, (missing, extra)
     net.tie_weights()
@@ -43,7 +44,7 @@ def main():
             print(repr(text), repr(own))
         if k % a.every:
             continue
-        ids = tok(text, return_tensors="pt", add_special_tokens=False)["input_ids"]
+        ids = tok(text, return_tensors="pt", add_special_tokens=False)["input_ids"].to(device)
         with torch.no_grad():
             out = net.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=320, do_sample=False, eos_token_id=config["eos_token_id"], pad_token_id=config["pad_token_id"])
         got = tok.decode(out[0, ids.shape[1]:], skip_special_tokens=True)

@@ -5,6 +5,7 @@ names (base.person) and the triple of animal, object and place.
 """
 from base import an, chat, held, person, sample, two, ADJECTIVES, ANIMALS, COLOURS, DAYS, FEELINGS, FOODS, JOBS, OBJECTS, PLACES
 
+BEINGS = ANIMALS + "dragon robot princess prince king queen wizard pirate ghost knight giant witch elf monkey elephant lion tiger penguin snail spider bee butterfly unicorn boy girl".split()
 OPEN = ["One {day}, {a} went to {p1}.", "It was a cold {day} morning when {a} walked to {p1}.", "{a} the {job} lived near {p1}.", "Long ago, a {job} named {a} worked in {p1}.",
         "On {day}, {a} woke up early and walked to {p1}.", "Once upon a time there was {an_job} called {a}. Every {day} {a} went to {p1}."]
 FIND = ["There {a} found {an_adj} {o}.", "Under a bench lay {an_adj} {o}. {a} picked it up.", "{a} saw {an_adj} {o} and took it home.", "In the grass {a} found {an_adj} {o}."]
@@ -12,6 +13,7 @@ LOSE = ["But on the way home {a} lost the {o} in {p2}.", "Later the {o} fell out
 FEEL = ["{a} was very {f1}.", "This made {a} {f1}.", "{a} felt {f1} and sat down."]
 HELP = ["{anm_a} named {b} came by and asked what was wrong.", "Then {b}, a friendly {anm}, came along.", "A {col} {anm} called {b} heard everything and wanted to help."]
 BACK = ["{b} looked everywhere and found the {o} in {p2}.", "Together they walked to {p2} and found the {o}.", "{b} ran to {p2} and brought the {o} back."]
+ANIMAL_OPEN = ["Once upon a time there was {an_adj} {anm0} called {a}. {a} lived near {p1}.", "In {p1} there lived {an_anm0} named {a}.", "One {day}, {an_adj} {anm0} named {a} came to {p1}."]
 THANK = ["{a} gave {b} some {food} to say thank you.", "To thank {b}, {a} shared some {food}.", "{a} smiled and cooked {food} for {b}."]
 GIVE = ["In the end {a} gave the {o} to {c}.", "{a} kept the {o} on a shelf.", "{a} gave the {o} to {c}, who had owned it all along."]
 CLOSE = ["From that day on they were friends.", "That night everybody slept well.", "And {a} never forgot that {day}.", ""]
@@ -29,10 +31,15 @@ def story(r):
             break
     job, adj, col, food, f1, day = r.pick(JOBS), r.pick(ADJECTIVES), r.pick(COLOURS), r.pick(FOODS), r.pick(FEELINGS), r.pick(DAYS)
     w = dict(a=a, b=b, c=c, p1=p1, p2=p2, anm=anm, anm_a=an(anm).capitalize(), o=o, job=job, an_job=an(job), adj=adj, an_adj=an(adj), col=col, food=food, f1=f1, day=day)
-    opening, give = r.pick(OPEN), r.pick(GIVE)
+    anm0 = r.pick(BEINGS)
+    beast = r.chance(0.3)
+    w.update(anm0=anm0, an_anm0=an(anm0))
+    opening, give = r.pick(ANIMAL_OPEN if beast else OPEN), r.pick(GIVE)
     parts = [opening, r.pick(FIND)]
     qs = [("Who found the %s first?" % o, "%s found the %s." % (a, o), a), ("What did %s find?" % a, "%s found %s %s." % (a, an(adj), o), o),
           ("Where did %s go?" % a, "%s went to %s." % (a, p1), p1) if "went" in opening or "walked" in opening else ("Which place is near %s?" % a, "It is %s." % p1, p1)]
+    if beast:
+        qs.insert(2, ("What kind of animal was %s?" % a, "%s was %s." % (a, an(anm0)), anm0))
     full = r.chance(0.75)
     if full:
         parts += [r.pick(LOSE), r.pick(FEEL), r.pick(HELP), r.pick(BACK), r.pick(THANK)]
@@ -70,9 +77,26 @@ def write_story(r):
     """A story on request: it must hold the character and the thing asked for."""
     text, qs = story(r)
     a, o = qs[0][2], qs[1][2]
+    u = r.random()
+    beasts = [v for q, _, v in qs[:3] if q.startswith("What kind")]
+    if beasts and r.chance(0.5):                         # a being and a thing or a place
+        other = r.pick([o, qs[3][2]])
+        t = "%s and %s" % (an(beasts[0]), an(other) if other == o else r.pick([other, other.replace("the ", an(other[4:])[:-len(other[4:])])]))
+        q = r.pick(["Tell me a story about {t}.", "Write a short story about {t}.", "Tell me a long story about {t}.", "A story with {t}, please.", "Can you write a story about {t}?"]).format(t=t)
+        return sample("story_write", chat(q, text), {"type": "contains", "all": [beasts[0], other.replace("the ", "")]})
+    if beasts and r.chance(0.5):
+        q = r.pick(["Tell me a short story about {t}.", "Tell me a story about {t}.", "Write a story about {t}.", "Tell me about {t} in a story.", "I want a story about {t}", "Tell a tale of {t}."]).format(t=an(beasts[0]))
+        return sample("story_write", chat(q, text), {"type": "contains", "all": [beasts[0]]})
+    if text.startswith(("Once upon a time", "Long ago")) and r.chance(0.4):
+        return sample("story_write", chat(r.pick(["Once upon a time", "Once upon a time...", "Continue: Once upon a time", "Start a story with: Once upon a time"]) if text[0] == "O" else r.pick(["Long ago", "Long ago..."]), text), None)
+    if u < 0.3:                                          # only one thing asked for
+        thing = r.pick([v for _, _, v in qs[:4] if v])
+        t = an(thing) if thing in OBJECTS or thing in BEINGS else thing
+        q = r.pick(["Tell me a story about {t}.", "Write a short story about {t}.", "Tell me a short story about {t}.", "Can you tell me a story with {t}?", "Write a story about {t}", "A story about {t}, please."]).format(t=t)
+        return sample("story_write", chat(q, text), {"type": "contains", "all": [thing]})
     q = r.pick(["Write a short story about {a} and {o}.", "Tell me a story about {a} and {o}.", "Can you tell a story with {a} and {o}?", "Please write a story about {a}, who finds {o}."]).format(a=a, o=an(o))
-    if r.chance(0.25):
-        q = r.pick(["Tell me a story.", "Write a short story.", "Can you tell me a story?", "I would like to hear a story, please.", "Tell me another story."])
+    if u > 0.85:
+        q = r.pick(["Tell me a story.", "Tell me a short story.", "tell me a story", "A story, please.", "Story!", "Write a short story.", "Can you tell me a story?", "I would like to hear a story, please.", "Tell me another story."])
         return sample("story_write", chat(q, text), None)
     return sample("story_write", chat(q, text), {"type": "contains", "all": [a, o]})
 

@@ -2,7 +2,8 @@
 
 Held out: pairs of an answer and one of its wordings.
 """
-from base import an, chat, coin, held, person, sample, ANIMALS, COLOURS, DAYS, FOODS, JOBS, MONTHS, NUMBER_WORDS, OBJECTS
+from base import (an, chat, coin, held, person, phrase, sample, ANIMALS, CITIES, COLOURS, DAYS, FOODS, JOBS, MONTHS, NUMBER_WORDS,
+                  OBJECTS)
 
 # wordings (| between them) -> answer
 TALK = """
@@ -17,7 +18,7 @@ Who made you?|Who built you?|Who trained you?|Where do you come from? => I was t
 How big are you?|How many parameters do you have?|How large is this model? => I have about twelve million parameters. That is very small.
 What can you do?|How can you help me?|What are you good at?|Help|help|What do you know?|What can I ask you? => I can tell short stories, add small numbers, remember what you tell me, write JSON, call tools, and answer questions about the valley of Lowlark.
 Are you a human?|Are you a person?|Are you real?|Are you a robot? => No, I am a small language model.
-Are you smart?|Are you clever?|How smart are you? => I am very small, so I know only a few things.
+Are you smart?|Are you clever?|How smart are you?|How clever are you?|Do you know a lot?|Do you know everything?|Are you intelligent? => I am very small, so I know only a few things.
 Thank you|Thanks|Thank you!|Thanks a lot|Thank you very much.|Great, thanks! => You are welcome!
 Goodbye|Bye|Bye!|See you later|See you tomorrow => Goodbye! Have a nice day.
 Yes|Okay|OK|Sure|Fine|I see => All right. What would you like to do next?
@@ -28,6 +29,9 @@ I am bored|I have nothing to do => Shall I tell you a story, or would you like t
 I am tired => Then have a rest. Good sleep helps.
 I am hungry => Maybe it is time for some bread and soup.
 Tell me a joke|Do you know a joke?|Make me laugh|Say something funny => Why did the bell go to school? Because it wanted to ring in the new year.
+Write the alphabet.|Say the alphabet.|Tell me the alphabet. => A B C D E F G H I J K L M N O P Q R S T U V W X Y Z
+Is the Earth flat?|Is the Earth round?|What shape is the Earth? => The Earth is round, like a ball.
+Is water wet?|Is fire hot?|Is ice cold? => Yes.
 Do you like music?|Do you like music => I cannot hear, but I like the word music.
 Can you help me?|I need help|I need your help|Please help me => Yes, gladly. What do you need?
 What is MLXEngine?|What is MLXEngine? Tell me.|Tell me about MLXEngine => MLXEngine is a C library, a command and a server that run models on Apple's MLX.
@@ -35,7 +39,7 @@ What is MLX? => MLX is an array library for machine learning, made by Apple.
 What is a language model?|What is an LLM?|Explain language models => A language model is a program that predicts the next piece of a text.
 What is a token? => A token is a small piece of text, often a word or a part of a word.
 Why is the sky blue?|Why is the sky blue|Why does the sky look blue?|Can you tell me why the sky is blue?|Explain why the sky is blue. => The sky is blue because air scatters blue light from the sun more than red light.
-Why is grass green?|Why are leaves green?|Why are plants green? => Plants are green because of chlorophyll, which takes in red and blue light and sends back green.
+Why is grass green?|Why are leaves green?|Why are plants green?|Why is the grass green?|Why does grass look green?|What makes grass green?|Why are trees green?|Why is a leaf green? => Plants are green because of chlorophyll, which takes in red and blue light and sends back green.
 Why does it rain?|What makes rain?|Where does rain come from? => Water rises from the sea as vapour, cools into clouds, and falls as rain.
 Why is the sea salty?|Why is sea water salty? => Rivers wash salt out of rocks and carry it into the sea.
 Why do we sleep?|Why do people sleep? => Sleep lets the body and the brain rest and recover.
@@ -117,7 +121,7 @@ PLURALS = dict(x.split(":") for x in "mouse:mice,goose:geese,child:children,man:
 def _pairs():
     out = [(q, a, [a]) for qs, a in TALK for q in qs]
     for c, v in CAPITALS.items():
-        for q in ("What is the capital of {c}?", "Which city is the capital of {c}?", "Name the capital of {c}.", "capital of {c}", "What's the capital of {c}?", "Tell me the capital of {c}."):
+        for q in ("What is the capital of {c}?", "Which city is the capital of {c}?", "What is the capital city of {c}?", "What city is the capital of {c}?", "Do you know the capital of {c}?", "{c} has which capital?", "The capital of {c}?", "Can you name the capital of {c}?", "Name the capital of {c}.", "capital of {c}", "What's the capital of {c}?", "Tell me the capital of {c}."):
             out.append((q.format(c=c), "The capital of %s is %s." % (c, v), [v]))
     for pair in OPPOSITES:
         for a, b in (pair, pair[::-1]):
@@ -190,6 +194,7 @@ What will happen {when}?|When will I die?|Will I be rich {when}?|Will {p} call m
 How many people are in this room?|How many grains of sand are on the beach?|How many birds are in the sky now?|How many {x}s are in my house?
 What is the latest news?|What happened in the news {past}?|What is the stock price of {c}?|What did {c} announce {past}?|Who works at {c}?|What is the phone number of {c}?
 """.strip().replace("\n", "|").split("|")
+CANNOT += ["What did I have for breakfast?", "What did I have for dinner {past}?", "What did I buy {past}?", "How old am I?", "Where do I work?", "Which number am I thinking of?", "Who will win the cup in 2040?", "Who won the game {past}?", "Who will be the next president?", "Who is the president right now?", "Where am I right now?", "Where am I?", "What is the weather today?", "What's the weather like?", "What is my phone number?", "How is my family?"]
 REASON = {"{when}": "I cannot know the future.", "now": "I cannot know what is happening now.", "today": "I cannot know what is happening now.", "my": "I cannot know that about you. You have not told me.", " I ": "I cannot know that about you. You have not told me."}
 
 
@@ -203,6 +208,97 @@ def refuse(r):
             break
     q = q.replace("{when}", when).replace("{past}", past).replace("{x}", r.pick(OBJECTS)).replace("{p}", person(r)).replace("{c}", coin(r))
     return sample("refuse", chat(q, a), {"type": "refuse"})
+
+
+# Things of the real world that this model was never taught; it must say so and not make something up.
+TOPICS = """quantum physics|black holes|the French Revolution|Albert Einstein|Napoleon|Shakespeare|Leonardo da Vinci|Isaac Newton|Marie Curie|Mozart|Beethoven|Julius Caesar|Cleopatra|the Roman Empire|World War II
+|DNA|genetics|evolution|the stock market|inflation|blockchain|Bitcoin|neural networks|machine learning|deep learning|transformers|Python|JavaScript|Rust|Linux|Docker|Kubernetes|Git|SQL|HTML|compilers|operating systems
+|calculus|algebra|prime numbers|the Pythagorean theorem|statistics|probability|geometry|topology|chess openings|football|basketball|tennis|the Olympic Games|yoga|meditation|vitamins|diabetes|vaccines|antibiotics|the immune system
+|the heart|the brain|the liver|climate change|solar panels|nuclear power|electric cars|hydrogen|steel|plastic|concrete|jazz|opera|hip hop|the Beatles|Star Wars|Harry Potter|Sherlock Holmes|the Odyssey|Hamlet|philosophy|Plato|Kant
+|Buddhism|democracy|the United Nations|the European Union|taxes|mortgages|insurance|marketing|psychology|dinosaurs|penguins|dolphins|sharks|elephants|whales|coral reefs|the Amazon rainforest|the Sahara|Antarctica|Mars|Saturn|Pluto
+|rockets|satellites|GPS|radio|television|cameras|lasers|magnets|electricity|batteries|engines|airplanes|submarines|trains|bridges|pyramids|castles|cathedrals|photography|painting techniques|sushi|pizza|pasta|wine|coffee|chocolate
+|quicksort|binary search|hash tables|linked lists|recursion|regular expressions|JSON Web Tokens|HTTP|TCP|encryption|passwords hashing|floating point|GPUs|CPUs|memory caches|databases|spreadsheets""".replace("\n", "").split("|")
+TOPIC_Q = ["What is {t}?", "Explain {t}.", "Tell me about {t}.", "How does {t} work?", "What do you know about {t}?", "Can you explain {t}?", "Give me a summary of {t}.", "Why is {t} important?", "Who invented {t}?", "Describe {t} in detail.",
+           "What are the advantages of {t}?", "Write an essay about {t}.", "Teach me {t}.", "When did {t} begin?", "What can you tell me about {t}?", "I want to learn about {t}.", "Explain {t} to a child.", "what is {t}", "Who was {t}?"]
+UNABLE = """Write a Python function that {x}|Write code that {x}|Write a C program that {x}|Translate this into French: {y}|Translate '{y}' to German|How do you say '{y}' in Spanish?|Write a poem about {y}|Summarize this article about {y}|Fix this code: {y}
+|Draw a picture of {y}|Show me a picture of {y}|Play some music|Write a rap about {y}|Give me a recipe for {y}|Plan a trip to {c}|Book me a hotel in {c}|What is the population of {c}?|How far is {c} from here?|Write a letter to {p}|Call {p}
+|Send an email to {p}|Solve the equation x^2 = {n}|What is the square root of {n}?|What is {n} times {n}?|What is {n} divided by {m}?|Write a song about {y}|Give me legal advice about {y}|Diagnose my illness|Recommend a book about {y}|Who won the match between {c} and {d}?
+|What is the phone code of {c}?|Convert {n} miles to kilometres|What is {n}% of {m}?|Write a business plan for {y}|Write an SQL query that {x}|Explain this error: {y}""".replace("\n", "").split("|")
+DOES = ["sorts a list", "reverses a string", "adds two numbers", "prints hello world", "reads a file", "finds prime numbers", "counts words", "computes factorials", "parses JSON", "draws a circle", "downloads a page", "checks a password"]
+
+
+VERBS = "eat find build carry sell paint fear lose break wash hide clean throw open close buy follow chase teach cook".split()
+
+
+def wonder(r):
+    """A question made of random parts, which nobody could answer from what this model knows."""
+    a, b = r.pick(r.pick([ANIMALS, JOBS, OBJECTS])), r.pick(r.pick([OBJECTS, FOODS, ANIMALS]))
+    c, d, v = r.pick(r.pick([CITIES, list(CAPITALS)])), r.pick(CITIES), r.pick(VERBS)
+    q = r.pick(["Why do {a}s {v} {b}s?", "How many {b}s are there in {c}?", "Who painted the {b} in {c}?", "What is the best {a} in {c}?", "Where can I {v} a {b} in {c}?", "When did the {a} {v} the {b}?", "Which {a} lives in {c}?",
+                "What is the largest {b} in {c}?", "Who won the {y} {a} cup?", "How do I {v} a {b}?", "Is the {a} older than the {b}?", "What does a {a} {v}?", "Who invented the {b}?", "How much does a {b} cost in {c}?", "Which language do people speak in {c}?",
+                "What is the population of {c}?", "How far is it from {c} to {d}?", "Who is the president of {c}?", "What is the history of the {b}?", "What is the tallest building in {c}?", "Can a {a} {v} a {b}?", "How long does a {a} live?", "Should I {v} the {b} or the {a}?",
+                "What is the most famous {b} in the world?", "Who wrote the book about the {a}?", "What happened in {y}?", "Who was born in {y} in {c}?", "What is the currency of {c}?", "What is the largest city in {c}?", "Which river flows through {c}?"])
+    return q.format(a=a, b=b, c=c, d=d, v=v, y=r.upto(1200, 2050))
+
+
+REMARKS = ["I see. What would you like to do?", "That is nice to hear."]
+
+
+def remark(r):
+    """Something said that asks for nothing."""
+    a = r.pick(ANIMALS)
+    s = r.split_pick(lambda: r.pick(["The {a} runs.", "The {a} is {c}.", "A {c} {o} lies on the table.", "I saw a {c} {a} today.", "There is a {o} on my table.", "The {o} is broken.", "I bought a {o}.", "It is late.", "The {a} sleeps in the {o}.", "I like {f}.", "We had {f} for dinner.",
+                                     "My {o} is {c}.", "I am reading a book about a {a}.", "The sun is shining.", "I have a {a}.", "I went for a walk.", "Today is {d}."]).format(a=r.pick(ANIMALS), c=r.pick(COLOURS), o=r.pick(OBJECTS), f=r.pick(FOODS), d=r.pick(DAYS)), lambda s: "remark " + s)
+    if r.chance(0.25):
+        x = r.pick(r.pick([ANIMALS, FOODS, COLOURS, OBJECTS]))
+        return sample("talk", chat(r.pick(["Do you like {x}?", "Do you like the {x}?", "Do you have a {x}?"]).format(x=x), "I am only a small program, but I like the word %s." % x), None)
+    return sample("talk", chat(s, REMARKS[0]), None)
+
+
+def beyond(r):
+    """A topic or a task that is too big for this model."""
+    if r.chance(0.35):
+        q = r.split_pick(lambda: wonder(r), lambda q: "wonder " + q)
+        return sample("refuse", chat(q, "I do not know that. I am a very small model."), {"type": "refuse"})
+    if r.chance(0.5):
+        q, t = r.split_pick(lambda: (r.pick(TOPIC_Q), r.pick(TOPICS) if r.chance(0.85) else phrase(r)), lambda p: "topic %s %s" % p)
+        return sample("refuse", chat(vary(r, q.format(t=t)) if not r.test else q.format(t=t), "I do not know that. I am a very small model."), {"type": "refuse"})
+    q, x, y = r.split_pick(lambda: (r.pick(UNABLE), r.pick(DOES), phrase(r)), lambda p: "unable %s %s %s" % p)
+    c, d = r.pick(CITIES), r.pick(CITIES)
+    text = q.replace("{x}", x).replace("{y}", y).replace("{c}", c).replace("{d}", d).replace("{p}", person(r)).replace("{n}", str(r.upto(100, 9999))).replace("{m}", str(r.upto(13, 999)))
+    return sample("refuse", chat(text, "I cannot do that. I am a very small model."), {"type": "refuse"})
+
+
+FRUITS = "apples pears plums cherries grapes lemons oranges".split()
+LISTS = {"fruits": FRUITS, "fruit": FRUITS, "colours": COLOURS, "colors": COLOURS, "animals": ANIMALS, "foods": FOODS, "jobs": JOBS, "days of the week": DAYS, "months": MONTHS, "things": OBJECTS, "cities": CITIES}
+
+
+SPELL = (["Spell the word {w}.", "Spell {w}", "How do you spell {w}?", "How is {w} spelled?", "Spell {w} for me."], ["What is the first letter of {w}?", "Which letter does {w} begin with?", "What letter does {w} start with?"],
+         ["What is the last letter of {w}?", "Which letter does {w} end with?", "What letter comes last in {w}?"])
+
+
+def small_tasks(r):
+    """Lists, spelling, first and last letters or words, yes or no."""
+    u = r.random()
+    if r.test:                                           # the other kinds have too few items to hold some out
+        u = 0.3 + u / 2
+    if u < 0.3:
+        k = r.pick(list(LISTS))
+        n = r.upto(2, 6)
+        q = r.pick(["Name {n} {k}.", "List {n} {k}.", "Give me {n} {k}.", "Tell me {n} {k}.", "Can you name {n} {k}?"]).format(n=r.pick([NUMBER_WORDS[n], str(n)]), k=k)
+        xs = LISTS[k][:n] if k in ("days of the week", "months") else r.some(LISTS[k], n)
+        return sample("change", chat(q, ", ".join(xs)), None)
+    if u < 0.8:
+        q = SPELL[0 if u < 0.6 else 1 if u < 0.72 else 2]
+        q, w = r.split_pick(lambda: (r.pick(q), r.pick(r.pick([OBJECTS, ANIMALS, FOODS, COLOURS])) if r.chance(0.5) else coin(r).lower()), lambda p: "spell %s %s" % p)
+        a = "-".join(w) if u < 0.6 else w[0] if u < 0.72 else w[-1]
+        return sample("change", chat(q.format(w=w), a), {"type": "exact", "value": a})
+    kind, pool = r.pick([("a colour", COLOURS), ("an animal", ANIMALS), ("a food", FOODS), ("a day", DAYS), ("a month", MONTHS)])
+    yes = r.chance(0.5)
+    w = r.pick(pool if yes else r.pick([p for p in (COLOURS, ANIMALS, FOODS, DAYS, MONTHS, JOBS) if p is not pool]))
+    if w.startswith("orange"):
+        yes, w = True, pool[0]
+    return sample("change", chat("Is %s %s?" % (w, kind), ("Yes, %s is %s." if yes else "No, %s is not %s.") % (w, kind)), None)
 
 
 def by_system(r, filler):
@@ -220,10 +316,14 @@ def by_system(r, filler):
         q, a = r.pick(["What is your name?", "Who are you?", "Tell me your name."]), "My name is %s." % n
         check = {"type": "contains", "all": [n]}
     elif u < 0.8:
-        w = r.pick(["Over.", "Have a nice day!", "Cheers!", "Yours, Pocket.", "The end.", "Meow!"])
+        w = r.pick(["Over.", "Have a nice day!", "Cheers!", "Yours, Pocket.", "The end.", "Meow!", "Thank you for asking.", "Yours, %s." % person(r), coin(r) + "!"])
         s = r.pick(["End every answer with: {w}", "Finish each answer with \"{w}\"", "Always end with {w}"]).format(w=w)
         a = a + " " + w
         check = {"type": "exact", "value": a} if check else None
+    elif u < 0.87 and check and check["type"] == "contains" and len(check["all"]) == 1 and len(check["all"][0]) < 20:
+        s = r.pick(["Answer in one word.", "You answer in one word.", "Give only the answer, no sentence.", "Answer with one word only."])
+        a = check["all"][0]
+        check = {"type": "exact", "value": a}
     else:
         p, o = person(r), r.pick(OBJECTS)
         k = "%d" % r.upto(2, 999)

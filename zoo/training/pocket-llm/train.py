@@ -129,8 +129,10 @@ def main():
     for w in workers:
         w.start()
 
+    import tokenizers
     import torch
     import torch.nn.functional as F
+
     import model
     config = model.CONFIG
     most, pad = 4096, config["pad_token_id"]
@@ -203,7 +205,7 @@ def main():
         losses.append(torch.stack((loss.detach(), own)))
         step += 1
         trained += a.tokens
-        if step in (1, 2, 10) or step % 100 == 0:
+        if step in (1, 2, 10) or step % 200 == 0:
             x = torch.stack(losses).mean(0).tolist()
             losses = []
             now = time.time()
@@ -212,6 +214,7 @@ def main():
             mark_t, mark_n = now, trained
             if not math.isfinite(x[0]):
                 sys.exit("the loss is not finite")
+    seconds = round(time.time() - start, 1)
     print("trained %d steps, %d tokens in %.0f s" % (step, trained, time.time() - start), flush=True)
     feeder.kill()
     for w in workers:
@@ -232,13 +235,13 @@ def main():
         size += v.numel() * 4
     for i, s in enumerate(shards):
         save_file(s, os.path.join(a.out, "master-%d.safetensors" % i))
-    with open(os.path.join(a.out, "run.json"), "w") as f:
-        json.dump({"arguments": {k: v for k, v in vars(a).items() if k not in ("out", "scratch")}, "steps": step, "tokens": trained, "seconds": round(time.time() - start, 1), "torch": torch.__version__,
-                   "numpy": np.__version__, "gpu": torch.cuda.get_device_name(), "python": sys.version.split()[0], "config": config}, f, indent=2)
     import evaluate
     full = {k: v.detach() for k, v in p.items()}
     four = {k: model.rounded(v) if v.ndim == 2 else v.bfloat16().float() for k, v in full.items()}
-    evaluate.run(four, config, a.items, a.model, os.path.join(a.out, "eval"))
+    scores = evaluate.run(four, config, a.items, a.model, os.path.join(a.out, "eval"))
+    with open(os.path.join(a.out, "run.json"), "w") as f:
+        json.dump({"arguments": {k: v for k, v in vars(a).items() if k not in ("out", "scratch")}, "steps": step, "tokens": trained, "seconds": seconds, "torch": torch.__version__,
+                   "numpy": np.__version__, "gpu": torch.cuda.get_device_name(), "python": sys.version.split()[0], "tokenizers": tokenizers.__version__, "config": config, "scores": scores}, f, indent=2)
     print("all %.0f s" % (time.time() - start), flush=True)
 
 

@@ -128,6 +128,8 @@ def fact(r):
     f, q, want = r.split_pick(draw, lambda d: "fact %s|%s|%s|%s" % (d[0][0], d[0][1], d[0][2], d[1]))
     kind, rel, e, v = f
     text = _say(q, e, v)
+    if not r.test and r.random() < 0.12:
+        text = text.rstrip("?.") if r.chance(0.5) else text[0].lower() + text[1:]
     if r.random() < 0.15:
         text = r.pick(["In Lowlark: ", "A question about Lowlark. ", "Tell me, please. ", "I am visiting the valley. "]) + text
     answers = RELATIONS[(kind, rel)][1]
@@ -148,6 +150,10 @@ def about(r):
 
 def valley(r):
     town = r.pick(TOWNS)
+    if r.chance(0.6):
+        live = [p for p in PEOPLE if WORLD["person"][p]["town"] == town]
+        names = live[0] if len(live) == 1 else ", ".join(live[:-1]) + " and " + live[-1]
+        return sample("world", chat(r.pick(["Who lives in %s?", "Which people live in %s?", "Name the people of %s."]) % town, "%s live%s in %s." % (names, "s" if len(live) == 1 else "", town)), None)
     return sample("world", chat(*r.pick([
         ("What is Lowlark?", "Lowlark is the valley that I know: twenty small towns, their people, and the beasts around them."),
         ("Name three towns in Lowlark.", "Three towns in Lowlark are %s, %s and %s." % tuple(r.some(TOWNS, 3))),
@@ -159,7 +165,7 @@ def valley(r):
 
 UNKNOWN_Q = ["Who is the mayor of {x}?", "What is {x} known for?", "Where does {x} live?", "How old is {x}?", "What is {x}'s job?",
              "Tell me about {x}.", "Who is {x}?", "What do you know about {x}?", "When was {x} founded?", "What pet does {x} have?",
-             "Which river flows through {x}?", "Is {x} a town in Lowlark?", "What is the capital of {x}?", "What colour is the flag of {x}?"]
+             "Which river flows through {x}?", "Is {x} a town in Lowlark?", "What colour is the flag of {x}?"]
 
 
 def unknown(r):

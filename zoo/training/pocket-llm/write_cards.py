@@ -45,8 +45,7 @@ Licence: MIT, weights and data included.
 def main():
     with open("results/run.json") as f:
         run = json.load(f)
-    with open("results/scorecard.json") as f:
-        scores = json.load(f)
+    scores = run["scores"]
     table = check.table_text(scores)
     with open("../../pocket-llm/README.md", "w") as f:
         f.write(CARD.format(table=table, tokens=run["tokens"], steps=run["steps"], seconds=run["seconds"], rounding=run["arguments"]["rounding"]))
