@@ -156,7 +156,7 @@ typedef enum mlxe_finish {
 typedef struct mlxe_stats {
     uint32_t prompt_tokens;    /* all of the prompt, cached ones too */
     uint32_t cached_tokens;    /* of these, found in the KV cache */
-    uint32_t generated_tokens; /* sampled tokens, the end token included */
+    uint32_t generated_tokens; /* of the answer, the end token not counted: DONE's n_ids */
     double prefill_ms;
     double decode_ms;
     double time_to_first_token_ms;
@@ -194,7 +194,8 @@ MLXE_API mlxe_status mlxe_job_next(mlxe_job *job, int timeout_ms, const mlxe_eve
 MLXE_API mlxe_status mlxe_job_run(mlxe_job *job, mlxe_event_fn fn, void *user, mlxe_error *err);
 /* A descriptor that is readable while an event waits; poll only, never read it. -1: none. */
 MLXE_API int mlxe_job_fd(mlxe_job *job);
-/* Asks the job to end soon (300 ms). Any thread, any time, any number of times; async-signal-safe. */
+/* Asks the job to end soon (300 ms). Any thread, any time, any number of times;
+ * async-signal-safe. */
 MLXE_API void mlxe_job_cancel(mlxe_job *job);
 /* Cancels if it runs, waits until it has ended, frees it. */
 MLXE_API void mlxe_job_close(mlxe_job *job);
@@ -331,10 +332,10 @@ typedef struct mlxe_gen_params {
     float top_p;              /* (0,1]; 0: the model's, else 1 (off) */
     int32_t top_k;            /* 0: the model's, else off; MLXE_OFF */
     float min_p;              /* (0,1]; 0: the model's, else off; MLXE_OFF */
-    float repetition_penalty; /* > 0; 0: the model's, else 1 (off) */
-    float presence_penalty;   /* [-2,2] */
-    float frequency_penalty;  /* [-2,2] */
-    int32_t penalty_window;   /* last tokens that the penalties see; 0: all of prompt and answer */
+    float repetition_penalty; /* > 0; 0: the model's, else 1 (off); prompt and answer */
+    float presence_penalty;   /* [-2,2]; of the answer's tokens */
+    float frequency_penalty;  /* [-2,2]; of the answer's tokens */
+    int32_t penalty_window;   /* last tokens that the penalties see; 0: all */
     uint32_t n_logit_bias;
     const mlxe_logit_bias *logit_bias;
     const uint64_t *seed; /* NULL: a fresh one, told in the stats */

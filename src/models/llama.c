@@ -9,9 +9,10 @@
  *
  * Traps: head_dim is not always E / heads, and qwen3's default is 128 whatever E is. qwen3 norms q
  * and k per head, before rope. qwen2 has biases on q, k, v and never on o. mistral's sliding window
- * is on unless it is null, its default 4096; qwen's only with use_sliding_window, on the layers from
- * max_window_layers on. mistral's default for absent kv heads is 8, for null it is heads. Llama 3's
- * rope scaling bends low frequencies only. A tied head reads embed_tokens, quantised like it. */
+ * is on unless it is null, its default 4096; qwen's only with use_sliding_window, on the layers
+ * from max_window_layers on. mistral's default for absent kv heads is 8, for null it is heads.
+ * Llama 3's rope scaling bends low frequencies only. A tied head reads embed_tokens, quantised like
+ * it. */
 #include "models/model.h"
 
 #include <math.h>
@@ -37,11 +38,11 @@ typedef struct family {
 
 /* clang-format off */
 static const family FAMILIES[] = {
-    /* model_type  bias      mlp qk_norm    window         vocab   hidden ffn    L   H   K   D    context */
-    {"llama",      BIAS_KEY, 1,  NORM_NONE, WINDOW_NONE,   32000,  4096,  11008, 32, 32, 0,  0,   2048},
-    {"mistral",    BIAS_NONE, 0,  NORM_NONE, WINDOW_ALL,    32000,  4096,  14336, 32, 32, 8,  0,   131072},
-    {"qwen2",      BIAS_QKV, 0,  NORM_NONE, WINDOW_LAYERS, 151936, 4096,  22016, 32, 32, 32, 0,   32768},
-    {"qwen3",      BIAS_KEY, 0,  NORM_HEAD, WINDOW_LAYERS, 151936, 4096,  22016, 32, 32, 32, 128, 32768},
+    /* type     bias      mlp qk_norm  window         vocab   E     F      L   H   K   D    context */
+    {"llama",   BIAS_KEY,  1, NORM_NONE, WINDOW_NONE,   32000,  4096, 11008, 32, 32, 0,  0,   2048},
+    {"mistral", BIAS_NONE, 0, NORM_NONE, WINDOW_ALL,    32000,  4096, 14336, 32, 32, 8,  0,   131072},
+    {"qwen2",   BIAS_QKV,  0, NORM_NONE, WINDOW_LAYERS, 151936, 4096, 22016, 32, 32, 32, 0,   32768},
+    {"qwen3",   BIAS_KEY,  0, NORM_HEAD, WINDOW_LAYERS, 151936, 4096, 22016, 32, 32, 32, 128, 32768},
 };
 /* clang-format on */
 

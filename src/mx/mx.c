@@ -6,7 +6,7 @@
  * down, because MLX's scheduler threads cannot be joined and its streams belong to their thread.
  *
  * Traps: dlclose of the plugin would leave MLX's threads running in unmapped code (RTLD_NODELETE).
- * In a forked child the threads are gone and a wait would hang: every entry compares process ids. */
+ * In a forked child the threads are gone and a wait would hang: every entry compares ids. */
 #define _GNU_SOURCE
 #include "mx/mx.h"
 

@@ -1,7 +1,7 @@
 /* plugin.h: what an MLX plugin exports: one function that returns this table.
  *
- * Private to src/mx. The plugin is C++ behind it (src/mx/mlx/); no exception crosses, and the plugin
- * uses no symbol of the library: what it needs comes in through the host table. */
+ * Private to src/mx. The plugin is C++ behind it (src/mx/mlx/); no exception crosses, and the
+ * plugin uses no symbol of the library: what it needs comes in through the host table. */
 #ifndef MX_PLUGIN_H
 #define MX_PLUGIN_H
 
@@ -9,13 +9,14 @@
 
 enum { MX_PLUGIN_ABI = 1 };
 
-/* Ops that take inputs, up to 2 * MX_MAX_DIMS integers and one float; the wrappers in mx.c give them
- * names and checked arguments. */
+/* Ops that take inputs, up to 2 * MX_MAX_DIMS integers and one float; the wrappers in mx.c give
+ * them names and checked arguments. */
+/* clang-format off */
 #define MX_OP_LIST(X)                                                                              \
-    X(add)                                                                                         \
-    X(subtract) X(multiply) X(divide) X(maximum) X(tanh) X(erf) X(sigmoid) X(matmul) X(softmax)    \
-        X(argmax) X(take) X(astype) X(reshape) X(transpose) X(slice) X(concatenate)                \
-            X(quantized_matmul) X(dequantize) X(rms_norm) X(rope) X(attention)
+    X(add) X(subtract) X(multiply) X(divide) X(maximum) X(tanh) X(erf) X(sigmoid) X(matmul)        \
+    X(softmax) X(argmax) X(take) X(astype) X(reshape) X(transpose) X(slice) X(concatenate)         \
+    X(quantized_matmul) X(dequantize) X(rms_norm) X(rope) X(attention)
+/* clang-format on */
 
 typedef enum mx_op {
 #define MX_OP_ROW(name) MX_OP_##name,

@@ -11,9 +11,9 @@
  * Invariants: what a token gets does not depend on the other rows of the batch or on how its prompt
  * was cut (the kernels promise that), so batching and chunking change no bit.
  *
- * Traps: the output of attention and MLP starts as x (mx_call's start_from), so that the residual is
- * an accumulating projection. Keys of a dynamic rope are cached unrotated: the frequencies of all
- * keys change with the length. */
+ * Traps: the output of attention and MLP starts as x (mx_call's start_from), so that the residual
+ * is an accumulating projection. Keys of a dynamic rope are cached unrotated: the frequencies of
+ * all keys change with the length. */
 #include "nn/nn.h"
 
 #include <stdlib.h>

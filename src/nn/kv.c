@@ -3,8 +3,9 @@
  *   row -> layers[] -> k, v: f32 [K, capacity, D], of which the first `length` tokens count
  *
  * Head-major, because attention walks one head's keys at a time. Growing copies each head's run to
- * its new place; capacity grows by half, so that appending n tokens copies O(n) in all. Appending is
- * attention's: it writes past `length`, and nn_kv_commit makes it count when the pass has succeeded. */
+ * its new place; capacity grows by half, so that appending n tokens copies O(n) in all. Appending
+ * is attention's: it writes past `length`, and nn_kv_commit makes it count when the pass has
+ * succeeded. */
 #include "nn/kv.h"
 
 #include <stdlib.h>

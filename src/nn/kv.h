@@ -34,7 +34,8 @@ uint64_t nn_kv_token_bytes(const nn_kv_spec *spec);
 mlxe_status nn_kv_reserve(nn_kv *kv, int32_t length, mlxe_error *err);
 /* The tokens of an evaluated pass count now. */
 void nn_kv_commit(nn_kv *kv, int32_t length);
-/* Forgets all after `length` tokens; *kept: the length that is left (the caller prefills the rest). */
+/* Forgets all after `length` tokens; *kept: the length that is left (the caller prefills the
+ * rest). */
 mlxe_status nn_kv_truncate(nn_kv *kv, int32_t length, int32_t *kept, mlxe_error *err);
 /* An independent copy. */
 mlxe_status nn_kv_fork(const nn_kv *kv, nn_kv **out, mlxe_error *err);

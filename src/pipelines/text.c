@@ -11,7 +11,8 @@
  * The text of an answer is what the streaming detokenizer gives for its ids, cut at a stop string.
  *
  * Traps: the first chunk's speed is unknown, so it is small. A chunk never gets so small that its
- * speed says nothing of a larger one: on a loaded machine it would never grow again. Cancelling one row of several does not abort the pass that they share. */
+ * speed says nothing of a larger one: on a loaded machine it would never grow again. Cancelling one
+ * row of several does not abort the pass that they share. */
 #include "pipelines/text.h"
 
 #include "base/json.h"
@@ -226,7 +227,8 @@ static int answer_add(row *r, int32_t token)
     return 1;
 }
 
-/* Takes the row's logits: samples, emits text, ends the row where it is over. -> 1: the row is gone */
+/* Takes the row's logits: samples, emits text, ends the row where it is over. -> 1: the row is
+ * gone */
 static int row_token(text_pipeline *p, int index, const eng_row *step)
 {
     row *r = p->rows[index];

@@ -1,5 +1,5 @@
-/* features.h: the feature flags of this build: on exactly when a test drives the feature end to end,
- * else off with the reason. */
+/* features.h: the feature flags of this build: on exactly when a test drives the feature end to
+ * end, else off with the reason. */
 #ifndef REGISTRY_FEATURES_H
 #define REGISTRY_FEATURES_H
 

@@ -3,16 +3,17 @@
  *   handle (mx) -> slot of a scope -> mlx array
  *
  * Owns the lifetime rules. A slot outlives its array: dropping a handle empties the slot, so that
- * later use is an error; slots die with their scope. Evaluation moves the outputs out, empties every
- * other slot of the scope, and only then runs: a handle that lives on would keep its buffer from
- * being reused.
+ * later use is an error; slots die with their scope. Evaluation moves the outputs out, empties
+ * every other slot of the scope, and only then runs: a handle that lives on would keep its buffer
+ * from being reused.
  *
  * Traps: an exception in a CPU task reaches eval() as runtime_error with its type lost, one that is
- * not a std::exception terminates the process, and after some hundred of them an eval waits for ever
- * (0.32.4): tasks never throw, they leave the typed error in the scope's failure record. After an
- * error of its own MLX leaves uninitialised arrays marked available:
- * the whole scope is dropped and the stream synchronised once. MLX's data pointers lie 8 bytes after
- * their buffer's start (a size header), which wrapping relies on: measured at start, not assumed. */
+ * not a std::exception terminates the process, and after some hundred of them an eval waits for
+ * ever (0.32.4): tasks never throw, they leave the typed error in the scope's failure record. After
+ * an error of its own MLX leaves uninitialised arrays marked available:
+ * the whole scope is dropped and the stream synchronised once. MLX's data pointers lie 8 bytes
+ * after their buffer's start (a size header), which wrapping relies on: measured at start, not
+ * assumed. */
 #include "plugin_ops.h"
 
 #include <mlx/backend/cpu/encoder.h>
@@ -42,7 +43,8 @@ struct Failure {
         if (set) return;
         set = true;
         error.code = code;
-        std::snprintf(error.message, sizeof error.message, "%.*s", int(sizeof error.message) - 1, message);
+        std::snprintf(error.message, sizeof error.message, "%.*s", int(sizeof error.message) - 1,
+                      message);
     }
     bool failed()
     {
@@ -68,7 +70,7 @@ namespace mlxe {
 
 static std::atomic<uint64_t> calls_run_count{0};
 static std::atomic<uint64_t> handed_back{0}; /* tasks that are through: see Run */
-static std::ptrdiff_t buffer_header = 0; /* bytes from a buffer's start to its data */
+static std::ptrdiff_t buffer_header = 0;     /* bytes from a buffer's start to its data */
 
 static mx keep(mx_scope *g, mc::array a)
 {
@@ -127,7 +129,7 @@ static bool inputs(mx_scope *g, const char *op, const mx *in, int n, std::vector
 
 static mc::Shape shape_of(const int32_t *shape, int dims) { return mc::Shape(shape, shape + dims); }
 
-/* ---- tasks ------------------------------------------------------------------------------------ */
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
 /* Primitive: a C function as a node. Immutable once built, as MLX requires. */
 class Task : public mc::UnaryPrimitive {
@@ -191,8 +193,8 @@ class Task : public mc::UnaryPrimitive {
          * (posted here, handed_back there) are said in code that they see. */
         std::atomic<int> posted{0};
 
-        /* Never throws: the failure is ours to report. Nodes behind a failed one see zeros (an index
-         * of 0 is in range) and our own do nothing. */
+        /* Never throws: the failure is ours to report. Nodes behind a failed one see zeros (an
+         * index of 0 is in range) and our own do nothing. */
         void go() noexcept
         {
             mlxe_error err{};
@@ -208,14 +210,16 @@ class Task : public mc::UnaryPrimitive {
                 calls_run_count.fetch_add(1, std::memory_order_relaxed);
                 if (rc != MLXE_OK) report(rc, err.message);
             }
-            if (rc != MLXE_OK) std::memset(out.data, 0, size_t(out.size) * mx_dtype_size(out.dtype));
+            if (rc != MLXE_OK)
+                std::memset(out.data, 0, size_t(out.size) * mx_dtype_size(out.dtype));
             handed_back.fetch_add(1, std::memory_order_release);
         }
 
         void report(mlxe_status rc, const char *message) noexcept
         {
             char text[sizeof(mlxe_error::message) + 64];
-            std::snprintf(text, sizeof text, "%s: %s", spec.name, rc == MLXE_E_CANCELLED ? "cancelled" : message);
+            std::snprintf(text, sizeof text, "%s: %s", spec.name,
+                          rc == MLXE_E_CANCELLED ? "cancelled" : message);
             failure->put(rc, text);
         }
     };
@@ -262,7 +266,7 @@ static mx call(mx_scope *g, const mx_call_spec *spec, const mx *in, int n_in)
     });
 }
 
-/* ---- scopes ----------------------------------------------------------------------------------- */
+/* ---- scopes ---------------------------------------------------------------------------------- */
 
 static mlxe_status scope_open(const atomic_int *cancel, mx_scope **out, mlxe_error *err)
 {
@@ -369,7 +373,7 @@ static int shape(mx a, int32_t *out)
     return int(a->value->ndim());
 }
 
-/* ---- arrays from outside ---------------------------------------------------------------------- */
+/* ---- arrays from outside --------------------------------------------------------------------- */
 
 static mx from(mx_scope *g, const void *p, mx_dtype dtype, const int32_t *dims, int n)
 {
@@ -406,7 +410,7 @@ static mx op(mx_scope *g, mx_op code, const mx *in, int n_in, const mx_attr *att
                    [&] { return op_table[code](args, *attr); });
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static mlxe_status start(mlxe_error *err)
 {
