@@ -15,6 +15,7 @@ import math
 import multiprocessing as mp
 import os
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -117,7 +118,7 @@ def main():
     a.add_argument("--rounding", type=float, default=0.5, help="from which part on the weights are rounded")
     a.add_argument("--items", default="heldout.jsonl")
     a.add_argument("--model", default="../../pocket-llm")
-    a.add_argument("--scratch", default="/dev/shm/pocket")
+    a.add_argument("--scratch", default=os.path.join(tempfile.gettempdir(), "pocket-chunks"))
     a.add_argument("--out", required=True)
     a = a.parse_args()
     os.makedirs(a.out, exist_ok=True)

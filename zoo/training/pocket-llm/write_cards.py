@@ -35,9 +35,11 @@ form) and their results, declining what it cannot know, copying text with hostil
 the weights are used as their 4-bit rounding, so the 4-bit model is the model that was trained.
 
 **Scorecard.** Held-out items, 4-bit weights, float32 arithmetic, greedy. How each category is held out is
-said in `zoo/training/pocket-llm/README.md`.
+said in `zoo/training/pocket-llm/README.md`. First the committed items (`heldout.jsonl`), then 500 a category from the same
+generator; items of the categories with few wordings repeat (talk, tables), so those figures say less than their size.
 
 {table}
+{large}
 Licence: MIT, weights and data included.
 """
 
@@ -47,13 +49,15 @@ def main():
         run = json.load(f)
     scores = run["scores"]
     table = check.table_text(scores)
+    with open("results/large.md") as f:
+        large = f.read()
     with open("../../pocket-llm/README.md", "w") as f:
-        f.write(CARD.format(table=table, tokens=run["tokens"], steps=run["steps"], seconds=run["seconds"], rounding=run["arguments"]["rounding"]))
+        f.write(CARD.format(table=table, large=large, tokens=run["tokens"], steps=run["steps"], seconds=run["seconds"], rounding=run["arguments"]["rounding"]))
     with open("results/loss.csv") as f:
         rows = list(csv.DictReader(f))
     keep = sorted({0, len(rows) - 1, *range(2, len(rows), max(1, len(rows) // 14))})
     with open("results/README.md", "w") as f:
-        f.write("# Results\n\nRun: `run.json`. Curve: `loss.csv`. Answers to `heldout.jsonl`, in its order: `answers.jsonl`.\n\n## Scorecard\n\n" + table)
+        f.write("# Results\n\nRun: `run.json`. Curve: `loss.csv`. Answers to `heldout.jsonl`, in its order: `answers.jsonl`.\n\n## Scorecard\n\nThe committed items:\n\n" + table + "\n500 items a category:\n\n" + large)
         f.write("\n## Loss curve\n\n`assistant` is the loss on what the assistant writes, in nats a token; `4-bit` says whether the weights were rounded.\n\n| step | tokens | seconds | rate | 4-bit | loss | assistant |\n|---|---|---|---|---|---|---|\n")
         for i in keep:
             r = rows[i]
