@@ -80,6 +80,8 @@ typedef struct logits_call {
     mlxe_error *err;
 } logits_call;
 
+enum { LOGITS_FLOATS = 16 << 20 }; /* of a chunk at most: 64 MiB */
+
 /* Runs on the pipeline's thread, in chunks: logits of a long text need not exist all at once. */
 static void logits_run(void *arg)
 {
@@ -89,9 +91,11 @@ static void logits_run(void *arg)
     size_t at = 0;
     c->status = ops->kv_open(c->m->model, &kv, c->err);
     while (!c->status && at < c->n) {
-        size_t n = (size_t)text_chunk_tokens(c->m->text, 200);
+        size_t n = (size_t)text_chunk_tokens(c->m->text, 200),
+               most = LOGITS_FLOATS / (size_t)c->m->caps.vocab;
         eng_row row = {.kv = kv, .ids = c->ids + at, .total = (int32_t)c->n, .want = ENG_WANT_ALL};
         double before = clock_ms();
+        if (n > most) n = most ? most : 1;
         if (n > c->n - at) n = c->n - at;
         row.n = (int32_t)n;
         c->status = ops->step(c->m->model, &row, 1, &c->cancel, c->err);

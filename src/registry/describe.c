@@ -181,17 +181,23 @@ static void licence_write(buf *b, const char *folder)
     buf_deinit(&text);
 }
 
+/* Where the chat template comes from; one that cannot be compiled is told by its error. */
 static void template_write(buf *b, const char *folder)
 {
     tmpl *t;
+    buf path = {0};
     mlxe_error err = {0};
     mlxe_status rc = tmpl_open_folder(folder, 0, &t, &err);
+    int own_file = fs_exists(fs_join(&path, folder, "chat_template.jinja"));
     key(b, "template");
     if (rc == MLXE_E_NOT_FOUND)
         buf_add_str(b, "null");
+    else if (rc)
+        json_write_str(b, strv_of(err.message));
     else
-        json_write_str(b, rc ? strv_of(err.message) : STRV("ok"));
+        json_write_str(b, strv_of(own_file ? "chat_template.jinja" : "tokenizer_config.json"));
     tmpl_close(t);
+    buf_deinit(&path);
 }
 
 mlxe_status describe_folder(const char *id, const char *folder, buf *out, mlxe_error *err)
