@@ -3,11 +3,12 @@
  *   a.name     the attribute, else the item "name", else undefined
  *   a["name"]  the item, else the attribute, else undefined
  *
- * Traps: dict methods win over keys of the same name with a dot (`d.items`), keys win with brackets.
+ * Traps: dict methods win over keys of the same name with a dot (`d.items`), keys win with
+ *        brackets.
  *        What changes a list or dict is there and unsafe: reading it gives an undefined value, so
  *        that a key named "update" is out of reach with a dot. The same holds for names with
- *        underscores that exist on the Python type. A slice of something that cannot be sliced is an
- *        error; an index of the wrong type is only undefined.
+ *        underscores that exist on the Python type. A slice of something that cannot be sliced is
+ *        an error; an index of the wrong type is only undefined.
  * Source: jinja2 3.1.6 sandbox.py (ImmutableSandboxedEnvironment). */
 #include "text/template/text.h"
 #include "text/template/tree.h"

@@ -1,7 +1,8 @@
 /* case_table.h: code points whose upper or title case is more than one code point.
  *
- * Rows: code point, upper case (up to 3), title case (up to 3); 0 ends a shorter one. Generated from
- * the Unicode 14.0 database (SpecialCasing.txt, unconditional mappings), sorted by code point. */
+ * Rows: code point, upper case (up to 3), title case (up to 3); 0 ends a shorter one. Generated
+ * from the Unicode 14.0 database (SpecialCasing.txt, unconditional mappings), sorted by code
+ * point. */
 #ifndef TEMPLATE_CASE_TABLE_H
 #define TEMPLATE_CASE_TABLE_H
 

@@ -6,7 +6,8 @@
  * Traps: a tag ends only where brackets are balanced: `}}` inside `{{ {'a': {}} }}` is two braces.
  *        `{% raw %}` keeps the newline after it, `{% endraw %}` does not. lstrip applies to blocks
  *        and comments but not to `{{`, and only where the text before starts a line. A \ before a
- *        character beyond ASCII yields the escape's own letters, as the reference's two codecs do. */
+ *        character beyond ASCII yields the escape's own letters, as the reference's two codecs
+ *        do. */
 #include "text/template/text.h"
 #include "text/template/tree.h"
 

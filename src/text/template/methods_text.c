@@ -1,7 +1,7 @@
 /* methods_text.c: the methods of Python's str.
  *
- * Traps: split() without a separator splits at runs of whitespace and gives no empty parts; with one
- *        it gives them; what a maximum leaves over keeps its outer whitespace. find gives code
+ * Traps: split() without a separator splits at runs of whitespace and gives no empty parts; with
+ *        one it gives them; what a maximum leaves over keeps its outer whitespace. find gives code
  *        points, not bytes. strip takes a set of characters. startswith takes a tuple. Methods of
  *        escaped text give escaped text.
  * Source: CPython 3.11 unicodeobject.c. */

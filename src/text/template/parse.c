@@ -1,7 +1,8 @@
 /* parse.c: expressions: tokens to nodes, by recursive descent.
  *
  * Source: jinja2 3.1.6 parser.py; the order of precedence, from loose to tight:
- *   a if b else c | or | and | not | == != < > in | + - | ~ | * / // % | ** | unary + - | . [] () | filters, is
+ *   a if b else c | or | and | not | == != < > in | + - | ~ | * / // % | ** | unary + - | . [] () |
+ *   filters, is
  * Traps: ** is left-associative and binds looser than a sign. A filter after a sign applies to the
  *        negated value. `is` takes one argument without parentheses. Adjacent strings are one. */
 #include "text/template/text.h"

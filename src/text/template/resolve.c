@@ -14,7 +14,8 @@
  * Traps: a name assigned anywhere at the top level belongs to the template from its start, so a
  *        loop before the assignment reads it as undefined even if the request has it. A filter or
  *        test that does not exist is an error at once, except directly inside of an if or a
- *        conditional expression. The filter of a set block knows only names that are known around. */
+ *        conditional expression. The filter of a set block knows only names that are known
+ *        around. */
 #include "text/template/text.h"
 #include "text/template/tree.h"
 

@@ -1,9 +1,10 @@
 /* show.c: values as text: str(), repr(), HTML escaping and json.dumps.
  *
  * Traps: repr prefers ' and takes " only for a text with ' and without ". What is not printable is
- *        escaped by code point. json.dumps writes NaN and Infinity; repr writes nan and inf. With an
- *        indent the default item separator loses its space. Shared parts may be shown many times,
- *        so each value shown counts a step and the text built is held against the memory limit.
+ *        escaped by code point. json.dumps writes NaN and Infinity; repr writes nan and inf. With
+ *        an indent the default item separator loses its space. Shared parts may be shown many
+ *        times, so each value shown counts a step and the text built is held against the memory
+ *        limit.
  * Source: CPython 3.11 unicode_repr, json.encoder; markupsafe 3. */
 #include "text/template/text.h"
 #include "text/template/tree.h"

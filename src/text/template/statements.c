@@ -2,7 +2,8 @@
  *
  * Source: jinja2 3.1.6 parser.py, its loopcontrols extension, transformers' generation tag.
  * Traps: after a tag's name a ':' may stand before its end. `break` in a macro or call block inside
- *        of a loop is outside of that loop; in a loop's else branch it belongs to the loop around. */
+ *        of a loop is outside of that loop; in a loop's else branch it belongs to the loop
+ *        around. */
 #include "text/template/text.h"
 #include "text/template/tree.h"
 

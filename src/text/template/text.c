@@ -1,7 +1,7 @@
 /* text.c: Python's str by code points over UTF-8.
  *
- * Owns: counting, searching, character classes, letter case. Simple case mappings and categories are
- * utf8proc's; what they do not tell (mappings to several characters, numeric type, the derived
+ * Owns: counting, searching, character classes, letter case. Simple case mappings and categories
+ * are utf8proc's; what they do not tell (mappings to several characters, numeric type, the derived
  * Lowercase and Uppercase properties) is in case_table.h and numeric_table.h.
  * Source: Unicode 14.0 as CPython 3.11 has it; the rule for a final sigma is the Unicode Standard's
  *         section 3.13.

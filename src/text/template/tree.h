@@ -148,8 +148,8 @@ typedef struct jj_scope {
 typedef struct jj_unit jj_unit;
 
 /* What the fields hold, by kind:
- *   a, b, c   operands; FOR: target, iterable, filter; SET: target, value; SET_BLOCK: target, filter
- *             FILTER, TEST, CALL: operand, *args, **kwargs; CALL_BLOCK: the call in a
+ *   a, b, c   operands; FOR: target, iterable, filter; SET: target, value; SET_BLOCK: target,
+ *             filter; FILTER, TEST, CALL: operand, *args, **kwargs; CALL_BLOCK: the call in a
  *   x, y, z   x: items, arguments or body; y: keywords, elifs, parameters or with's targets;
  *             z: else branch, defaults or with's values */
 struct jj_node {

@@ -1,7 +1,7 @@
 /* value.c: the state of a rendering (errors, bounds, memory) and the making of values.
  *
- * Traps: an arena allocation that fails may be the limit or the machine; both end the rendering, the
- *        first with LIMIT. A failed jj_alloc gives NULL: containers accept NULL and stay empty, so
+ * Traps: an arena allocation that fails may be the limit or the machine; both end the rendering,
+ *        the first with LIMIT. A failed jj_alloc gives NULL: containers accept NULL and stay empty, so
  *        that a caller needs no check of its own after each piece. */
 #include "text/template/text.h"
 #include "text/template/tree.h"
