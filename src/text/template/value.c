@@ -1,8 +1,8 @@
 /* value.c: the state of a rendering (errors, bounds, memory) and the making of values.
  *
  * Traps: an arena allocation that fails may be the limit or the machine; both end the rendering,
- *        the first with LIMIT. A failed jj_alloc gives NULL: containers accept NULL and stay empty, so
- *        that a caller needs no check of its own after each piece. */
+ *        the first with LIMIT. A failed jj_alloc gives NULL: containers accept NULL and stay empty,
+ *        so that a caller needs no check of its own after each piece. */
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
@@ -71,16 +71,20 @@ int jj_enter(jj_rt *rt)
     return 1;
 }
 
+void jj_no_memory(jj_rt *rt, size_t bytes)
+{
+    if (rt->failed) return;
+    rt->failed = 1;
+    rt->code = MLXE_E_MEMORY;
+    snprintf(rt->message, sizeof rt->message, "out of memory, wanted %zu bytes", bytes);
+}
+
 void *jj_alloc(jj_rt *rt, size_t bytes)
 {
     void *p;
     if (!jj_room(rt, bytes, 1)) return NULL;
     p = arena_alloc(&rt->mem, bytes);
-    if (!p && !rt->failed) {
-        rt->failed = 1;
-        rt->code = MLXE_E_MEMORY;
-        snprintf(rt->message, sizeof rt->message, "out of memory, wanted %zu bytes", bytes);
-    }
+    if (!p) jj_no_memory(rt, bytes);
     return p;
 }
 
@@ -127,14 +131,9 @@ jv jj_marked(jj_rt *rt, jv text)
 jv jj_take(jj_rt *rt, buf *b)
 {
     jv v = jj_none();
-    if (!buf_ok(b)) {
-        if (!rt->failed) {
-            rt->failed = 1;
-            rt->code = MLXE_E_MEMORY;
-            snprintf(rt->message, sizeof rt->message, "out of memory for a text of %zu bytes",
-                     b->n);
-        }
-    } else
+    if (!buf_ok(b))
+        jj_no_memory(rt, b->n);
+    else
         v = jj_text(rt, buf_view(b));
     buf_deinit(b);
     return v;
