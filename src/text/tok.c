@@ -191,13 +191,34 @@ mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **ou
     return MLXE_OK;
 }
 
+/* A folder that holds a tokenizer in another form: said by name. */
+static mlxe_status other_form(const char *folder, mlxe_status rc, mlxe_error *err)
+{
+    static const char *const forms[] = {"tokenizer.model", "tekken.json", "vocab.json",
+                                        "vocab.txt"};
+    buf path = {0};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        if (!fs_exists(fs_join(&path, folder, forms[i]))) continue;
+        rc = err_set(err, MLXE_E_UNSUPPORTED,
+                     "%s: has %s and no tokenizer.json; that form is not supported", folder,
+                     forms[i]);
+        err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
+        break;
+    }
+    buf_deinit(&path);
+    return rc;
+}
+
 mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err)
 {
     buf path = {0}, text = {0};
     *out = NULL;
     fs_join(&path, folder, "tokenizer.json");
     mlxe_status rc = fs_read(buf_str(&path), 0, &text, err);
-    if (rc == MLXE_OK) rc = tok_open(buf_str(&path), buf_str(&text), text.n, out, err);
+    if (rc == MLXE_OK)
+        rc = tok_open(buf_str(&path), buf_str(&text), text.n, out, err);
+    else if (rc == MLXE_E_NOT_FOUND)
+        rc = other_form(folder, rc, err);
     buf_deinit(&path);
     buf_deinit(&text);
     return rc;

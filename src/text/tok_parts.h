@@ -245,7 +245,9 @@ mlxe_status tok_vocab_init(const tok_reader *r, tok_vocab *v, size_t n);
 void tok_vocab_add(tok_vocab *v, strv text, int32_t id); /* the last of equal strings wins */
 mlxe_status tok_vocab_finish(const tok_reader *r, tok_vocab *v);
 void tok_vocab_deinit(tok_vocab *v);
-int32_t tok_vocab_id(const tok_vocab *v, strv text);              /* -1: absent */
+int32_t tok_vocab_id(const tok_vocab *v, strv text); /* -1: absent */
+/* The ids of many strings at once: faster when the table is large. */
+void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids);
 const tok_entry *tok_vocab_entry(const tok_vocab *v, int32_t id); /* NULL: absent */
 /* Reads {"string": id, ...}. */
 mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out);

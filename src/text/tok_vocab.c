@@ -4,11 +4,20 @@
  *
  * Invariants: the table is at most half full; its strings are borrowed (from the JSON document).
  * Of equal strings the last wins, as in a Rust map; of equal ids any.
+ * A table of a large vocabulary does not fit a cache, so a look-up waits for memory three times
+ * (slot, entry, string): many at once wait together (tok_vocab_ids).
  * Traps: ids need not be dense, and one huge id must not cost memory: then the index is sorted and
  * searched. */
 #include "text/tok_parts.h"
 
 #include <stdlib.h>
+
+enum { AHEAD = 16 }; /* look-ups that are under way at once */
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
 
 /* 8 bytes at a time; equal strings give equal values on any machine that we run on. */
 static uint32_t hash(strv text)
@@ -61,17 +70,41 @@ static struct tok_slot *slot_of(const tok_vocab *v, strv text, uint32_t h)
     }
 }
 
-void tok_vocab_add(tok_vocab *v, strv text, int32_t id)
+static void add(tok_vocab *v, strv text, int32_t id, uint32_t h)
 {
-    uint32_t h = hash(text);
     struct tok_slot *s = slot_of(v, text, h);
-    if (id > v->max_id) v->max_id = id;
     if (s->index) {
         v->entries[s->index - 1].id = id;
         return;
     }
     v->entries[v->n++] = (tok_entry){text, id};
     *s = (struct tok_slot){h, (uint32_t)v->n};
+}
+
+void tok_vocab_add(tok_vocab *v, strv text, int32_t id) { add(v, text, id, hash(text)); }
+
+void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids)
+{
+    uint32_t h[AHEAD];
+    for (size_t from = 0; from < n; from += AHEAD) {
+        size_t to = n - from < AHEAD ? n - from : AHEAD;
+        for (size_t i = 0; i < to; i++) {
+            h[i] = hash(texts[from + i]);
+            PREFETCH(&v->slots[h[i] & v->mask]);
+        }
+        for (size_t i = 0; i < to; i++) {
+            uint32_t index = v->slots[h[i] & v->mask].index;
+            PREFETCH(&v->entries[index ? index - 1 : 0]);
+        }
+        for (size_t i = 0; i < to; i++) {
+            uint32_t index = v->slots[h[i] & v->mask].index;
+            PREFETCH(v->entries[index ? index - 1 : 0].text.p);
+        }
+        for (size_t i = 0; i < to; i++) {
+            const struct tok_slot *s = slot_of(v, texts[from + i], h[i]);
+            ids[from + i] = s->index ? v->entries[s->index - 1].id : -1;
+        }
+    }
 }
 
 typedef struct id_key {
@@ -140,15 +173,30 @@ const tok_entry *tok_vocab_entry(const tok_vocab *v, int32_t id)
 mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out)
 {
     const json *key, *value;
+    strv texts[AHEAD];
+    int32_t ids[AHEAD];
+    uint32_t h[AHEAD];
+    size_t n = 0;
     mlxe_status rc = tok_vocab_init(r, out, json_len(v));
     if (rc) return rc;
     json_iter it = json_iterate(v);
-    while (json_next(&it, &key, &value)) {
-        int64_t id = json_int(value);
-        if (!json_is(value, JSON_INT) || id < 0 || id > INT32_MAX - 1)
-            return err_set(r->err, MLXE_E_CORRUPT, "%s: the id of \"%.*s\" is no id", r->where,
-                           (int)(json_str(key).n > 60 ? 60 : json_str(key).n), json_str(key).p);
-        tok_vocab_add(out, json_str(key), (int32_t)id);
+    for (int more = 1; more;) {
+        more = json_next(&it, &key, &value);
+        if (more) {
+            int64_t id = json_int(value);
+            strv text = json_str(key);
+            if (!json_is(value, JSON_INT) || id < 0 || id > INT32_MAX - 1)
+                return err_set(r->err, MLXE_E_CORRUPT, "%s: the id of \"%.*s\" is no id", r->where,
+                               (int)(text.n > 60 ? 60 : text.n), text.p);
+            texts[n] = text;
+            ids[n] = (int32_t)id;
+            h[n] = hash(text);
+            PREFETCH(&out->slots[h[n] & out->mask]);
+            n++;
+        }
+        for (size_t i = 0; i < n && (n == AHEAD || !more); i++)
+            add(out, texts[i], ids[i], h[i]);
+        if (n == AHEAD) n = 0;
     }
     return tok_vocab_finish(r, out);
 }

@@ -29,6 +29,7 @@ typedef struct pair {
 enum {
     NEAR_CHARS = 0x300, /* characters whose ids are kept in a table: Latin and the byte alphabet */
     SHORT_SYMBOLS = 24, /* up to so many are merged without a heap */
+    BLOCK = 64,         /* merges that are looked up together */
     CACHE_ROWS = 1 << 14,
     CACHE_BYTES = 32, /* longest piece that is kept */
     CACHE_IDS = 12
@@ -107,54 +108,92 @@ static mlxe_status missing(const tok_reader *r, strv token)
                    r->where, (int)(token.n > 80 ? 80 : token.n), token.p);
 }
 
+/* Merges are read in blocks, so that look-ups wait for memory together. */
+typedef struct merges {
+    strv halves[2 * BLOCK], joined[BLOCK];
+    int32_t ids[2 * BLOCK], merged[BLOCK];
+    size_t n;
+    uint32_t rank;
+    int32_t guess; /* the id that the next merge probably gives */
+    buf text;      /* what joined points into */
+} merges;
+
+/* The ids of the joined strings. */
+static void find_joined(const tok_vocab *v, merges *x)
+{
+    size_t at = 0, asked = 0;
+    strv ask[BLOCK];
+    int32_t got[BLOCK];
+    for (size_t i = 0; i < x->n; i++) {
+        x->joined[i].p = buf_str(&x->text) + at;
+        at += x->joined[i].n;
+        const tok_entry *e = x->guess >= 0 ? tok_vocab_entry(v, x->guess) : NULL;
+        x->merged[i] = e && strv_eq(e->text, x->joined[i]) ? x->guess++ : -1;
+        if (x->merged[i] < 0) ask[asked++] = x->joined[i];
+    }
+    tok_vocab_ids(v, ask, asked, got);
+    asked = 0;
+    for (size_t i = 0; i < x->n; i++) {
+        if (x->merged[i] >= 0) continue;
+        x->merged[i] = got[asked++];
+        x->guess = x->merged[i] + 1;
+    }
+}
+
+static mlxe_status add_block(const tok_reader *r, const tok_model *m, bpe *b, merges *x)
+{
+    tok_vocab_ids(&m->vocab, x->halves, 2 * x->n, x->ids);
+    buf_clear(&x->text);
+    for (size_t i = 0; i < 2 * x->n; i++)
+        if (x->ids[i] < 0) return missing(r, x->halves[i]);
+    for (size_t i = 0; i < x->n; i++) {
+        strv left = x->halves[2 * i], right = x->halves[2 * i + 1];
+        if (right.n < b->prefix.n)
+            return tok_corrupt(r, "a merge is shorter than continuing_subword_prefix");
+        buf_add_strv(&x->text, left);
+        buf_add(&x->text, right.p + b->prefix.n, right.n - b->prefix.n);
+        x->joined[i].n = left.n + right.n - b->prefix.n;
+    }
+    if (x->text.failed) return tok_no_memory(r);
+    find_joined(&m->vocab, x);
+    for (size_t i = 0; i < x->n; i++) {
+        uint32_t left = (uint32_t)x->ids[2 * i], right = (uint32_t)x->ids[2 * i + 1];
+        if (x->merged[i] < 0) return missing(r, x->joined[i]);
+        *pair_row(b, left, right) = (pair){left, right, x->rank++, (uint32_t)x->merged[i]};
+    }
+    x->n = 0;
+    return MLXE_OK;
+}
+
 static mlxe_status read_merges(const tok_reader *r, const json *v, tok_model *m, bpe *b)
 {
     const json *key, *item;
     size_t n = json_len(v), slots = 16;
-    buf both = {0};
     mlxe_status rc = MLXE_OK;
-    uint32_t rank = 0;
-    int32_t guess = -1;
     while (slots < n * 2)
         slots *= 2;
     if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many merges");
+    merges *x = malloc(sizeof *x);
     b->pairs = malloc(slots * sizeof *b->pairs);
     b->mask = (uint32_t)(slots - 1);
-    if (!b->pairs) return tok_no_memory(r);
+    if (!x || !b->pairs) {
+        free(x);
+        return tok_no_memory(r);
+    }
+    *x = (merges){.guess = -1};
     for (size_t i = 0; i < slots; i++)
         b->pairs[i].left = FREE;
     json_iter it = json_iterate(v);
-    while (json_next(&it, &key, &item) && rc == MLXE_OK) {
-        strv left, right;
+    while (rc == MLXE_OK && json_next(&it, &key, &item)) {
         if (json_is(item, JSON_STRING) && strv_starts(json_str(item), STRV("#version"))) continue;
-        if (halves(item, &left, &right)) {
+        if (halves(item, &x->halves[2 * x->n], &x->halves[2 * x->n + 1]))
             rc = tok_corrupt(r, "a merge is not two strings");
-            break;
-        }
-        int32_t a = tok_vocab_id(&m->vocab, left), c = tok_vocab_id(&m->vocab, right);
-        if (a < 0 || c < 0) {
-            rc = missing(r, a < 0 ? left : right);
-            break;
-        }
-        if (right.n < b->prefix.n) {
-            rc = tok_corrupt(r, "a merge is shorter than continuing_subword_prefix");
-            break;
-        }
-        buf_clear(&both);
-        buf_add_strv(&both, left);
-        buf_add(&both, right.p + b->prefix.n, right.n - b->prefix.n);
-        const tok_entry *e = guess >= 0 ? tok_vocab_entry(&m->vocab, guess) : NULL;
-        int32_t merged = e && strv_eq(e->text, buf_view(&both))
-                             ? guess
-                             : tok_vocab_id(&m->vocab, buf_view(&both));
-        if (both.failed) rc = tok_no_memory(r);
-        if (merged < 0 && rc == MLXE_OK) rc = missing(r, buf_view(&both));
-        if (rc) break;
-        *pair_row(b, (uint32_t)a, (uint32_t)c) =
-            (pair){(uint32_t)a, (uint32_t)c, rank++, (uint32_t)merged};
-        guess = merged + 1;
+        else if (++x->n == BLOCK)
+            rc = add_block(r, m, b, x);
     }
-    buf_deinit(&both);
+    if (rc == MLXE_OK) rc = add_block(r, m, b, x);
+    buf_deinit(&x->text);
+    free(x);
     return rc;
 }
 
@@ -195,13 +234,13 @@ static void bpe_close(tok_model *m)
 
 static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
 {
-    const json *vocab = NULL, *merges = NULL;
+    const json *vocab = NULL, *list = NULL;
     strv unk = {NULL, 0};
     bpe *b = m->own = arena_alloc(r->mem, sizeof *b);
     if (!b) return tok_no_memory(r);
     mlxe_status rc = json_get_object(v, r->where, "vocab", &vocab, r->err);
-    if (rc == MLXE_OK) rc = json_get_array(v, r->where, "merges", &merges, r->err);
-    if (rc == MLXE_OK && (!vocab || !merges)) rc = tok_corrupt(r, "BPE without vocab or merges");
+    if (rc == MLXE_OK) rc = json_get_array(v, r->where, "merges", &list, r->err);
+    if (rc == MLXE_OK && (!vocab || !list)) rc = tok_corrupt(r, "BPE without vocab or merges");
     if (rc == MLXE_OK) rc = read_dropout(r, v);
     if (rc == MLXE_OK) rc = json_get_str(v, r->where, "unk_token", &unk, r->err);
     if (rc == MLXE_OK)
@@ -211,7 +250,7 @@ static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "byte_fallback", &b->byte_fallback, r->err);
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "ignore_merges", &b->ignore_merges, r->err);
     if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
-    if (rc == MLXE_OK) rc = read_merges(r, merges, m, b);
+    if (rc == MLXE_OK) rc = read_merges(r, list, m, b);
     if (rc) return rc;
     b->has_unk = unk.p != NULL;
     b->unk = unk.p ? tok_vocab_id(&m->vocab, unk) : -1;

@@ -397,12 +397,12 @@ def rebuilt(t, **parts):
 
 
 # ---- what the package answers --------------------------------------------------------------------
-def byte_offsets(text, offsets):
-    """Characters to bytes; what lies behind the text is its end."""
+def places(text):
+    """Where each character begins, in bytes, and the end."""
     place = [0]
     for ch in text:
         place.append(place[-1] + len(ch.encode()))
-    return [[place[min(b, len(text))], place[min(e, len(text))]] for b, e in offsets]
+    return place
 
 
 def answer(t, text, pair=None, special=True):
@@ -410,9 +410,12 @@ def answer(t, text, pair=None, special=True):
         e = t.encode(text, pair, add_special_tokens=special)
     except BaseException as error:  # the package panics on some
         return {"error": str(error)}
-    sides = e.sequence_ids
+    place = {0: places(text), 1: places(pair or "")}
     offsets = []
-    for (b, end), side, mask in zip(e.offsets, sides, e.special_tokens_mask):
-        of = pair if side == 1 else text
-        offsets += [[0, 0]] if side is None else byte_offsets(of, [(b, end)])
+    for (b, end), side in zip(e.offsets, e.sequence_ids):
+        if side is None:
+            offsets.append([0, 0])
+            continue
+        of = place[side]  # what lies behind the text is its end
+        offsets.append([of[min(b, len(of) - 1)], of[min(end, len(of) - 1)]])
     return {"ids": e.ids, "offsets": offsets, "type_ids": e.type_ids}
