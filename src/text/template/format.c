@@ -191,6 +191,20 @@ static int parse_spec(jj_rt *rt, strv spec, layout *l)
     return jj_ok(rt);
 }
 
+/* '#' keeps a point in "1e-05". */
+static void add_point(buf *digits)
+{
+    buf with = {0};
+    size_t whole = strspn(buf_str(digits), "0123456789");
+    if (digits->p[whole] != 'e') return;
+    buf_add(&with, digits->p, whole);
+    buf_add_char(&with, '.');
+    buf_add(&with, digits->p + whole, digits->n - whole);
+    buf_clear(digits);
+    buf_add_strv(digits, buf_view(&with));
+    buf_deinit(&with);
+}
+
 /* Without a type there is always a digit after the point, or an exponent. */
 static void point_or_exponent(buf *digits, double f, int precision, int alternate)
 {
@@ -223,6 +237,7 @@ static void format_float(jj_rt *rt, buf *b, double f, layout *l)
     if (percent) f *= 100;
     if (!type && precision < 0) {
         jj_float_repr(&digits, fabs(f));
+        if (l->alternate) add_point(&digits);
     } else {
         if (precision < 0) precision = 6;
         if (!type || type == 'g' || type == 'G') {

@@ -23,10 +23,7 @@ void jj_emit(jj_rt *rt, strv text)
     }
     rt->output_left -= text.n;
     buf_add_strv(rt->out, text);
-    if (!buf_ok(rt->out)) {
-        rt->failed = 1;
-        rt->code = MLXE_E_MEMORY;
-    }
+    if (!buf_ok(rt->out)) jj_no_memory(rt, rt->out->n);
 }
 
 static void emit_value(jj_rt *rt, jv v, int escaping)
@@ -42,10 +39,7 @@ static void emit_value(jj_rt *rt, jv v, int escaping)
     else
         jj_write_str(rt, &b, v);
     jj_emit(rt, buf_view(&b));
-    if (!buf_ok(&b) && !rt->failed) {
-        rt->failed = 1;
-        rt->code = MLXE_E_MEMORY;
-    }
+    if (!buf_ok(&b)) jj_no_memory(rt, b.n);
     buf_deinit(&b);
 }
 

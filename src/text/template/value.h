@@ -186,6 +186,7 @@ static inline int jj_ok(const jj_rt *rt) { return !rt->failed; }
 /* Records the first failure. -> None, so that it can be returned. */
 jv jj_fail(jj_rt *rt, const char *fmt, ...) BASE_PRINTF(2, 3);
 jv jj_limit(jj_rt *rt, const char *fmt, ...) BASE_PRINTF(2, 3);
+void jj_no_memory(jj_rt *rt, size_t bytes);
 /* Counts work; 0 when the rendering has failed or is out of steps. */
 int jj_step(jj_rt *rt, size_t n);
 int jj_work(jj_rt *rt, size_t bytes); /* steps for text of so many bytes */
