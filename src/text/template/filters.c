@@ -91,8 +91,8 @@ static jv f_replace(jj_rt *rt, const jj_args *args)
         v[i] = rt->autoescape ? jj_soft_str(rt, v[i]) : jj_str_of(rt, v[i]);
     if (!jj_ok(rt)) return jj_none();
     if (rt->autoescape && (v[0].u.s->markup || v[1].u.s->markup || v[2].u.s->markup)) {
-        for (int i = 0; i < 3; i++)
-            v[i] = jj_escape(rt, v[i]);
+        v[0] = jj_escape(rt, v[0]);
+        v[2] = jj_escape(rt, v[2]);
         if (!jj_ok(rt)) return jj_none();
         return jj_marked(rt, jj_replace(rt, jj_strv(v[0]), jj_strv(v[1]), jj_strv(v[2]), max));
     }

@@ -205,6 +205,18 @@ static void add_point(buf *digits)
     buf_deinit(&with);
 }
 
+/* "1.00e+02" -> "1e+02" */
+static void strip_zeros(buf *digits)
+{
+    size_t e = strcspn(buf_str(digits), "e"), keep = e;
+    if (!memchr(digits->p, '.', e)) return;
+    while (digits->p[keep - 1] == '0')
+        keep--;
+    if (digits->p[keep - 1] == '.') keep--;
+    memmove(digits->p + keep, digits->p + e, digits->n - e + 1);
+    digits->n -= e - keep;
+}
+
 /* Without a type there is always a digit after the point, or an exponent. */
 static void point_or_exponent(buf *digits, double f, int precision, int alternate)
 {
@@ -213,6 +225,7 @@ static void point_or_exponent(buf *digits, double f, int precision, int alternat
     if ((int)whole >= precision && (digits->p[0] != '0' || f == 0)) {
         buf_clear(digits);
         float_digits(digits, f, precision - 1, 'e', alternate);
+        if (!alternate) strip_zeros(digits);
     } else if (whole == digits->n)
         buf_add_str(digits, ".0");
 }

@@ -460,6 +460,11 @@ static jv str_replace(jj_rt *rt, jv self, const jj_args *args)
         !jj_arg_str(rt, "replace()'s new", v[1], &with) ||
         !jj_arg_int(rt, "replace()'s count", v[2], &max))
         return jj_none();
+    if (self.u.s->markup) {
+        v[1] = jj_escape(rt, v[1]);
+        if (!jj_ok(rt)) return jj_none();
+        with = jj_strv(v[1]);
+    }
     return same_kind(rt, self, jj_replace(rt, jj_strv(self), old, with, max));
 }
 
