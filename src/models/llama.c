@@ -38,7 +38,7 @@ typedef struct family {
 
 /* clang-format off */
 static const family FAMILIES[] = {
-    /* type    bias      mlp qk_norm  window         vocab   E     F      L   H   K   D    context */
+    /* type    bias      mlp qk_norm  window         vocab   E     F     L   H   K   D  context */
     {"llama",   BIAS_KEY,  1, NORM_NONE, WINDOW_NONE,   32000,  4096, 11008, 32, 32, 0,  0,   2048},
     {"mistral", BIAS_NONE, 0, NORM_NONE, WINDOW_ALL,    32000,  4096, 14336, 32, 32, 8,  0, 131072},
     {"qwen2",   BIAS_QKV,  0, NORM_NONE, WINDOW_LAYERS, 151936, 4096, 22016, 32, 32, 32, 0,  32768},
