@@ -4,55 +4,41 @@
 # seen by src/mx/mlx/ only, and C++ is found nowhere else.
 set -u
 . tools/check/common.inc
-found=$(mktemp)
-trap 'rm -f "$found"' EXIT
-layers=$(sed 's/#.*//' src/LAYERS | grep .)
-
-files 'src/*.c' 'src/*.h' 'src/*.cpp' | while read -r file; do
-    own=${file#src/}
-    own=${own%%/*}
-    echo "$layers" | grep -qx "$own" || echo "$file: src/LAYERS does not name $own"
-    allowed=$(echo "$layers" | sed "/^$own\$/q")
-    grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$file" |
-        sed -E 's/^([0-9]+):[^"]*"([^"]*)".*/\1 \2/' | while read -r line path; do
-        case "$path" in
-        *..*) echo "$file:$line: includes $path: name the folder instead of .." ;;
-        mlxengine.h) ;;
-        */*)
-            to=${path%%/*}
-            if [ -e "src/$path" ] && ! echo "$allowed" | grep -qx "$to"; then
-                echo "$file:$line: $own may not include $path (src/LAYERS: $to comes after $own)"
-            elif [ ! -e "src/$path" ] && [ ! -e "${file%/*}/$path" ]; then
-                echo "$file:$line: no such header of ours: $path"
-            fi
-            ;;
-        *)
-            [ -e "${file%/*}/$path" ] ||
-                echo "$file:$line: $path is not in ${file%/*}: include it as FOLDER/$path"
-            ;;
-        esac
-    done
-    case "$file" in
-    src/mx/mlx/* | src/engines/*.cpp) ;;
-    *.cpp) echo "$file: C++ is for src/mx/mlx/ and src/engines/ only" ;;
-    *) grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]mlx/' "$file" |
-        sed "s,^,$file: MLX's headers are for src/mx/mlx/ only: ," ;;
-    esac
-done >"$found"
-files 'cli/*.c' 'cli/*.h' 'server/*.c' 'server/*.h' 'examples/*.c' | while read -r file; do
-    grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' "$file" |
-        sed -E 's/^([0-9]+):[^"]*"([^"]*)".*/\1 \2/' | while read -r line path; do
-        case "$path" in
-        mlxengine.h) ;;
-        *..*) echo "$file:$line: includes $path" ;;
-        *)
-            top=${file%%/*}
-            [ -e "${file%/*}/$path" ] || [ -e "$top/$path" ] ||
-                echo "$file:$line: includes $path: only mlxengine.h and files of $top/ are allowed"
-            ;;
-        esac
-    done
-done >>"$found"
-cat "$found" >&2
-echo "$(files 'src/*.c' 'src/*.h' 'src/*.cpp' 'cli/*.c' 'cli/*.h' | wc -l) files, $(wc -l <"$found") includes against the order"
-[ ! -s "$found" ]
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+sed 's/#.*//' src/LAYERS | grep . >"$scratch/layers"
+files '*.h' '*.c' '*.cpp' >"$scratch/all"
+# shellcheck disable=SC2046 # names without blanks
+awk -v layers="$scratch/layers" -v all="$scratch/all" '
+    BEGIN {
+        while ((getline line <layers) > 0) rank[line] = ++n
+        while ((getline line <all) > 0) there[line] = 1
+    }
+    function say(what) { print FILENAME ":" FNR ": " what }
+    FNR == 1 {
+        split(FILENAME, part, "/")
+        top = part[1]
+        own = part[2]
+        folder = FILENAME
+        sub(/\/[^\/]*$/, "", folder)
+        if (top == "src" && !(own in rank)) say("src/LAYERS does not name " own)
+        if (FILENAME ~ /\.cpp$/ && FILENAME !~ /^src\/(mx\/mlx|engines)\//)
+            say("C++ is for src/mx/mlx/ and src/engines/ only")
+    }
+    /^[ \t]*#[ \t]*include[ \t]*[<"]mlx\// && folder != "src/mx/mlx" { say("MLX is for src/mx/mlx/ only") }
+    /^[ \t]*#[ \t]*include[ \t]*"/ {
+        path = $0
+        sub(/^[^"]*"/, "", path)
+        sub(/".*/, "", path)
+        if (path == "mlxengine.h") next
+        if (path ~ /\.\./) { say("includes " path ": name the folder instead of .."); next }
+        if ((folder "/" path) in there || ((top == "cli" || top == "server") && (top "/" path) in there)) next
+        if (top != "src") { say("includes " path ": only mlxengine.h and files of " top "/ are allowed"); next }
+        to = path
+        sub(/\/.*/, "", to)
+        if (!(("src/" path) in there)) say("no such header of ours: " path)
+        else if (rank[to] > rank[own]) say(own " may not include " path " (src/LAYERS: " to " comes after " own ")")
+    }' $(grep -E '^(src|cli|server|examples)/' "$scratch/all") >"$scratch/found"
+cat "$scratch/found" >&2
+echo "$(grep -cE '^(src|cli|server|examples)/' "$scratch/all") files, $(wc -l <"$scratch/found") includes against the order"
+[ ! -s "$scratch/found" ]
