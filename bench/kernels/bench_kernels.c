@@ -3,8 +3,8 @@
  *   bench_kernels [threads [seconds-a-row [isa [filter]]]]
  *
  * First the two limits, measured by the same pool: reading a buffer far larger than the caches, and
- * fused multiply-adds on registers. Then kn_linear over all the matrices of some decoder layers of a
- * model's shape (enough of them that weights come from memory), and attention. Every row is the
+ * fused multiply-adds on registers. Then kn_linear over all the matrices of some decoder layers of
+ * a model's shape (enough of them that weights come from memory), and attention. Every row is the
  * best of as many passes as fit in its time: other work on the machine only makes a pass longer.
  * With one thread the clock is the thread's CPU time, which other work disturbs less.
  * GB/s counts the bytes of weights (or keys and values) once a pass, GFLOP/s two a product. */
@@ -36,7 +36,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------ */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 typedef struct big {
     const unsigned char *p;
@@ -141,7 +141,7 @@ static void measure_peak(void)
     }
 }
 
-/* ---- linear -------------------------------------------------------------------------------------------- */
+/* ---- linear ---------------------------------------------------------------------------------- */
 
 typedef struct model {
     const char *name;
@@ -248,7 +248,7 @@ static void bench_linear(const model *mo, const store *s)
     free(y);
 }
 
-/* ---- attention ----------------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 static void bench_attention(int heads, int kv_heads, int d, int start, int t)
 {
@@ -286,7 +286,7 @@ static void bench_attention(int heads, int kv_heads, int d, int start, int t)
     }
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static void bench_rows(void)
 {

@@ -46,7 +46,8 @@ typedef struct kn_ops {
     void (*soft_block)(float *s, int lo, int hi, float scale, float softcap, kn_soft *run, float *o,
                        int d);
 
-    /* o[i,:] += sum over j < n, ascending, of p[i,j] * v[j,:], i < m. v and o rows d floats apart */
+    /* o[i,:] += sum over j < n, ascending, of p[i,j] * v[j,:], i < m; rows of v and o lie d floats
+     * apart. */
     void (*weigh)(const float *p, int64_t ldp, int m, const float *v, int n, int d, float *o);
 
     /* Folds the next span into a query's total. */

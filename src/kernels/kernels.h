@@ -24,7 +24,8 @@ typedef enum kn_dtype { KN_F32, KN_F16, KN_BF16 } kn_dtype;
 /* A weight matrix [n,k], row-major, read where it lies.
  * Dense: w is dtype [n,k]. Affine (bits > 0): w is MLX's packing, each row one little-endian
  * LSB-first bit stream of k codes of `bits` bits (uint32 [n, k*bits/32]); scales and biases are
- * dtype [n, k/group]; value = code * scale + bias. bits 2,3,4,5,6,8; group 32,64,128; k % group == 0. */
+ * dtype [n, k/group]; value = code * scale + bias. bits 2,3,4,5,6,8; group 32,64,128;
+ * k % group == 0. */
 typedef struct kn_matrix {
     const void *w;
     const void *scales, *biases; /* affine only */

@@ -1,8 +1,8 @@
 /* linear.c: y = x . w^T over the pool, for every way in which weights are stored.
  *
  *   one row of x    chunks of weight rows; a row is unpacked in registers and used once
- *   more rows       chunks of up to KN_MC rows of x by KN_NC weight rows; for each k block the weight
- *                   rows are unpacked once into the worker's scratch and used for all rows of x
+ *   more rows       chunks of up to KN_MC rows of x by KN_NC weight rows; for each k block the
+ *                   weight rows are unpacked once into scratch and used for all rows of x
  *                   (dense f32 weights are used where they lie)
  *
  * Sums are collected in `c`, apart from y, and y is written once: bias and the old y are added at

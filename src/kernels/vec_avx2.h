@@ -82,7 +82,7 @@ KN_INLINE vf v_load_f16_n(const void *p, int n)
     return v_load_f16(h);
 }
 
-/* ---- sums over lanes: lane l + lane l+4, then +2, +1 --------------------------------------------- */
+/* ---- sums over lanes: lane l + lane l+4, then +2, +1 ----------------------------------------- */
 
 KN_INLINE __m128 half_sum(vf a)
 {
@@ -132,10 +132,10 @@ KN_INLINE double vd_sum(vd s)
     return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
 }
 
-/* ---- codes --------------------------------------------------------------------------------------- */
+/* ---- codes ----------------------------------------------------------------------------------- */
 
-/* The two bytes of code i when the vector's first byte is at `at`; bytes after the code's own may be
- * any (the mask removes them), bit 7 of an index clears a byte. */
+/* The two bytes of code i when the vector's first byte is at `at`; bytes after the code's own may
+ * be any (the mask removes them), bit 7 of an index clears a byte. */
 #define CODE_BYTES(b, at, i)                                                                       \
     (char)(((at) + (i) * (b) / 8) & 15), (char)(((at) + (i) * (b) / 8 + 1) & 15), -128, -128
 #define CODE_PICK(b, at)                                                                           \

@@ -75,7 +75,7 @@ KN_INLINE vf v_load_f16_n(const void *p, int n)
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
 }
 
-/* ---- sums over lanes: lane l + lane l+8, then +4, +2, +1 ---------------------------------------- */
+/* ---- sums over lanes: lane l + lane l+8, then +4, +2, +1 ------------------------------------- */
 
 KN_INLINE __m128 sum4(__m128 a) /* (0+2) + (1+3) in every lane */
 {
@@ -124,7 +124,7 @@ KN_INLINE double vd_sum(vd s)
     return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
 }
 
-/* ---- codes --------------------------------------------------------------------------------------- */
+/* ---- codes ----------------------------------------------------------------------------------- */
 
 /* First byte and first bit of the pair j of qword l. */
 #define PAIR_BIT(b, l, j) ((16 * (j) + 2 * (l)) * (b))

@@ -94,7 +94,7 @@ KN_INLINE vf v_load_f16_n(const void *p, int n)
 KN_INLINE vf v_load_bf16(const void *p) { return v_load_bf16_n(p, VL); }
 KN_INLINE vf v_load_f16(const void *p) { return v_load_f16_n(p, VL); }
 
-/* ---- sums over lanes: lane l + lane l+2, then +1 ------------------------------------------------- */
+/* ---- sums over lanes: lane l + lane l+2, then +1 --------------------------------------------- */
 
 KN_INLINE float v_sum(vf a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 /* c[0..3] += the sums of four vectors */
@@ -121,7 +121,7 @@ KN_INLINE vd vd_add_square(vd s, vf a)
 }
 KN_INLINE double vd_sum(vd s) { return (s.x[0] + s.x[2]) + (s.x[1] + s.x[3]); }
 
-/* ---- codes --------------------------------------------------------------------------------------- */
+/* ---- codes ----------------------------------------------------------------------------------- */
 
 /* n bytes, little-endian, in few loads. */
 KN_INLINE uint64_t word_of(const uint8_t *p, int n)

@@ -1,4 +1,4 @@
-/* test_dispatch.c: choosing the instruction set. One process can choose once: the test runs itself. */
+/* test_dispatch.c: choosing the instruction set. A process can choose once: children do it. */
 #include "util.h"
 
 #include <sys/wait.h>

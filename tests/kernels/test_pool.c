@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- results do not depend on the number of threads --------------------------------------------------- */
+/* ---- results do not depend on the number of threads ------------------------------------------ */
 
 static void add_hash(uint64_t *h, const void *p, size_t n)
 {
@@ -87,7 +87,7 @@ static void threads_same_bits(void **state)
     assert_int_equal(hash_with_threads(7), one);
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 typedef struct tally {
     atomic_int done[1000], bad;
@@ -266,7 +266,7 @@ static void forked_child(void **state)
     assert_int_equal(status, 0);
 }
 
-/* ---- CPUs ------------------------------------------------------------------------------------------------- */
+/* ---- CPUs ------------------------------------------------------------------------------------ */
 
 static char folder[64];
 

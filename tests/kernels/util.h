@@ -63,7 +63,7 @@ static inline float *normals(rng *r, float *p, size_t n, float scale)
     return p;
 }
 
-/* ---- half precision, by definition ------------------------------------------------------------------ */
+/* ---- half precision, by definition ----------------------------------------------------------- */
 
 static inline double half_value(uint16_t h, int bf16)
 {
@@ -121,7 +121,7 @@ static inline void store_value(void *p, int64_t at, kn_dtype dtype, float x)
 
 static inline size_t dtype_bytes(kn_dtype d) { return d == KN_F32 ? 4 : 2; }
 
-/* ---- matrices ----------------------------------------------------------------------------------------- */
+/* ---- matrices -------------------------------------------------------------------------------- */
 
 typedef struct matrix {
     kn_matrix m;
@@ -185,7 +185,7 @@ static inline void matrix_free(matrix *x)
     free(x->value);
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------------ */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 /* sqrt(sum (a - b)^2 / sum b^2) */
 static inline double rms_error(const float *a, const double *b, size_t n)
