@@ -222,8 +222,9 @@ static void hostile_templates_end(void **state)
         "{{ -9223372036854775807 - 2 }}",
         "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
         "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
-        "{% set n = namespace(l=1) %}{% for i in range(60) %}{% set n.l = [n.l] * 2 %}{% endfor %}"
-        "{{ n.l }}",
+        "{% set n=namespace(l=1) %}{% for i in [1]*60 %}{% set n.l=[n.l]*2 %}{% endfor %}{{ n.l }}",
+        "{% set a = 'a' * 1000000 %}{% for i in range(999) %}{{ (a ~ 'b') in a * 2 }}{% endfor %}",
+        "{% set a = 'ab' * 1000000 %}{% for i in range(999) %}{{ a.strip(a) }}{% endfor %}",
         "{{ ''.join(['a' * 1000000] * 1000000) }}",
         "{{ range(99999) | batch(1, 'x') | map('string') | map('center', 99999) | list | length }}",
         "{{ ('a' * 1000000) | replace('', 'b' * 1000000) }}",
@@ -338,8 +339,8 @@ static void requests_are_checked(void **state)
         "{\"messages\": [], \"continue_final_message\": true}",
         "{\"messages\": [{\"role\": \"x\"}], \"continue_final_message\": true}",
         "{\"messages\": [{\"content\": 5}], \"continue_final_message\": true}",
-        "{\"messages\": [{\"content\": \"a\"}], \"continue_final_message\": true, "
-        "\"add_generation_prompt\": true}",
+        "{\"messages\":[{\"content\":\"a\"}],\"continue_final_message\":1,\"add_generation_"
+        "prompt\":1}",
         "{\"messages\": [{\"content\": \"a\"}], \"continue_final_message\": \"nope\"}",
         "{\"strftime_now\": 5}",
         "{\"strftime_now\": \"2031-13-01T00:00:00\"}",

@@ -103,6 +103,7 @@ static jv eval_getitem(jj_rt *rt, jj_frame *f, const jj_node *n)
 
 static void add_named(jj_rt *rt, jj_args *args, size_t cap, strv name, jv v)
 {
+    if (!jj_step(rt, args->n_named / 8)) return;
     for (size_t i = 0; i < args->n_named; i++)
         if (strv_eq(args->names[i], name)) {
             jj_fail(rt, "got two values for the argument '%.*s'", (int)name.n, name.p);

@@ -644,6 +644,7 @@ static jv field_first(formatter *f, strv name)
         if ((size_t)i < f->args->n) return f->args->v[i];
         return jj_fail(f->rt, "replacement index %" PRId64 " out of range", i);
     }
+    if (!jj_step(f->rt, f->args->n_named / 8)) return jj_none();
     for (size_t k = 0; k < f->args->n_named; k++)
         if (strv_eq(f->args->names[k], name)) return f->args->named[k];
     return jj_fail(f->rt, "no argument '%.*s'", (int)(name.n < 80 ? name.n : 80), name.p);

@@ -147,6 +147,8 @@ static jv stripped(jj_rt *rt, jv self, const jj_args *args, int left, int right)
     if (!jj_bind(rt, "strip", "/chars", 0, args, v)) return jj_none();
     has = optional_text(rt, "strip()'s argument", v[0], &chars);
     if (!jj_work(rt, self.u.s->n) || !jj_ok(rt)) return jj_none();
+    /* Each character is looked up in the set. */
+    if (chars.n > 64 && !jj_step(rt, (self.u.s->n / 64 + 1) * (chars.n / 64))) return jj_none();
     return same_kind(rt, self,
                      jj_borrow(rt, jj_strip(jj_strv(self), has ? &chars : NULL, left, right)));
 }

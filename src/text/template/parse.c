@@ -8,7 +8,7 @@
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
-enum { MAX_NESTING = 160, MAX_DEPTH = 400 };
+enum { MAX_NESTING = 160, MAX_DEPTH = 400, MAX_NAMED = 500 };
 
 static const jj_token EOF_TOKEN = {.type = TK_EOF};
 
@@ -380,6 +380,7 @@ static void call_arguments(jj_parser *p, jj_node *n)
                 keyword->name = key->text;
                 keyword->a = jj_parse_expression(p, 1);
             }
+            if (named.n >= MAX_NAMED) jj_compile_limit(p->c, key->pos, "too many named arguments");
             for (size_t i = 0; keyword && i < named.n; i++)
                 if (strv_eq(named.p[i]->name, keyword->name)) ok = 0;
             jj_add(p, &named, jj_node_end(p, keyword));

@@ -207,7 +207,7 @@ static void macro_parameters(jj_rt *rt, jj_frame *f, const jj_macro *m, const jj
 {
     const jj_node *n = m->node;
     unsigned char *taken = jj_alloc(rt, args->n_named + 1);
-    if (!taken) return;
+    if (!taken || !jj_step(rt, n->y.n * (args->n_named / 8))) return;
     for (size_t i = 0; i < n->y.n; i++)
         f->slots[n->y.p[i]->slot.at] =
             i < args->n ? args->v[i] : take_named(args, n->y.p[i]->name, taken);

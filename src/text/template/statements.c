@@ -7,7 +7,7 @@
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
-enum { MAX_BLOCKS = 100 };
+enum { MAX_BLOCKS = 100, MAX_PARAMETERS = 500 };
 
 typedef jj_node *(*statement_fn)(jj_parser *p, uint32_t pos);
 
@@ -159,6 +159,8 @@ static void signature(jj_parser *p, jj_node *n)
         jj_node *param;
         if (params.n) jj_expect(p, TK_COMMA);
         param = target_name(p, USE_PARAM);
+        if (params.n >= MAX_PARAMETERS)
+            jj_compile_limit(p->c, jj_current(p)->pos, "too many parameters");
         for (size_t i = 0; param && i < params.n; i++)
             if (strv_eq(params.p[i]->name, param->name))
                 jj_syntax(p->c, param->pos, "parameter '%.*s' is there twice", (int)param->name.n,

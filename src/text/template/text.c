@@ -100,10 +100,55 @@ int jj_utf8_ok(strv text, size_t *bad)
     return 1;
 }
 
+/* Long needles go by a rolling hash, so that no text makes a search quadratic. */
+enum { LONG_NEEDLE = 64 };
+static const uint64_t BASE = 0x100000001B3u;
+
+static uint64_t power_of(size_t n)
+{
+    uint64_t out = 1;
+    for (uint64_t base = BASE; n; n >>= 1, base *= base)
+        if (n & 1) out *= base;
+    return out;
+}
+
+static uint64_t hash_window(const char *p, size_t n, int backwards)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < n; i++)
+        h = h * BASE + (unsigned char)p[backwards ? n - 1 - i : i];
+    return h;
+}
+
+static size_t find_long(strv text, strv needle, size_t from)
+{
+    size_t n = needle.n;
+    uint64_t want = hash_window(needle.p, n, 0), lead = power_of(n - 1);
+    uint64_t h = hash_window(text.p + from, n, 0);
+    for (size_t i = from;; i++) {
+        if (h == want && !memcmp(text.p + i, needle.p, n)) return i;
+        if (i + n >= text.n) return SIZE_MAX;
+        h = (h - (unsigned char)text.p[i] * lead) * BASE + (unsigned char)text.p[i + n];
+    }
+}
+
+static size_t rfind_long(strv text, strv needle)
+{
+    size_t n = needle.n;
+    uint64_t want = hash_window(needle.p, n, 1), lead = power_of(n - 1);
+    uint64_t h = hash_window(text.p + text.n - n, n, 1);
+    for (size_t i = text.n - n;; i--) {
+        if (h == want && !memcmp(text.p + i, needle.p, n)) return i;
+        if (!i) return SIZE_MAX;
+        h = (h - (unsigned char)text.p[i + n - 1] * lead) * BASE + (unsigned char)text.p[i - 1];
+    }
+}
+
 size_t jj_find(strv text, strv needle, size_t from)
 {
     if (from > text.n || needle.n > text.n - from) return SIZE_MAX;
     if (!needle.n) return from;
+    if (needle.n > LONG_NEEDLE) return find_long(text, needle, from);
     for (const char *p = text.p + from, *end = text.p + text.n - needle.n + 1; p < end; p++) {
         p = memchr(p, needle.p[0], (size_t)(end - p));
         if (!p) break;
@@ -116,6 +161,7 @@ size_t jj_rfind(strv text, strv needle)
 {
     if (needle.n > text.n) return SIZE_MAX;
     if (!needle.n) return text.n;
+    if (needle.n > LONG_NEEDLE) return rfind_long(text, needle);
     for (size_t i = text.n - needle.n + 1; i-- > 0;)
         if (text.p[i] == needle.p[0] && !memcmp(text.p + i, needle.p, needle.n)) return i;
     return SIZE_MAX;

@@ -331,10 +331,12 @@ static jj_entry *find_hashed(jj_rt *rt, const jj_dict *d, jv key, uint64_t h)
             if (d->e[i].hash == h && jj_equal(rt, d->e[i].key, key)) return d->e + i;
         return NULL;
     }
-    for (size_t at = (size_t)h & (d->index_cap - 1); d->index[at];
-         at = (at + 1) & (d->index_cap - 1)) {
+    for (size_t at = (size_t)h & (d->index_cap - 1), n = 0; d->index[at];
+         at = (at + 1) & (d->index_cap - 1), n++) {
         jj_entry *e = d->e + d->index[at] - 1;
         if (e->hash == h && jj_equal(rt, e->key, key)) return e;
+        /* Keys made to collide pay for it. */
+        if (n >= 8 && !jj_step(rt, 1)) return NULL;
     }
     return NULL;
 }
