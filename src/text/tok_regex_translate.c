@@ -119,6 +119,26 @@ static void add_property(set *s, const uni_property *p, int negate)
     buf_add_str(&s->alts, "])");
 }
 
+/* With case ignored Oniguruma takes every case variant of a set's members; these sets hold them
+ * already. Of a letter's variants one is a mark: U+0345. */
+static int add_folded(translate *t, set *s, const uni_property *p, int negate)
+{
+    static const char *const closed[] = {
+        "word", "digit", "space", "xdigit", "alnum",  "alpha",    "alphabetic", "n",      "number",
+        "nd",   "p",     "s",     "z",      "zs",     "punct",    "han",        "hangul", "arabic",
+        "thai", "c",     "cntrl", "any",    "hebrew", "hiragana", "katakana"};
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+        if (strcmp(p->name, closed[i]) == 0) {
+            add_property(s, p, negate);
+            return 0;
+        }
+    if (negate || (strcmp(p->name, "l") != 0 && strcmp(p->name, "letter") != 0))
+        return refuse(t, "this character property with case ignored");
+    add_property(s, p, 0);
+    buf_add_str(&s->body, "\\x{345}");
+    return 0;
+}
+
 static int add_named(translate *t, set *s, strv name, int negate)
 {
     if (name.n > 0 && name.p[0] == '^') {
@@ -137,6 +157,7 @@ static int add_named(translate *t, set *s, strv name, int negate)
         set_deinit(&word);
         return 0;
     }
+    if (t->fold) return add_folded(t, s, p, negate);
     add_property(s, p, negate);
     return 0;
 }
@@ -257,6 +278,8 @@ static int class_item(translate *t, set *s, uint32_t *cp)
         t->p++;
         int posix = read_posix(t, s);
         if (posix) return posix < 0 ? -1 : 0;
+        if (t->fold && t->p < t->end && *t->p == '^')
+            return refuse(t, "a negated class in a class with case ignored");
         buf_add_char(&s->alts, '|');
         return read_class(t, &s->alts) ? -1 : 0;
     }
@@ -338,6 +361,10 @@ static int read_class(translate *t, buf *out)
         }
         first = 0;
         if (*t->p == ']') break;
+        if (t->fold) {
+            refuse(t, "an intersection with case ignored");
+            goto out;
+        }
         t->p += 2; /* && */
         buf_add_str(&both, "(?=");
         put_set(&both, &s, 0);
@@ -606,6 +633,13 @@ static void wrap(buf *out, size_t start)
     buf_add_char(out, ')');
 }
 
+/* A plain + at p, neither lazy nor possessive. */
+static int is_repeat(const translate *t)
+{
+    if (t->p >= t->end || *t->p != '+') return 0;
+    return t->p + 1 == t->end || (t->p[1] != '?' && t->p[1] != '+' && t->p[1] != '*');
+}
+
 /* Quantifiers of the atom that was written from start on. */
 static int read_quantifiers(translate *t, size_t start)
 {
@@ -619,6 +653,12 @@ static int read_quantifiers(translate *t, size_t start)
             t->p++;
         } else {
             return 0;
+        }
+        if (interval && low <= 1 && high != 0 &&
+            is_repeat(t)) { /* {1,3}+ is +, without its many ways */
+            t->p++;
+            interval = 0;
+            c = low ? '+' : '*';
         }
         if (count > 0) wrap(t->out, start);
         if (count > 50) return refuse(t, "too many quantifiers");

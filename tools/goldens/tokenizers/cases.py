@@ -1,6 +1,7 @@
 """Tokenizers of every kind and option, and hostile strings, for make_vectors.py and fresh.py.
 
-Everything is drawn from a seeded random.Random: the same seed gives the same files."""
+Options and strings are drawn from a seeded random.Random; the package's trainers break ties by
+hash order, so the vocabularies of two runs differ."""
 import base64
 import json
 import struct
@@ -33,11 +34,13 @@ KIMI = (r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}
         r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+"
         r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
         r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+          r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s")
 BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 STARCODER = r"\p{N}"
-PATTERNS = [GPT2, LLAMA3, QWEN2, QWEN35, O200K, TEKKEN, KIMI, BLOOM, STARCODER, *DEEPSEEK,
+PATTERNS = [GPT2, LLAMA3, QWEN2, QWEN35, O200K, TEKKEN, KIMI, BLOOM, STARCODER, CL100K, *DEEPSEEK,
             *DEEPSEEK3, r"\w+|[^\w\s]+", r"\s+", r"(?m).{3}", r"^.+$", r"\b\w", r"\h+", r"\R",
-            r"[[:alpha:]]+", r"[[:punct:]]", r"[^[:space:]]+", r"(?i)[a-f]+|STRASE", r"\d{,3}",
+            r"[[:alpha:]]+", r"[[:punct:]]", r"[^[:space:]]+", r"(?i)[a-f]+|THE K", r"\d{,3}",
             r"(?<=a)b|(?<!x)c", r"\p{Lu}\p{Ll}*+", r"(?>a+)b?", r"[\p{L}&&[^aeiou]]+", r"\W",
             r"\S+\s*", r"[^\S\n]+", r"[\P{L}\d]", r"\p{^L}+", r"(\w)\1", r"a{2}?", r"x*", r"\A.",
             r".\z", r"\p{Han}|\p{Hiragana}|\p{Katakana}", r"\p{Arabic}+", r"[\x{1F300}-\x{1FAFF}]",
@@ -336,7 +339,7 @@ def draw(rng):
     if kind in ("byte", "bpe"):
         t, trainer = bpe(rng, lines, kind == "byte", rng.randint(300, 600))
         if kind == "byte":
-            split = rng.choice(PATTERNS[:9] + [None])
+            split = rng.choice(PATTERNS[:10] + [None])
             steps = [pre_tokenizers.ByteLevel(rng.random() < 0.3, rng.random() < 0.5, split is None)]
             if split:
                 steps.insert(0, pre_tokenizers.Split(Regex(split), rng.choice(BEHAVIORS[1:]),

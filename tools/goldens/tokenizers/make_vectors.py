@@ -11,14 +11,16 @@ NAME.vec       {"full": [[string, ids, offsets, type_ids, text], ..], "hashes": 
 Row i of a vector encodes string i, with the pair (7 i + 3) mod n when i mod 8 is 5, with special
 tokens unless i mod 3 is 1. A hash is FNV-1a 64 over "id,begin,end,type;" of every token, then the
 text that the ids decode to, a NUL, and the text with special tokens skipped; "-" where the package
-itself has no answer. Offsets are bytes. Same seed, same files."""
+itself has no answer. Offsets are bytes. The strings follow from the seed; vocabularies do not: the
+package's trainers break ties by hash order, so a new run gives others, as good. The committed files
+are the record."""
 import json
 import os
 import random
 import sys
 
 import tokenizers
-from cases import (DEEPSEEK, DEEPSEEK3, GPT2, KIMI, LLAMA3, NMT_RULES, O200K, QWEN2,
+from cases import (CL100K, DEEPSEEK, DEEPSEEK3, GPT2, KIMI, LLAMA3, NMT_RULES, O200K, QWEN2,
                    QWEN35, TEKKEN, AddedToken, Regex, Tokenizer, add_bytes, answer, charsmap, corpus,
                    decoders, draw, json as _json, models, normalizers, pre_tokenizers, processors,
                    rebuilt, strings, trainers)
@@ -114,6 +116,12 @@ def deepseek3(lines):
 def tekken(lines):
     t = byte_bpe(lines, split_bytes(TEKKEN), ignore_merges=True)
     specials(t, "<s>", "</s>", "[INST]", "[/INST]")
+    return t
+
+
+def cl100k(lines):
+    t = byte_bpe(lines, split_bytes(CL100K))
+    specials(t, "<|endoftext|>", "<|fim_prefix|>")
     return t
 
 
@@ -305,7 +313,7 @@ def byte_normalized(lines):
 
 SHAPES = {
     "gpt2": gpt2, "roberta": roberta, "llama3": llama3, "qwen2": qwen(QWEN2), "qwen35": qwen(QWEN35),
-    "o200k": o200k, "deepseek2": deepseek2, "deepseek3": deepseek3, "tekken": tekken, "kimi": kimi,
+    "o200k": o200k, "deepseek2": deepseek2, "deepseek3": deepseek3, "tekken": tekken, "kimi": kimi, "cl100k": cl100k,
     "starcoder": starcoder, "falcon": falcon, "bloom": bloom, "clip": clip, "byte_norm": byte_normalized,
     "llama2": llama2, "meta_first": metaspace_bpe("first", False),
     "meta_always": metaspace_bpe("always", True), "meta_never": metaspace_bpe("never", False),
