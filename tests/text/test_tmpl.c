@@ -339,8 +339,8 @@ static void requests_are_checked(void **state)
         "{\"messages\": [], \"continue_final_message\": true}",
         "{\"messages\": [{\"role\": \"x\"}], \"continue_final_message\": true}",
         "{\"messages\": [{\"content\": 5}], \"continue_final_message\": true}",
-        "{\"messages\":[{\"content\":\"a\"}],\"continue_final_message\":1,\"add_generation_"
-        "prompt\":1}",
+        ("{\"messages\":[{\"content\":\"a\"}],\"continue_final_message\":1,\"add_generation_"
+         "prompt\":1}"),
         "{\"messages\": [{\"content\": \"a\"}], \"continue_final_message\": \"nope\"}",
         "{\"strftime_now\": 5}",
         "{\"strftime_now\": \"2031-13-01T00:00:00\"}",
