@@ -17,7 +17,7 @@
 static const tok_kind *const KINDS[] = {&tok_kind_bpe, &tok_kind_wordpiece, &tok_kind_wordlevel,
                                         &tok_kind_unigram};
 
-/* ---- reading, what all parts share --------------------------------------------------------------------- */
+/* ---- reading, what all parts share ----------------------------------------------------------- */
 
 tok_reader tok_reader_at(const tok_reader *r, const char *key)
 {
@@ -118,7 +118,7 @@ mlxe_status tok_pattern_read(const tok_reader *r, const json *v, tok_regex **out
     return tok_regex_open(r, json_str(pattern), string != NULL, out);
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The kind of a model without a type, as old files have it. */
 static const tok_kind *guess_kind(const json *v)
@@ -238,7 +238,7 @@ void tok_close(tok *t)
     free(t);
 }
 
-/* ---- questions ---------------------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 int32_t tok_size(const tok *t)
 {
@@ -272,7 +272,7 @@ void tok_ids_deinit(tok_ids *ids)
     *ids = (tok_ids){0};
 }
 
-/* ---- encoding ------------------------------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 static mlxe_status run_piece(const tok *t, tok_work *w, size_t i, tok_outs *out, mlxe_error *err)
 {

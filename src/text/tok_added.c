@@ -152,7 +152,7 @@ void tok_added_cut(const tok_added *a, const tok_needles *needles, int plain_spe
     tt_split_end(t);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static mlxe_status read_token(const tok_reader *r, const json *v, tok_added_token *out)
 {

@@ -92,7 +92,7 @@ static int collect(state *s, event e, strv text)
     return e == END;
 }
 
-/* ---- ByteLevel: characters are bytes; all tokens become one ------------------------------------------ */
+/* ---- ByteLevel: characters are bytes; all tokens become one ---------------------------------- */
 
 /* Bytes at p that one character or one U+FFFD takes. -> 0: more bytes could follow */
 static size_t lossy_step(const unsigned char *p, size_t n, int *valid)
@@ -179,7 +179,7 @@ static mlxe_status run_byte_level(state *s, event e, strv text)
     return tell_bytes(s, 0);
 }
 
-/* ---- ByteFallback: <0xHH> tokens --------------------------------------------------------------------- */
+/* ---- ByteFallback: <0xHH> tokens ------------------------------------------------------------- */
 
 static int hex(char c)
 {
@@ -229,7 +229,7 @@ static mlxe_status run_byte_fallback(state *s, event e, strv text)
     return rc ? rc : tell_token(s, buf_view(&s->token));
 }
 
-/* ---- Fuse: all tokens become one ---------------------------------------------------------------------- */
+/* ---- Fuse: all tokens become one ------------------------------------------------------------- */
 
 static mlxe_status run_fuse(state *s, event e, strv text)
 {
@@ -240,7 +240,7 @@ static mlxe_status run_fuse(state *s, event e, strv text)
     return rc ? rc : tell(s, FINISH, NONE);
 }
 
-/* ---- Strip: a character at the ends of each token ------------------------------------------------------ */
+/* ---- Strip: a character at the ends of each token -------------------------------------------- */
 
 static mlxe_status tell_run_of(state *s, int64_t n)
 {
@@ -281,7 +281,7 @@ static mlxe_status run_strip(state *s, event e, strv text)
     return rc || e == TEXT ? rc : tell(s, e, NONE);
 }
 
-/* ---- Replace ------------------------------------------------------------------------------------------- */
+/* ---- Replace --------------------------------------------------------------------------------- */
 
 static mlxe_status run_replace(state *s, event e, strv text)
 {
@@ -302,7 +302,7 @@ static mlxe_status run_replace(state *s, event e, strv text)
     return s->hold.failed ? out_of_memory(s) : tell_token(s, buf_view(&s->hold));
 }
 
-/* ---- Metaspace ------------------------------------------------------------------------------------------ */
+/* ---- Metaspace ------------------------------------------------------------------------------- */
 
 static mlxe_status run_metaspace(state *s, event e, strv text)
 {
@@ -320,7 +320,7 @@ static mlxe_status run_metaspace(state *s, event e, strv text)
     return rc;
 }
 
-/* ---- WordPiece, BPEDecoder, CTC --------------------------------------------------------------------------- */
+/* ---- WordPiece, BPEDecoder, CTC -------------------------------------------------------------- */
 
 /* Every old in b becomes new; an empty old stands before each character and at the end. */
 static void replace_all(buf *b, strv old, strv new)
@@ -420,7 +420,7 @@ static mlxe_status run_join(state *s, event e, strv text)
     return e == TEXT ? tell(s, TEXT, text) : MLXE_OK;
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static mlxe_status read_strip(const tok_reader *r, const json *v, stage *s)
 {
@@ -531,7 +531,7 @@ void tok_decoder_close(tok_decoder *d)
         tok_regex_close(d->v[i].regex);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------------------------ */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 mlxe_status tok_stream_open(const tok *t, int skip_special, tok_stream **out, mlxe_error *err)
 {

@@ -56,11 +56,11 @@ static mlxe_status filter(const tok_step *s, tok_rewrite *rw, map_fn map)
     return MLXE_OK;
 }
 
-/* ---- NFC, NFD, NFKC, NFKD ---------------------------------------------------------------------- */
+/* ---- NFC, NFD, NFKC, NFKD -------------------------------------------------------------------- */
 
 enum { CCC_SHIFT = 21, CP_MASK = 0x1FFFFF }; /* a code point carries its combining class on top */
 
-/* Stable sort of marks by combining class; long runs by counting, so that hostile text is linear. */
+/* Stable sort of marks by combining class; long runs by counting, so hostile text is linear. */
 static int sort_marks(tok_work *w, size_t from, size_t to)
 {
     uint32_t *p = w->code_points;
@@ -178,7 +178,7 @@ static mlxe_status run_nfkd(const tok_step *s, tok_work *w, tok_rewrite *rw, mlx
     return run_unicode(w, rw, 1, 0, err);
 }
 
-/* ---- letters ------------------------------------------------------------------------------------ */
+/* ---- letters --------------------------------------------------------------------------------- */
 
 static mlxe_status run_lowercase(const tok_step *s, tok_work *w, tok_rewrite *rw, mlxe_error *err)
 {
@@ -235,7 +235,7 @@ static mlxe_status run_strip(const tok_step *s, tok_work *w, tok_rewrite *rw, ml
     return MLXE_OK;
 }
 
-/* ---- replacing ----------------------------------------------------------------------------------- */
+/* ---- replacing ------------------------------------------------------------------------------- */
 
 static mlxe_status read_replace(const tok_reader *r, const json *v, tok_step *s)
 {
@@ -287,7 +287,7 @@ static mlxe_status run_byte_level(const tok_step *s, tok_work *w, tok_rewrite *r
     return MLXE_OK;
 }
 
-/* ---- BERT and NMT ---------------------------------------------------------------------------------- */
+/* ---- BERT and NMT ---------------------------------------------------------------------------- */
 
 static int64_t map_clean(const tok_step *s, uint32_t cp)
 {
@@ -362,7 +362,7 @@ static mlxe_status run_precompiled(const tok_step *s, tok_work *w, tok_rewrite *
     return MLXE_OK;
 }
 
-/* ---- the table --------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static const tok_step_kind KINDS[] = {
     /* type          options          changes a text?  writes */

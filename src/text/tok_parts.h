@@ -149,7 +149,7 @@ void tt_split_end(tok_text *t);
 /* White space (and U+0120) at the ends of a token's text, in characters. */
 void tok_trim_counts(strv text, uint32_t *lead, uint32_t *trail);
 
-/* ---- matches and splits by them --------------------------------------------------------------- */
+/* ---- matches and splits by them -------------------------------------------------------------- */
 
 typedef struct tok_match {
     size_t b, e; /* relative to the piece */
@@ -171,7 +171,7 @@ typedef enum tok_behavior {
 } tok_behavior;
 void tt_cut_matches(tok_text *t, const tok_piece *from, tok_matches *m, tok_behavior behavior);
 
-/* ---- what one encode or decode writes on ------------------------------------------------------ */
+/* ---- what one encode or decode writes on ----------------------------------------------------- */
 
 typedef struct tok_out {
     int32_t id, type_id;
@@ -209,7 +209,7 @@ int tok_work_points_room(tok_work *w, size_t n); /* n in all */
 /* At least so many bytes, contents not kept; NULL: no memory. */
 void *tok_work_scratch(tok_work *w, size_t bytes);
 
-/* ---- regular expressions (tok_regex.c, tok_regex_translate.c) --------------------------------- */
+/* ---- regular expressions (tok_regex.c, tok_regex_translate.c) -------------------------------- */
 
 typedef struct tok_regex tok_regex;
 /* Fails UNSUPPORTED (a construct that PCRE2 cannot express as Oniguruma means it), CORRUPT */
@@ -222,7 +222,7 @@ void tok_match_state_close(tok_match_state *state);
 /* The pattern as PCRE2 writes it. problem: why not. -> 0, or -1 */
 int tok_regex_translate(strv pattern, buf *out, const char **problem);
 
-/* ---- vocabulary (tok_vocab.c) ----------------------------------------------------------------- */
+/* ---- vocabulary (tok_vocab.c) ---------------------------------------------------------------- */
 
 typedef struct tok_entry {
     strv text;
@@ -252,7 +252,7 @@ const tok_entry *tok_vocab_entry(const tok_vocab *v, int32_t id); /* NULL: absen
 /* Reads {"string": id, ...}. */
 mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out);
 
-/* ---- model kinds (tokenizers/) ---------------------------------------------------------------- */
+/* ---- model kinds (tokenizers/) --------------------------------------------------------------- */
 
 struct tok_model;
 typedef struct tok_kind {
@@ -270,7 +270,7 @@ typedef struct tok_model {
 } tok_model;
 extern const tok_kind tok_kind_bpe, tok_kind_unigram, tok_kind_wordpiece, tok_kind_wordlevel;
 
-/* ---- normalizers (tok_normalize.c), pre-tokenizers (tok_split.c) ------------------------------ */
+/* ---- normalizers (tok_normalize.c), pre-tokenizers (tok_split.c) ----------------------------- */
 
 /* One step of a normalizer or pre-tokenizer with its options; which it uses, its kind says. */
 typedef struct tok_step {
@@ -303,7 +303,7 @@ typedef struct tok_charsmap tok_charsmap;
 mlxe_status tok_charsmap_read(const tok_reader *r, const json *v, tok_charsmap **out);
 void tok_charsmap_run(const tok_charsmap *map, tok_work *w, tok_rewrite *rw);
 
-/* ---- added tokens (tok_added.c) --------------------------------------------------------------- */
+/* ---- added tokens (tok_added.c) -------------------------------------------------------------- */
 
 typedef struct tok_added_token {
     strv content, shown; /* shown: what decoding gives (normalized content) */
@@ -328,7 +328,7 @@ int tok_added_is_special(const tok_added *a, strv text);
 /* Cuts the added tokens of one pass out of the text pieces. */
 void tok_added_cut(const tok_added *a, const tok_needles *needles, int plain_special, tok_text *t);
 
-/* ---- post-processor, truncation, padding (tok_post.c) ----------------------------------------- */
+/* ---- post-processor, truncation, padding (tok_post.c) ---------------------------------------- */
 
 typedef struct tok_post tok_post;
 typedef struct tok_limits {
@@ -347,7 +347,7 @@ typedef struct tok_side {
 mlxe_status tok_post_run(const tok *t, tok_side *sides, int n, unsigned flags, tok_outs *out,
                          int *truncated, mlxe_error *err);
 
-/* ---- decoders (tok_decode.c) ------------------------------------------------------------------ */
+/* ---- decoders (tok_decode.c) ----------------------------------------------------------------- */
 
 typedef struct tok_decoder tok_decoder; /* a row of stages; NULL: tokens are joined by a space */
 mlxe_status tok_decoder_read(const tok_reader *r, const json *v, tok_decoder **out);

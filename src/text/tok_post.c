@@ -50,7 +50,7 @@ typedef struct post_kind {
     size_t (*added)(const post_step *s, int is_pair);
 } post_kind;
 
-/* ---- offsets ------------------------------------------------------------------------------------------ */
+/* ---- offsets --------------------------------------------------------------------------------- */
 
 /* Places in the text moved by characters. */
 static uint32_t forward(strv text, uint32_t at, uint32_t characters, uint32_t end)
@@ -89,7 +89,7 @@ static void trim(const tok *t, const tok_side *sides, tok_outs *part, int add_pr
     }
 }
 
-/* ---- parts --------------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 /* Puts n special tokens before or behind what the part holds. */
 static void add_special(tok_outs *part, int32_t id, int32_t type_id, int in_front)
@@ -175,7 +175,7 @@ static mlxe_status run_template(const post_step *s, const tok *t, const tok_side
     return failed ? err_memory(err, "post-processor", 0) : MLXE_OK;
 }
 
-/* ---- options ----------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static mlxe_status read_byte_level(const tok_reader *r, const json *v, post_step *s)
 {
@@ -335,7 +335,7 @@ mlxe_status tok_post_read(const tok_reader *r, const json *v, tok_post **out)
     return read_at(r, v, post, 0);
 }
 
-/* ---- truncation and padding ---------------------------------------------------------------------------- */
+/* ---- truncation and padding ------------------------------------------------------------------ */
 
 static mlxe_status read_name(const tok_reader *r, const json *v, const char *key,
                              const char *const names[], int n, int *out)
@@ -461,7 +461,7 @@ static void pad(const tok_limits *l, tok_outs *out)
         o[i] = (tok_out){.id = l->pad_id, .type_id = l->pad_type_id, .own = 1};
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------ */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static mlxe_status truncate_for(const tok *t, tok_side *sides, int n, unsigned flags,
                                 int *truncated, mlxe_error *err)

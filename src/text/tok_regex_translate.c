@@ -61,7 +61,7 @@ static void put_literal(buf *out, uint32_t cp)
         buf_add_utf8(out, cp);
 }
 
-/* ---- one character of a class, or a set ---------------------------------------------------------- */
+/* ---- one character of a class, or a set ------------------------------------------------------ */
 
 /* A class while it is read: what a PCRE2 class can hold, and alternatives beside it. */
 typedef struct set {
@@ -178,7 +178,7 @@ static uint32_t read_number(translate *t, int base, int most)
     return v;
 }
 
-/* \x{..}, \xHH, \uHHHH, \nnn, \cX and the letters. The backslash and c are read. -> -1: no literal */
+/* \x{..}, \xHH, \uHHHH, \nnn, \cX and the letters. Behind "\c". -> -1: no literal */
 static int read_code(translate *t, char c, int in_class, uint32_t *cp)
 {
     static const char letters[] = "tvnrfae", values[] = "\t\v\n\r\f\a\x1b";
@@ -214,7 +214,7 @@ static int read_code(translate *t, char c, int in_class, uint32_t *cp)
     return *cp > 0x10FFFF || (*cp >= 0xD800 && *cp < 0xE000) ? refuse(t, "no code point") : 0;
 }
 
-/* \w \s \d \h \p{..} and their negations. The backslash and c are read. -> 0 added, 1 none of them */
+/* \w \s \d \h \p{..} and their negations, behind "\c". -> 0 added, 1 none of them */
 static int add_escape_set(translate *t, set *s, char c)
 {
     int negate = c >= 'A' && c <= 'Z';
@@ -247,7 +247,7 @@ static int add_escape_set(translate *t, set *s, char c)
     }
 }
 
-/* ---- classes ------------------------------------------------------------------------------------- */
+/* ---- classes --------------------------------------------------------------------------------- */
 
 static int read_class(translate *t, buf *out);
 
@@ -388,7 +388,7 @@ out:
     return rc;
 }
 
-/* ---- atoms --------------------------------------------------------------------------------------- */
+/* ---- atoms ----------------------------------------------------------------------------------- */
 
 static int read_alternatives(translate *t);
 
@@ -595,7 +595,7 @@ static int read_group(translate *t, int *isolated)
     return read_option_group(t);
 }
 
-/* ---- quantifiers ----------------------------------------------------------------------------------- */
+/* ---- quantifiers ----------------------------------------------------------------------------- */
 
 /* {n}, {n,}, {,m}, {n,m} at p. -> 1 read, 0 none (the brace is itself), -1 refused */
 static int read_interval(translate *t, int *low, int *high)
@@ -680,7 +680,7 @@ static int read_quantifiers(translate *t, size_t start)
     return 0;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int read_atom(translate *t)
 {

@@ -21,7 +21,7 @@ typedef struct tok_step_kind {
     void (*after)(const tok_step *s, tok_rewrite *rw); /* NULL: nothing is rewritten at the end */
 } tok_step_kind;
 
-/* ---- the byte alphabet ---------------------------------------------------------------------------- */
+/* ---- the byte alphabet ----------------------------------------------------------------------- */
 
 static int is_plain_byte(unsigned b)
 {
@@ -46,7 +46,7 @@ int tok_char_byte(uint32_t cp)
     return cp == 256 + 33 + 34 ? 0xAD : -1;
 }
 
-/* ---- cuts ------------------------------------------------------------------------------------------- */
+/* ---- cuts ------------------------------------------------------------------------------------ */
 
 static mlxe_status cut_regex(const tok_step *s, tok_work *w, const tok_piece *piece,
                              mlxe_error *err)
@@ -200,7 +200,7 @@ static mlxe_status cut_length(const tok_step *s, tok_work *w, const tok_piece *p
     return MLXE_OK;
 }
 
-/* ---- rewriting ------------------------------------------------------------------------------------- */
+/* ---- rewriting ------------------------------------------------------------------------------- */
 
 static int needs_space(const tok_step *s, const tok_text *t, const tok_piece *piece)
 {
@@ -267,7 +267,7 @@ static void put_meta(const tok_step *s, tok_rewrite *rw)
     }
 }
 
-/* ---- options ----------------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 static mlxe_status read_behavior(const tok_reader *r, const json *v, int *out)
 {
@@ -367,7 +367,7 @@ static mlxe_status read_length(const tok_reader *r, const json *v, tok_step *s)
     return json_get_int(v, r->where, "length", 1, INT32_MAX, &s->length, r->err);
 }
 
-/* ---- the table --------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static const tok_step_kind KINDS[] = {
     /* type        options          rewrites first        cuts            rewrites last */

@@ -101,7 +101,7 @@ tok_span tt_origin(const tok_text *t, const tok_piece *piece, size_t b, size_t e
     return whole_characters(t->original, b, e);
 }
 
-/* ---- rewriting -------------------------------------------------------------------------------- */
+/* ---- rewriting ------------------------------------------------------------------------------- */
 
 void tt_pass_begin(tok_text *t)
 {
@@ -204,7 +204,7 @@ void tt_copy(tok_rewrite *w, size_t bytes)
     w->at += bytes;
 }
 
-/* ---- splitting -------------------------------------------------------------------------------- */
+/* ---- splitting ------------------------------------------------------------------------------- */
 
 void tt_split_begin(tok_text *t) { t->n_next = 0; }
 
@@ -269,7 +269,7 @@ void tok_trim_counts(strv text, uint32_t *lead, uint32_t *trail)
     }
 }
 
-/* ---- splits by matches -------------------------------------------------------------------------- */
+/* ---- splits by matches ----------------------------------------------------------------------- */
 
 void tok_matches_add(tok_matches *m, size_t b, size_t e, int hit)
 {
@@ -322,7 +322,7 @@ void tt_cut_matches(tok_text *t, const tok_piece *from, tok_matches *m, tok_beha
             tt_cut(t, from->b + m->m[i].b, from->b + m->m[i].e);
 }
 
-/* ---- what an encode writes on --------------------------------------------------------------------- */
+/* ---- what an encode writes on ---------------------------------------------------------------- */
 
 tok_out *tok_outs_add(tok_outs *o, size_t n)
 {

@@ -57,7 +57,7 @@ typedef struct candidate {
     uint32_t merged, unused;
 } candidate;
 
-/* ---- pairs ---------------------------------------------------------------------------------------- */
+/* ---- pairs ----------------------------------------------------------------------------------- */
 
 static uint32_t pair_hash(uint32_t left, uint32_t right)
 {
@@ -79,7 +79,7 @@ static const pair *find_pair(const bpe *b, int32_t left, int32_t right)
     return p->left == FREE ? NULL : p;
 }
 
-/* ---- opening -------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* The two halves of a merge: "a b" or ["a", "b"]. */
 static int halves(const json *v, strv *a, strv *b)
@@ -258,7 +258,7 @@ static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
     return MLXE_OK;
 }
 
-/* ---- symbols ---------------------------------------------------------------------------------------- */
+/* ---- symbols --------------------------------------------------------------------------------- */
 
 typedef struct symbols {
     symbol *v;
@@ -319,7 +319,7 @@ static mlxe_status first_symbols(const tok_model *m, tok_work *w, strv piece, sy
     return MLXE_OK;
 }
 
-/* ---- merging ----------------------------------------------------------------------------------------- */
+/* ---- merging --------------------------------------------------------------------------------- */
 
 /* In a row: the best pair is searched again after each merge. */
 static void merge_short(const bpe *b, symbols *s)
@@ -439,7 +439,7 @@ static void merge_long(const bpe *b, symbols *s, candidate *room)
     s->n = n;
 }
 
-/* ---- the cache ---------------------------------------------------------------------------------------- */
+/* ---- the cache ------------------------------------------------------------------------------- */
 
 typedef struct cached {
     uint8_t bytes, n; /* bytes 0: free */

@@ -33,7 +33,7 @@ typedef struct unigram {
     int32_t byte_ids[256];
 } unigram;
 
-/* ---- the trie --------------------------------------------------------------------------------------- */
+/* ---- the trie -------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
 {
@@ -100,7 +100,7 @@ static const node *child(const unigram *u, const node *at, unsigned char byte)
     return low < at->n && p[low].byte == byte ? p + low : NULL;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static mlxe_status read_vocab(const tok_reader *r, const json *v, tok_model *m, unigram *u)
 {
@@ -161,7 +161,7 @@ static mlxe_status unigram_open(const tok_reader *r, const json *v, tok_model *m
     return MLXE_OK;
 }
 
-/* ---- the best path ------------------------------------------------------------------------------------ */
+/* ---- the best path --------------------------------------------------------------------------- */
 
 typedef struct best {
     double score;
