@@ -15,6 +15,7 @@
 
 #define KN_KB            1024 /* k block; a multiple of every group and unit */
 #define KN_NR            4    /* weight rows of a register tile */
+#define KN_FEW           2    /* rows of x of dot_rows, at most */
 #define KN_NC            96   /* weight rows that are unpacked at a time, at most */
 #define KN_MC            96   /* activation rows of a chunk, at most */
 #define KN_BS            64   /* keys of an attention block, at absolute multiples of it */
@@ -31,8 +32,10 @@ typedef struct kn_soft {
 typedef struct kn_ops {
     const char *name;
 
-    /* c[i] += row n0 + i of w . x, i < n <= KN_NR: weights are unpacked in registers. */
-    void (*dot_rows)(const kn_matrix *w, int64_t n0, int n, const float *x, float *c);
+    /* c[q, i] += row n0 + i of w . x[q], i < n <= KN_NR, q < m <= KN_FEW; c rows KN_NR apart:
+     * weights are unpacked in registers, once. */
+    void (*dot_rows)(const kn_matrix *w, int64_t n0, int n, const float *x, int64_t ldx, int m,
+                     float *c);
 
     /* out[i] = w[row, k0 + i] as f32, i < kn. k0 is a multiple of KN_KB, kn <= KN_KB. */
     void (*unpack)(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *out);

@@ -1,6 +1,6 @@
 /* linear.c: y = x . w^T over the pool, for every way in which weights are stored.
  *
- *   one row of x    chunks of weight rows; a row is unpacked in registers and used once
+ *   a few rows      chunks of weight rows, which are unpacked in registers and used at once
  *   more rows       chunks of up to KN_MC rows of x by KN_NC weight rows; for each k block the
  *                   weight rows are unpacked once into scratch and used for all rows of x
  *                   (dense f32 weights are used where they lie)
@@ -13,8 +13,8 @@
 
 /* Up to so many rows of x, what was unpacked is used a few times only: it stays in the first-level
  * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
-#define FEW_ROWS       24
-#define ROW_CHUNK_MACS (256 * 1024) /* a chunk of the one-row case: some 20 us of reading */
+#define SMALL_BLOCK    24
+#define ROW_CHUNK_MACS (256 * 1024) /* a chunk of few rows: some 20 us of reading */
 
 typedef struct linear {
     const kn_ops *ops;
@@ -40,7 +40,7 @@ static void write_row(const linear *l, int64_t i, int64_t n0, int n, const float
     }
 }
 
-static void one_row(void *ctx, int chunk, int n_chunks, int worker)
+static void few_rows(void *ctx, int chunk, int n_chunks, int worker)
 {
     linear *l = ctx;
     int64_t n0 = chunk * l->rows, end = n0 + l->rows < l->w->n ? n0 + l->rows : l->w->n;
@@ -48,9 +48,10 @@ static void one_row(void *ctx, int chunk, int n_chunks, int worker)
     (void)worker;
     for (; n0 < end; n0 += KN_NR) {
         int n = end - n0 < KN_NR ? (int)(end - n0) : KN_NR;
-        float c[KN_NR] = {0};
-        l->ops->dot_rows(l->w, n0, n, l->x, c);
-        write_row(l, 0, n0, n, c);
+        float c[KN_FEW * KN_NR] = {0};
+        l->ops->dot_rows(l->w, n0, n, l->x, l->ldx, (int)l->m, c);
+        for (int64_t i = 0; i < l->m; i++)
+            write_row(l, i, n0, n, c + i * KN_NR);
     }
 }
 
@@ -62,7 +63,7 @@ static void many_rows(void *ctx, int chunk, int n_chunks, int worker)
     int64_t m0 = chunk / n_blocks * l->mc, n0 = chunk % n_blocks * l->rows;
     int m = (int)(l->m - m0 < l->mc ? l->m - m0 : l->mc);
     int n = (int)(w->n - n0 < l->rows ? w->n - n0 : l->rows);
-    int step = m <= FEW_ROWS ? KN_NR : KN_NC;
+    int step = m <= SMALL_BLOCK ? KN_NR : KN_NC;
     int in_place = !w->bits && w->dtype == KN_F32;
     float *unpacked = kn_scratch(worker), *c = unpacked + KN_NC * KN_KB;
     const float *x[KN_MC];
@@ -94,7 +95,7 @@ static void many_rows(void *ctx, int chunk, int n_chunks, int worker)
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* Chunks of weight rows. -> how many */
-static int64_t cut_one_row(linear *l)
+static int64_t cut_few_rows(linear *l)
 {
     const kn_matrix *w = l->w;
     l->rows = w->k ? ROW_CHUNK_MACS / w->k / KN_NR * KN_NR : w->n;
@@ -128,8 +129,10 @@ mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int
                 .cancel = cancel};
     mlxe_status rc;
     int64_t chunks;
+    int few;
     kn_count_add(w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
-    chunks = m == 1 ? cut_one_row(&l) : cut_many_rows(&l);
-    rc = kn_run(m == 1 ? one_row : many_rows, &l, (int)chunks, cancel);
+    few = m > 0 && m <= KN_FEW;
+    chunks = few ? cut_few_rows(&l) : cut_many_rows(&l);
+    rc = kn_run(few ? few_rows : many_rows, &l, (int)chunks, cancel);
     return rc ? rc : atomic_load(&l.stopped) ? MLXE_E_CANCELLED : MLXE_OK;
 }

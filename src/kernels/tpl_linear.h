@@ -1,7 +1,7 @@
 /* tpl_linear.h: dot products with dense and packed weights. Included once an instruction set.
  *
  * One order of summation serves all three ways in which a product is computed (a few weight rows
- * against one row of x, unpacked in registers; a tile of rows against unpacked weights; any tile
+ * against a few rows of x, unpacked in registers; a tile of rows against unpacked weights; any tile
  * height): see internal.h. A weight is dequantised to f32, once rounded, in all of them. */
 #ifndef KERNELS_TPL_LINEAR_H
 #define KERNELS_TPL_LINEAR_H
@@ -149,22 +149,35 @@ static void unpack(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *o
     }
 }
 
-/* ---- one row of x against a few weight rows -------------------------------------------------- */
+/* ---- a few rows of x against a few weight rows -------------------------------------------------- */
 
-/* acc[r] += one unit of row r, in lanes */
-KN_INLINE void unit_dot(int bits, const uint8_t *codes, int u, int n, int shift,
-                        const row_groups *g, const float *x, int64_t ahead, vf *acc)
+/* acc[q] += x[q] . one unit of a weight row, in lanes, q < m */
+KN_INLINE void unit_dot(int bits, int m, const uint8_t *codes, int u, int n, int shift,
+                        const row_groups *g, const float *x, int64_t ldx, int64_t ahead, vf *acc)
 {
-    vf v[UV], sum = *acc;
+    vf v[UV];
     prefetch(codes + u * bits / 8, ahead);
     unit_values(bits, codes, u, n, shift, g, v);
     KN_UNROLL
-    for (int j = 0; j < n / VL; j++)
-        sum = v_fma(v_load(x + u + j * VL), v[j], sum);
-    *acc = sum;
+    for (int j = 0; j < n / VL; j++) {
+        KN_UNROLL
+        for (int q = 0; q < m; q++)
+            acc[q] = v_fma(v_load(x + q * ldx + u + j * VL), v[j], acc[q]);
+    }
 }
 
-KN_INLINE void dot_affine(int bits, const kn_matrix *w, int64_t n0, int n, const float *x, float *c)
+/* c[q, 0..3] += the sums of acc[0..3][q] */
+KN_INLINE void sum_rows(int m, float *c, vf acc[KN_NR][KN_FEW])
+{
+    KN_UNROLL
+    for (int q = 0; q < m; q++) {
+        vf a[KN_NR] = {acc[0][q], acc[1][q], acc[2][q], acc[3][q]};
+        v_sum_to(c + q * KN_NR, a);
+    }
+}
+
+KN_INLINE void dot_affine(int bits, int m, const kn_matrix *w, int64_t n0, int n, const float *x,
+                          int64_t ldx, float *c)
 {
     const int shift = group_shift(w);
     const int64_t row_bytes = w->k * bits / 8, skip = rows_ahead(row_bytes);
@@ -173,83 +186,110 @@ KN_INLINE void dot_affine(int bits, const kn_matrix *w, int64_t n0, int n, const
     row_groups g[KN_NR];
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_KB) {
         int kn = (int)(w->k - k0 < KN_KB ? w->k - k0 : KN_KB), u = 0;
+        const float *xk = x + k0;
         const uint8_t *row[KN_NR];
-        vf acc[KN_NR];
+        vf acc[KN_NR][KN_FEW];
+        KN_UNROLL
         for (int r = 0; r < KN_NR; r++) { /* rows beyond n repeat the last one */
             int64_t at = n0 + (r < n ? r : n - 1);
             load_groups(w, at, k0, kn, groups_ahead, &g[r]);
             row[r] = packed_at(bits, w, at, k0);
-            acc[r] = v_zero();
+            KN_UNROLL
+            for (int q = 0; q < m; q++)
+                acc[r][q] = v_zero();
         }
         for (; u + UNIT <= kn; u += UNIT) {
-            unit_dot(bits, row[0], u, UNIT, shift, &g[0], x + k0, ahead, &acc[0]);
-            unit_dot(bits, row[1], u, UNIT, shift, &g[1], x + k0, ahead, &acc[1]);
-            unit_dot(bits, row[2], u, UNIT, shift, &g[2], x + k0, ahead, &acc[2]);
-            unit_dot(bits, row[3], u, UNIT, shift, &g[3], x + k0, ahead, &acc[3]);
-        }
-        if (UNIT > 32 && u < kn) {
+            KN_UNROLL
             for (int r = 0; r < KN_NR; r++)
-                unit_dot(bits, row[r], u, UNIT / 2, shift, &g[r], x + k0, ahead, &acc[r]);
+                unit_dot(bits, m, row[r], u, UNIT, shift, &g[r], xk, ldx, ahead, acc[r]);
         }
-        v_sum_to(c, acc);
+        if (UNIT > 32 && u < kn) { /* half a unit */
+            KN_UNROLL
+            for (int r = 0; r < KN_NR; r++)
+                unit_dot(bits, m, row[r], u, UNIT / 2, shift, &g[r], xk, ldx, ahead, acc[r]);
+        }
+        sum_rows(m, c, acc);
     }
 }
 
-KN_INLINE void dot_dense(kn_dtype dtype, const kn_matrix *w, int64_t n0, int n, const float *x,
-                         float *c)
+KN_INLINE void dot_dense(kn_dtype dtype, int m, const kn_matrix *w, int64_t n0, int n,
+                         const float *x, int64_t ldx, float *c)
 {
     int64_t at[KN_NR];
     for (int r = 0; r < KN_NR; r++)
         at[r] = (n0 + (r < n ? r : n - 1)) * w->k;
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_KB) {
         int64_t i = k0, end = w->k - k0 < KN_KB ? w->k : k0 + KN_KB;
-        vf acc[KN_NR] = {v_zero(), v_zero(), v_zero(), v_zero()};
+        vf acc[KN_NR][KN_FEW];
+        KN_UNROLL
+        for (int q = 0; q < m; q++)
+            acc[0][q] = acc[1][q] = acc[2][q] = acc[3][q] = v_zero();
         for (; i + VL <= end; i += VL) {
-            vf xv = v_load(x + i);
-            acc[0] = v_fma(xv, load_as(dtype, w->w, at[0] + i), acc[0]);
-            acc[1] = v_fma(xv, load_as(dtype, w->w, at[1] + i), acc[1]);
-            acc[2] = v_fma(xv, load_as(dtype, w->w, at[2] + i), acc[2]);
-            acc[3] = v_fma(xv, load_as(dtype, w->w, at[3] + i), acc[3]);
+            KN_UNROLL
+            for (int r = 0; r < KN_NR; r++) {
+                vf wv = load_as(dtype, w->w, at[r] + i);
+                KN_UNROLL
+                for (int q = 0; q < m; q++)
+                    acc[r][q] = v_fma(v_load(x + q * ldx + i), wv, acc[r][q]);
+            }
         }
         if (i < end) {
             int rest = (int)(end - i);
-            vf xv = v_load_n(x + i, rest);
-            for (int r = 0; r < KN_NR; r++)
-                acc[r] = v_fma(xv, load_as_n(dtype, w->w, at[r] + i, rest), acc[r]);
+            KN_UNROLL
+            for (int r = 0; r < KN_NR; r++) {
+                vf wv = load_as_n(dtype, w->w, at[r] + i, rest);
+                KN_UNROLL
+                for (int q = 0; q < m; q++)
+                    acc[r][q] = v_fma(v_load_n(x + q * ldx + i, rest), wv, acc[r][q]);
+            }
         }
-        v_sum_to(c, acc);
+        sum_rows(m, c, acc);
     }
 }
 
-/* c has room for KN_NR values whatever n is. */
-static void dot_rows(const kn_matrix *w, int64_t n0, int n, const float *x, float *c)
+KN_INLINE void dot_few(int m, const kn_matrix *w, int64_t n0, int n, const float *x, int64_t ldx,
+                       float *c)
 {
     switch (w->bits) {
     case 0:
         if (w->dtype == KN_F32)
-            dot_dense(KN_F32, w, n0, n, x, c);
+            dot_dense(KN_F32, m, w, n0, n, x, ldx, c);
         else if (w->dtype == KN_BF16)
-            dot_dense(KN_BF16, w, n0, n, x, c);
+            dot_dense(KN_BF16, m, w, n0, n, x, ldx, c);
         else
-            dot_dense(KN_F16, w, n0, n, x, c);
+            dot_dense(KN_F16, m, w, n0, n, x, ldx, c);
         break;
     case 2:
-        dot_affine(2, w, n0, n, x, c);
+        dot_affine(2, m, w, n0, n, x, ldx, c);
         break;
     case 3:
-        dot_affine(3, w, n0, n, x, c);
+        dot_affine(3, m, w, n0, n, x, ldx, c);
         break;
     case 4:
-        dot_affine(4, w, n0, n, x, c);
+        dot_affine(4, m, w, n0, n, x, ldx, c);
         break;
     case 5:
-        dot_affine(5, w, n0, n, x, c);
+        dot_affine(5, m, w, n0, n, x, ldx, c);
         break;
     case 6:
-        dot_affine(6, w, n0, n, x, c);
+        dot_affine(6, m, w, n0, n, x, ldx, c);
         break;
     default:
-        dot_affine(8, w, n0, n, x, c);
+        dot_affine(8, m, w, n0, n, x, ldx, c);
+    }
+}
+
+/* c has room for KN_NR values a row whatever n is. */
+static void dot_rows(const kn_matrix *w, int64_t n0, int n, const float *x, int64_t ldx, int m,
+                     float *c)
+{
+    switch (m) {
+    case 1:
+        dot_few(1, w, n0, n, x, ldx, c);
+        break;
+    case 2:
+        dot_few(2, w, n0, n, x, ldx, c);
+        break;
     }
 }
 
