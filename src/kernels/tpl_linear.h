@@ -149,7 +149,7 @@ static void unpack(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *o
     }
 }
 
-/* ---- a few rows of x against a few weight rows -------------------------------------------------- */
+/* ---- a few rows of x against a few weight rows ----------------------------------------------- */
 
 /* acc[q] += x[q] . one unit of a weight row, in lanes, q < m */
 KN_INLINE void unit_dot(int bits, int m, const uint8_t *codes, int u, int n, int shift,
