@@ -14,8 +14,7 @@
 
 #include <stdlib.h>
 
-static const tok_kind *const KINDS[] = {&tok_kind_bpe, &tok_kind_wordpiece, &tok_kind_wordlevel,
-                                        &tok_kind_unigram};
+extern const struct tok_kind *const tokenizers_table[]; /* generated from text/tokenizers */
 
 /* ---- reading, what all parts share ----------------------------------------------------------- */
 
@@ -137,8 +136,8 @@ static mlxe_status open_model(const tok_reader *root, const json *v, tok_model *
     mlxe_status rc = json_get_str(v, r.where, "type", &type, r.err);
     if (rc) return rc;
     if (!type.p) m->kind = guess_kind(v);
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS && type.p; i++)
-        if (strv_is(type, KINDS[i]->name)) m->kind = KINDS[i];
+    for (size_t i = 0; tokenizers_table[i] && type.p; i++)
+        if (strv_is(type, tokenizers_table[i]->name)) m->kind = tokenizers_table[i];
     if (!m->kind)
         return err_set(r.err, MLXE_E_UNSUPPORTED, "%s: model %.*s is not supported", r.where,
                        (int)(type.n > 60 ? 60 : type.n), type.p);
