@@ -1,6 +1,6 @@
 /* engine.c: mlxe_engine: starts the process runtime (kernels, pool, MLX), reports what it is.
  *
- * Reads the environment, once, at open: MLXE_THREADS, MLXE_DEVICE, MLXE_ISA, MLXE_LOG. */
+ * Reads the environment at open, and nowhere else: MLXE_THREADS, MLXE_DEVICE, MLXE_ISA, MLXE_LOG. */
 #define _XOPEN_SOURCE 700
 #include "api/api.h"
 
@@ -52,12 +52,18 @@ mlxe_status api_process(int process, mlxe_error *err)
                    "engine: called in a forked child, want the process that opened it");
 }
 
-static mlxe_log_level level_of(const char *name)
+static mlxe_status level_of(const mlxe_engine_params *p, mlxe_log_level *out, mlxe_error *err)
 {
     static const char *const NAMES[] = {"error", "warn", "info", "debug"};
-    for (int i = 0; name && i < 4; i++)
-        if (!strcmp(name, NAMES[i])) return (mlxe_log_level)(i + 1);
-    return MLXE_LOG_WARN;
+    const char *name = getenv("MLXE_LOG");
+    *out = p->log_level ? p->log_level : MLXE_LOG_WARN;
+    if (p->log_level || !name || !*name) return MLXE_OK;
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, NAMES[i]) != 0) continue;
+        *out = (mlxe_log_level)(i + 1);
+        return MLXE_OK;
+    }
+    return err_set(err, MLXE_E_ARG, "MLXE_LOG: %s, want error, warn, info or debug", name);
 }
 
 /* "cpu" and NULL are what this build has. */
@@ -70,6 +76,19 @@ static mlxe_status device_check(const char *device, mlxe_error *err)
             "device gpu: not supported, this build has no CUDA or Metal plugin");
     err_hint(err, "use the device cpu");
     return MLXE_E_UNSUPPORTED;
+}
+
+/* What the command line promises but this version does not have is told, not ignored. */
+static mlxe_status environment_check(mlxe_error *err)
+{
+    static const char *const ABSENT[] = {"MLXE_TRACE", "MLXE_DUMP"};
+    for (size_t i = 0; i < sizeof ABSENT / sizeof *ABSENT; i++) {
+        const char *value = getenv(ABSENT[i]);
+        if (value && *value)
+            return err_set(err, MLXE_E_UNSUPPORTED, "%s: not supported by this version, unset it",
+                           ABSENT[i]);
+    }
+    return MLXE_OK;
 }
 
 static mlxe_status threads_of(const mlxe_engine_params *p, int *out, mlxe_error *err)
@@ -123,6 +142,7 @@ static mlxe_status runtime_start(const mlxe_engine_params *p, const log_sink *lo
     buf path = {0};
     int threads = 0;
     mlxe_status rc = device_check(p->device ? p->device : getenv("MLXE_DEVICE"), err);
+    if (!rc) rc = environment_check(err);
     if (!rc) rc = threads_of(p, &threads, err);
     if (!rc) rc = plugin_path(p->plugin_dir, &path, err);
     if (!rc) rc = kn_init(getenv("MLXE_ISA"), err);
@@ -144,9 +164,10 @@ mlxe_status mlxe_engine_open(const mlxe_engine_params *params, mlxe_engine **out
     if (!e) return err_memory(err, "engine", sizeof *e);
     atomic_init(&e->references, 1);
     e->process = process_id();
-    e->log =
-        (log_sink){p.log, p.log_user, p.log_level ? p.log_level : level_of(getenv("MLXE_LOG"))};
-    if ((rc = runtime_start(&p, &e->log, err)))
+    e->log = (log_sink){p.log, p.log_user, MLXE_LOG_WARN};
+    rc = level_of(&p, &e->log.level, err);
+    if (!rc) rc = runtime_start(&p, &e->log, err);
+    if (rc)
         free(e);
     else
         *out = e;

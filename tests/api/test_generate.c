@@ -1,5 +1,6 @@
 /* test_generate.c: the public API end to end on pocket-llm: streaming, stop strings, seeds, prefix
  * reuse, batching, logprobs, cancelling, errors, forks. Only mlxengine.h of ours is included. */
+#define _GNU_SOURCE
 #include "mlxengine.h"
 
 #include <math.h>
@@ -503,6 +504,64 @@ static void second_engine(void **state)
     assert_int_equal(mlxe_engine_open(&p, &e, &err), MLXE_E_UNSUPPORTED);
 }
 
+static int logits_copy(void *user, size_t first, size_t n, uint32_t vocab, const float *logits)
+{
+    float *to = user;
+    memcpy(to + first * vocab, logits, n * vocab * sizeof *logits);
+    return 0;
+}
+
+/* Weights read into memory instead of mapped: the same bits. */
+static void read_weights(void **state)
+{
+    enum { N = 6, VOCAB = 4096 };
+    static const int32_t IDS[N] = {5, 900, 31, 4000, 77, 12};
+    mlxe_model_params p = mlxe_model_params_new();
+    float *mapped = malloc(N * VOCAB * sizeof *mapped),
+          *copied = malloc(N * VOCAB * sizeof *copied);
+    mlxe_model *m;
+    mlxe_error err;
+    (void)state;
+    p.load = MLXE_LOAD_READ;
+    ok(mlxe_model_open(engine, POCKET, &p, &m, &err), &err);
+    ok(mlxe_model_logits(m, IDS, N, logits_copy, copied, &err), &err);
+    ok(mlxe_model_logits(model, IDS, N, logits_copy, mapped, &err), &err);
+    assert_memory_equal(copied, mapped, N * VOCAB * sizeof *mapped);
+    mlxe_model_close(m);
+    free(mapped);
+    free(copied);
+}
+
+static void environment(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        mlxe_status want;
+    } CASES[] = {
+        {"MLXE_DUMP", "/tmp", MLXE_E_UNSUPPORTED},  {"MLXE_TRACE", "x.json", MLXE_E_UNSUPPORTED},
+        {"MLXE_LOG", "loud", MLXE_E_ARG},           {"MLXE_THREADS", "two", MLXE_E_ARG},
+        {"MLXE_DEVICE", "gpu", MLXE_E_UNSUPPORTED}, {"MLXE_DEVICE", "tpu", MLXE_E_ARG},
+        {"MLXE_ISA", "mmx", MLXE_E_UNSUPPORTED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        mlxe_engine_params p = mlxe_engine_params_new();
+        mlxe_engine *e;
+        mlxe_error err;
+        char *before = getenv(CASES[i].name) ? strdup(getenv(CASES[i].name)) : NULL;
+        p.plugin_dir = MLXE_BUILD_DIR "/lib";
+        setenv(CASES[i].name, CASES[i].value, 1);
+        assert_int_equal(mlxe_engine_open(&p, &e, &err), CASES[i].want);
+        assert_null(e);
+        if (strcmp(CASES[i].name, "MLXE_ISA") != 0)
+            assert_non_null(strcasestr(err.message, CASES[i].name + 5));
+        if (before)
+            setenv(CASES[i].name, before, 1);
+        else
+            unsetenv(CASES[i].name);
+        free(before);
+    }
+}
+
 static void forked_child(void **state)
 {
     int status;
@@ -542,6 +601,8 @@ int main(void)
         cmocka_unit_test(bad_arguments),
         cmocka_unit_test(other_models),
         cmocka_unit_test(second_engine),
+        cmocka_unit_test(read_weights),
+        cmocka_unit_test(environment),
         cmocka_unit_test(forked_child),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
