@@ -89,7 +89,8 @@ void describe_print(yyjson_val *object, const char *skip)
     {
         char name[WIDEST_NAME + 40];
         if (skip && yyjson_equals_str(key, skip)) continue;
-        snprintf(name, sizeof name, "%.60s:", yyjson_get_str(key));
+        const char *text = yyjson_get_str(key);
+        snprintf(name, sizeof name, "%.60s:", text ? text : "");
         if (is_table(value))
             print_table(name, width, value);
         else

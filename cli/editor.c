@@ -101,6 +101,14 @@ static void set_echo(int on)
     tcsetattr(STDIN_FILENO, TCSANOW, &now);
 }
 
+/* The terminal must keep \r and \n apart: a pasted \r\n would be two line breaks. */
+static void keep_line_ends(void)
+{
+    struct termios now = original;
+    now.c_iflag &= ~(tcflag_t)(ICRNL | INLCR);
+    tcsetattr(STDIN_FILENO, TCSANOW, &now);
+}
+
 void editor_echo_off(editor *e)
 {
     (void)e;
@@ -254,6 +262,7 @@ editor *editor_open(void)
 {
     HistEvent event;
     if (tcgetattr(STDIN_FILENO, &original)) return NULL;
+    keep_line_ends();
     use_utf8();
     plain = out_plain_terminal();
     editor *e = cli_alloc(sizeof *e);
@@ -278,8 +287,9 @@ editor *editor_open(void)
     el_wset(e->line, EL_ADDFN, L"chat-paste", L"insert pasted text", on_paste);
     el_wset(e->line, EL_ADDFN, L"chat-newline", L"insert a line break", on_newline);
     el_source(e->line, NULL);
-    /* The terminal must keep \r and \n apart: a pasted \r\n would be two line breaks. */
+    /* While editing, and while an answer runs: what is pasted then is read afterwards. */
     el_set(e->line, EL_SETTY, "-d", "-icrnl", "-inlcr", NULL);
+    el_set(e->line, EL_SETTY, "-x", "-icrnl", "-inlcr", NULL);
     el_set(e->line, EL_BIND, "\\e[200~", "chat-paste", NULL);
     el_set(e->line, EL_BIND, "\\e^M", "chat-newline", NULL);
     el_set(e->line, EL_BIND, "\\e^J", "chat-newline", NULL);
@@ -306,6 +316,8 @@ editor_result editor_read(editor *e, cli_text *out, int *typed)
     out->bytes = 0;
     e->interrupted = e->typed = 0;
     interrupt_clear();
+    /* Before the prompt shows: el_gets does it after, and what is typed between would be cooked. */
+    el_set(e->line, EL_PREP_TERM, 1);
     set_paste(PASTE_ON);
     const char *text = el_gets(e->line, &n);
     set_paste(PASTE_OFF);
