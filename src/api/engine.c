@@ -1,6 +1,7 @@
 /* engine.c: mlxe_engine: starts the process runtime (kernels, pool, MLX), reports what it is.
  *
- * Reads the environment at open, and nowhere else: MLXE_THREADS, MLXE_DEVICE, MLXE_ISA, MLXE_LOG. */
+ * Reads the environment at open, and nowhere else: MLXE_THREADS, MLXE_DEVICE, MLXE_ISA,
+ * MLXE_LOG. */
 #define _XOPEN_SOURCE 700
 #include "api/api.h"
 

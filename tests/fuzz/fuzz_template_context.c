@@ -1,7 +1,8 @@
 /* fuzz_template_context.c: fixed templates of the well-known shapes against random requests.
  *
  * The first byte picks the template, the rest is the request's JSON. What must hold: no crash, no
- * leak, no hang; a failure is INPUT or LIMIT and leaves the output as it was; the output is UTF-8. */
+ * leak, no hang; a failure is INPUT or LIMIT and leaves the output as it was; the output is
+ * UTF-8. */
 #include "text/template/text.h"
 #include "text/tmpl_internal.h"
 

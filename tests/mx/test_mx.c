@@ -1,4 +1,5 @@
-/* test_mx.c: the array interface against f64 arithmetic written out here, its failures, its memory. */
+/* test_mx.c: the array interface against f64 arithmetic written out here, its failures, its
+ * memory. */
 #include "mx/mx.h"
 
 #include "kernels/kernels.h"

@@ -1,8 +1,9 @@
 /* driver.c: renders templates line by line, for differential tests (fresh.py).
  *
  * A line of standard input is {"template":"...", any variable}; the answer is {"text":"..."} or
- * {"error":{"code":"...","message":"..."}}. Built from src/text/template, src/text/tmpl*.c, src/base
- * and yyjson with -Isrc -Iinclude, linked with utf8proc; `mlxengine template --lines` does the same. */
+ * {"error":{"code":"...","message":"..."}}. Built from src/text/template, src/text/tmpl*.c,
+ * src/base and yyjson with -Isrc -Iinclude, linked with utf8proc; `mlxengine template --lines` does
+ * the same. */
 #include "text/tmpl.h"
 
 #include <stdio.h>
