@@ -78,7 +78,7 @@ static void on_event(void *user, const mlxe_event *e)
         memcpy(a->whole, e->text, e->text_bytes + 1);
         a->n_ids = e->n_ids;
         assert_true(e->n_ids <= 1024);
-        memcpy(a->ids, e->ids, e->n_ids * sizeof *a->ids);
+        if (e->n_ids) memcpy(a->ids, e->ids, e->n_ids * sizeof *a->ids);
         a->stats = *e->stats;
     }
 }
