@@ -7,10 +7,10 @@ if(MLXE_SANITIZE)
     add_compile_options(-fsanitize=${MLXE_SANITIZE} -fno-omit-frame-pointer
                         -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${MLXE_SANITIZE})
-    # -O1 with line tables only, and asserts: at -O2 -g the checks make the kernels and yyjson compile
-    # for minutes.
     # Warnings are the plain build's: instrumented code makes gcc see overruns that are none.
     add_compile_options(-w)
+    # -O1 with line tables only, and asserts: at -O2 -g the checks make the kernels and yyjson compile
+    # for minutes.
     set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g1")
     set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
     # A C program loads libstdc++ only with the plugin; the sanitizers look up __cxa_throw when the
