@@ -37,7 +37,11 @@ static void chat_spawn(chat *c, const char *const *args, const char *locale)
     snprintf(lc, sizeof lc, "LC_ALL=%s", locale);
     bytes_add(&c->screen, "", 0);
     c->fd = posix_openpt(O_RDWR | O_NOCTTY);
-    assert_true(c->fd >= 0 && grantpt(c->fd) == 0 && unlockpt(c->fd) == 0);
+    if (c->fd < 0) {
+        print_message("needs a pseudo-terminal (/dev/ptmx, /dev/pts)\n");
+        skip();
+    }
+    assert_true(grantpt(c->fd) == 0 && unlockpt(c->fd) == 0);
     struct winsize size = {.ws_row = 24, .ws_col = 80};
     c->pid = fork();
     assert_true(c->pid >= 0);
