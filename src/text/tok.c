@@ -273,7 +273,17 @@ void tok_ids_deinit(tok_ids *ids)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-static mlxe_status run_piece(const tok *t, tok_work *w, size_t i, tok_outs *out, mlxe_error *err)
+/* Whether one of the tokens that a piece of text became is a control token. */
+static int gave_control(const tok *t, const tok_outs *out, size_t first)
+{
+    if (!t->added.banned || out->failed) return 0;
+    for (size_t i = first; i < out->n; i++)
+        if (t->added.banned[out->v[i].id]) return 1;
+    return 0;
+}
+
+static mlxe_status run_piece(const tok *t, tok_work *w, size_t i, int plain, tok_outs *out,
+                             mlxe_error *err)
 {
     const tok_piece *piece = &w->text.pieces[i];
     if (piece->id >= 0) {
@@ -288,7 +298,14 @@ static mlxe_status run_piece(const tok *t, tok_work *w, size_t i, tok_outs *out,
         return MLXE_OK;
     }
     size_t first = out->n;
-    mlxe_status rc = t->model.kind->run(&t->model, w, tt_str(&w->text, piece), out, err);
+    strv text = tt_str(&w->text, piece);
+    mlxe_status rc = t->model.kind->run(&t->model, w, text, out, err);
+    if (plain && rc == MLXE_OK && gave_control(t, out, first)) {
+        out->n = first;
+        w->banned = t->added.banned;
+        rc = t->model.kind->run(&t->model, w, text, out, err);
+        w->banned = NULL;
+    }
     for (size_t k = first; k < out->n && rc == MLXE_OK && !out->failed; k++) {
         tok_span from = tt_origin(&w->text, piece, out->v[k].b, out->v[k].e);
         out->v[k].b = from.b;
@@ -315,7 +332,7 @@ static mlxe_status encode_side(const tok *t, tok_work *w, strv text, unsigned fl
     if (rc) return rc;
     if (w->text.failed) return err_memory(err, "text pieces", text.n);
     for (size_t i = 0; i < w->text.n_pieces && rc == MLXE_OK; i++)
-        rc = run_piece(t, w, i, &out->tokens, err);
+        rc = run_piece(t, w, i, plain, &out->tokens, err);
     if (rc == MLXE_OK && out->tokens.failed) rc = err_memory(err, "tokens", out->tokens.n);
     return rc;
 }

@@ -32,7 +32,10 @@ int tok_is_special(const tok *t, int32_t id);
 enum {
     TOK_ADD_SPECIAL = 1,   /* what the post-processor adds */
     TOK_NO_TRUNCATION = 2, /* the file's own truncation is not applied (prompts) */
-    TOK_PLAIN_SPECIAL = 4  /* special tokens written in the text stay text (user content) */
+    /* Control tokens written in the text stay text, for content that users and tools wrote. Control
+     * tokens are the special ones and those named <|..|> or <\uFF5C..\uFF5C>; no way through the
+     * model's own vocabulary gives one either. The unknown token is none. */
+    TOK_PLAIN_SPECIAL = 4
 };
 
 typedef struct tok_ids {

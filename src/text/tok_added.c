@@ -125,7 +125,7 @@ static void cut_piece(const tok_added *a, const tok_needles *needles, int plain_
         const tok_added_token *token = &a->v[hit->token];
         size_t b = i, e = i + hit->text.n;
         i = e;
-        if (plain_special && tok_added_is_special(a, token->content)) continue;
+        if (plain_special && token->control) continue;
         if (token->single_word && !is_single_word(text, b, e)) continue;
         while (token->lstrip && b > done && uni_space(utf8_before(text.p, b, &width)))
             b -= width;
@@ -217,6 +217,27 @@ static mlxe_status index_ids(const tok_reader *r, tok_added *a)
     return MLXE_OK;
 }
 
+/* Files exist whose turn markers are not marked special. */
+static int is_control(const tok_added *a, const tok_added_token *t)
+{
+    strv s = t->content;
+    return tok_added_is_special(a, s) || (strv_starts(s, STRV("<|")) && strv_ends(s, STRV("|>"))) ||
+           (strv_starts(s, STRV("<\xEF\xBD\x9C")) && strv_ends(s, STRV("\xEF\xBD\x9C>")));
+}
+
+/* The control tokens that the model's own vocabulary holds too. */
+static mlxe_status list_banned(const tok_reader *r, const tok_model *model, tok_added *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        int32_t id = tok_vocab_id(&model->vocab, a->v[i].content);
+        if (!a->v[i].control || id < 0 || id == model->unk) continue;
+        if (!a->banned) a->banned = arena_alloc(r->mem, (size_t)model->vocab.max_id + 1);
+        if (!a->banned) return tok_no_memory(r);
+        a->banned[id] = 1;
+    }
+    return MLXE_OK;
+}
+
 mlxe_status tok_added_read(const tok_reader *r, const json *v, const tok_model *model,
                            const tok_steps *normalizer, tok_added *out)
 {
@@ -247,7 +268,10 @@ mlxe_status tok_added_read(const tok_reader *r, const json *v, const tok_model *
         if (t.special) tok_vocab_add(&out->special, t.content, t.id);
         out->v[out->n++] = t;
     }
+    for (size_t i = 0; i < out->n; i++)
+        out->v[i].control = is_control(out, &out->v[i]);
     rc = tok_vocab_finish(r, &out->by_content);
+    if (rc == MLXE_OK) rc = list_banned(r, model, out);
     if (rc == MLXE_OK) rc = index_ids(r, out);
     if (rc == MLXE_OK) rc = needles_open(r, out, 0, &out->raw);
     if (rc == MLXE_OK) rc = needles_open(r, out, 1, &out->normalized);

@@ -200,6 +200,7 @@ typedef struct tok_work {
     size_t scratch_bytes;
     void *cache; /* the model's, for the length of one encode */
     void (*cache_free)(void *cache);
+    const uint8_t *banned; /* by id: the model may not give it (TOK_PLAIN_SPECIAL); NULL: any */
     buf word;
 } tok_work;
 void tok_work_deinit(tok_work *w);
@@ -208,6 +209,11 @@ int tok_work_point(tok_work *w, uint32_t cp, long change);
 int tok_work_points_room(tok_work *w, size_t n); /* n in all */
 /* At least so many bytes, contents not kept; NULL: no memory. */
 void *tok_work_scratch(tok_work *w, size_t bytes);
+/* Whether a model may give id: it is one, and not banned. */
+static inline int tok_may_give(const tok_work *w, int32_t id)
+{
+    return id >= 0 && (!w->banned || !w->banned[id]);
+}
 
 /* ---- regular expressions (tok_regex.c, tok_regex_translate.c) -------------------------------- */
 
@@ -266,6 +272,7 @@ typedef struct tok_kind {
 typedef struct tok_model {
     const tok_kind *kind;
     tok_vocab vocab;
+    int32_t unk; /* the unknown token; -1: none */
     void *own;
 } tok_model;
 extern const tok_kind tok_kind_bpe, tok_kind_unigram, tok_kind_wordpiece, tok_kind_wordlevel;
@@ -309,6 +316,7 @@ typedef struct tok_added_token {
     strv content, shown; /* shown: what decoding gives (normalized content) */
     int32_t id;
     int single_word, lstrip, rstrip, normalized, special;
+    int control; /* TOK_PLAIN_SPECIAL does not find it */
 } tok_added_token;
 typedef struct tok_needles tok_needles;
 typedef struct tok_added {
@@ -319,6 +327,7 @@ typedef struct tok_added {
     uint32_t *by_id;      /* indices, sorted by id */
     size_t n_by_id;
     tok_needles *raw, *normalized; /* NULL: none */
+    uint8_t *banned; /* by the model's ids: a control token; NULL: the model has none */
 } tok_added;
 mlxe_status tok_added_read(const tok_reader *r, const json *v, const tok_model *model,
                            const tok_steps *normalizer, tok_added *out);

@@ -236,6 +236,68 @@ static void special_tokens(void **unused)
     tok_close(t);
 }
 
+#define ADDED(id, text, special)                                                                   \
+    "{\"id\":" id ",\"content\":\"" text "\",\"single_word\":false,\"lstrip\":false,"              \
+    "\"rstrip\":false,\"normalized\":false,\"special\":" special "}"
+#define TOKENS                                                                                     \
+    "{\"added_tokens\":[" ADDED("3", "<b>", "true") "," ADDED("8", "<|u|>", "false") "," ADDED(    \
+        "9", "<t>", "false") "],\"model\":"
+
+/* Content cannot become a control token, even where the model's own vocabulary holds it. */
+static void plain_special(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *json;
+        int32_t want[8];
+    } rows[] = {
+        {TOKENS "{\"type\":\"BPE\",\"vocab\":{\"<\":0,\"b\":1,\">\":2,\"<b>\":3,\"b>\":4},"
+                "\"merges\":[\"b >\",\"< b>\"]}}",
+         {0, 4, -1}},
+        {TOKENS "{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":{\"<\":0,\"b\":1,\">\":2,"
+                "\"<b>\":3},\"merges\":[]}}",
+         {0, 1, 2, -1}},
+        {TOKENS
+         "{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"<\",-9],[\"b>\",-9],"
+         "[\"<b>\",0]]}}",
+         {1, 2, -1}},
+        {TOKENS "{\"type\":\"WordLevel\",\"unk_token\":\"x\",\"vocab\":{\"x\":0,\"<b>\":3}}}",
+         {0, -1}},
+        {TOKENS
+         "{\"type\":\"WordPiece\",\"unk_token\":\"x\",\"continuing_subword_prefix\":\"#\","
+         "\"max_input_chars_per_word\":100,\"vocab\":{\"x\":0,\"<\":1,\"#b>\":2,\"<b>\":3}}}",
+         {1, 2, -1}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        mlxe_error err;
+        tok_ids ids = {0};
+        size_t n = 0;
+        tok *t = must_open(rows[i].json);
+        int32_t first = tok_id(t, STRV("<|u|>"));
+        assert_int_equal(tok_encode(t, STRV("<b><|u|>"), strv_from(NULL, 0), 0, &ids, &err), 0);
+        assert_int_equal(ids.n, 2);
+        assert_int_equal(ids.tokens[0].id, 3);
+        assert_int_equal(ids.tokens[1].id, first);
+        tok_ids_deinit(&ids);
+        assert_int_equal(
+            tok_encode(t, STRV("<b>"), strv_from(NULL, 0), TOK_PLAIN_SPECIAL, &ids, &err), 0);
+        while (rows[i].want[n] >= 0)
+            n++;
+        assert_int_equal(ids.n, n);
+        for (size_t k = 0; k < n; k++)
+            assert_int_equal(ids.tokens[k].id, rows[i].want[k]);
+        tok_ids_deinit(&ids);
+        assert_int_equal(
+            tok_encode(t, STRV("<|u|><t>"), strv_from(NULL, 0), TOK_PLAIN_SPECIAL, &ids, &err), 0);
+        assert_true(ids.n > 0);
+        assert_int_equal(ids.tokens[ids.n - 1].id, tok_id(t, STRV("<t>")));
+        for (size_t k = 0; k < ids.n; k++)
+            assert_int_not_equal(ids.tokens[k].id, first);
+        tok_ids_deinit(&ids);
+        tok_close(t);
+    }
+}
+
 static void truncation(void **unused)
 {
     (void)unused;
@@ -316,6 +378,7 @@ int main(void)
         cmocka_unit_test(stream),         cmocka_unit_test(offsets),
         cmocka_unit_test(special_tokens), cmocka_unit_test(truncation),
         cmocka_unit_test(threads),        cmocka_unit_test(folders),
+        cmocka_unit_test(plain_special),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,6 @@ typedef struct bpe {
     pair *pairs;
     uint32_t mask;
     strv prefix, suffix;
-    int32_t unk; /* -1: none */
     int has_unk; /* unk_token is given (its id may be missing) */
     int fuse_unk, byte_fallback, ignore_merges;
     int32_t near_ids[NEAR_CHARS];
@@ -73,10 +72,11 @@ static pair *pair_row(const bpe *b, uint32_t left, uint32_t right)
     }
 }
 
-static const pair *find_pair(const bpe *b, int32_t left, int32_t right)
+static const pair *find_pair(const bpe *b, const tok_work *w, int32_t left, int32_t right)
 {
     const pair *p = pair_row(b, (uint32_t)left, (uint32_t)right);
-    return p->left == FREE ? NULL : p;
+    if (p->left == FREE || (w->banned && w->banned[p->merged])) return NULL;
+    return p;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -253,7 +253,7 @@ static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
     if (rc == MLXE_OK) rc = read_merges(r, list, m, b);
     if (rc) return rc;
     b->has_unk = unk.p != NULL;
-    b->unk = unk.p ? tok_vocab_id(&m->vocab, unk) : -1;
+    m->unk = unk.p ? tok_vocab_id(&m->vocab, unk) : -1;
     fill_tables(m, b);
     return MLXE_OK;
 }
@@ -300,34 +300,34 @@ static mlxe_status first_symbols(const tok_model *m, tok_work *w, strv piece, sy
         } else {
             id = cp < NEAR_CHARS ? b->near_ids[cp] : tok_vocab_id(&m->vocab, text);
         }
-        if (id >= 0) {
-            if (unk_bytes) add_symbol(s, b->unk, unk_bytes);
+        if (tok_may_give(w, id)) {
+            if (unk_bytes) add_symbol(s, m->unk, unk_bytes);
             unk_bytes = 0;
             add_symbol(s, id, width);
             continue;
         }
         if (b->byte_fallback && add_bytes(b, text, s) == 0) continue;
         if (!b->has_unk) continue;
-        if (b->unk < 0) return err_set(err, MLXE_E_CORRUPT, "BPE: unk_token is not in the vocab");
+        if (m->unk < 0) return err_set(err, MLXE_E_CORRUPT, "BPE: unk_token is not in the vocab");
         if (unk_bytes && !b->fuse_unk) {
-            add_symbol(s, b->unk, unk_bytes);
+            add_symbol(s, m->unk, unk_bytes);
             unk_bytes = 0;
         }
         unk_bytes += width;
     }
-    if (unk_bytes) add_symbol(s, b->unk, unk_bytes);
+    if (unk_bytes) add_symbol(s, m->unk, unk_bytes);
     return MLXE_OK;
 }
 
 /* ---- merging --------------------------------------------------------------------------------- */
 
 /* In a row: the best pair is searched again after each merge. */
-static void merge_short(const bpe *b, symbols *s)
+static void merge_short(const bpe *b, const tok_work *w, symbols *s)
 {
     uint32_t rank[SHORT_SYMBOLS], merged[SHORT_SYMBOLS];
     size_t n = s->n;
     for (size_t i = 0; i + 1 < n; i++) {
-        const pair *p = find_pair(b, s->v[i].id, s->v[i + 1].id);
+        const pair *p = find_pair(b, w, s->v[i].id, s->v[i + 1].id);
         rank[i] = p ? p->rank : FREE;
         merged[i] = p ? p->merged : 0;
     }
@@ -345,7 +345,7 @@ static void merge_short(const bpe *b, symbols *s)
             merged[i] = merged[i + 1];
         }
         for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
-            const pair *p = find_pair(b, s->v[i].id, s->v[i + 1].id);
+            const pair *p = find_pair(b, w, s->v[i].id, s->v[i + 1].id);
             rank[i] = p ? p->rank : FREE;
             merged[i] = p ? p->merged : 0;
         }
@@ -396,16 +396,16 @@ static candidate heap_pop(heap *h)
     return top;
 }
 
-static void push_pair(const bpe *b, const symbols *s, heap *h, int32_t left)
+static void push_pair(const bpe *b, const tok_work *w, const symbols *s, heap *h, int32_t left)
 {
     int32_t right = left < 0 ? -1 : s->v[left].next;
     if (right < 0) return;
-    const pair *p = find_pair(b, s->v[left].id, s->v[right].id);
+    const pair *p = find_pair(b, w, s->v[left].id, s->v[right].id);
     if (p) heap_push(h, (candidate){p->rank, (uint32_t)left, p->merged, 0});
 }
 
 /* room: for 3 candidates a symbol (each merge removes one and adds at most two). */
-static void merge_long(const bpe *b, symbols *s, candidate *room)
+static void merge_long(const bpe *b, const tok_work *w, symbols *s, candidate *room)
 {
     heap h = {room, 0};
     for (size_t i = 0; i < s->n; i++) {
@@ -413,7 +413,7 @@ static void merge_long(const bpe *b, symbols *s, candidate *room)
         s->v[i].next = i + 1 < s->n ? (int32_t)i + 1 : -1;
     }
     for (size_t i = 0; i + 1 < s->n; i++) {
-        const pair *p = find_pair(b, s->v[i].id, s->v[i + 1].id);
+        const pair *p = find_pair(b, w, s->v[i].id, s->v[i + 1].id);
         if (p) h.v[h.n++] = (candidate){p->rank, (uint32_t)i, p->merged, 0};
     }
     for (size_t i = h.n / 4 + 1; i-- > 0;)
@@ -423,15 +423,15 @@ static void merge_long(const bpe *b, symbols *s, candidate *room)
         symbol *left = &s->v[top.at];
         if (left->bytes == 0 || left->next < 0) continue;
         symbol *right = &s->v[left->next];
-        const pair *p = find_pair(b, left->id, right->id);
+        const pair *p = find_pair(b, w, left->id, right->id);
         if (!p || p->merged != top.merged) continue; /* stale */
         left->id = (int32_t)top.merged;
         left->bytes += right->bytes;
         left->next = right->next;
         right->bytes = 0;
         if (left->next >= 0) s->v[left->next].prev = (int32_t)top.at;
-        push_pair(b, s, &h, left->prev);
-        push_pair(b, s, &h, (int32_t)top.at);
+        push_pair(b, w, s, &h, left->prev);
+        push_pair(b, w, s, &h, (int32_t)top.at);
     }
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
@@ -494,13 +494,13 @@ static mlxe_status bpe_run(const tok_model *m, tok_work *w, strv piece, tok_outs
     tok_out *o;
     if (b->ignore_merges) {
         int32_t id = tok_vocab_id(&m->vocab, piece);
-        if (id >= 0) {
+        if (tok_may_give(w, id)) {
             if ((o = tok_outs_add(out, 1)) != NULL)
                 *o = (tok_out){.id = id, .e = (uint32_t)piece.n};
             return MLXE_OK;
         }
     }
-    cached *row = cache_row(w, piece);
+    cached *row = w->banned ? NULL : cache_row(w, piece);
     if (row && from_cache(row, piece, out)) return MLXE_OK;
     size_t most = piece.n + (b->byte_fallback ? utf8_count(piece) * b->prefix.n + b->suffix.n : 0);
     size_t heap_at = most * sizeof(symbol);
@@ -511,9 +511,9 @@ static mlxe_status bpe_run(const tok_model *m, tok_work *w, strv piece, tok_outs
     mlxe_status rc = first_symbols(m, w, piece, &s, err);
     if (rc) return rc;
     if (s.n <= SHORT_SYMBOLS)
-        merge_short(b, &s);
+        merge_short(b, w, &s);
     else
-        merge_long(b, &s, (candidate *)(void *)(room + heap_at));
+        merge_long(b, w, &s, (candidate *)(void *)(room + heap_at));
     o = tok_outs_add(out, s.n);
     uint32_t at = 0;
     for (size_t i = 0; o && i < s.n; at += s.v[i].bytes, i++)

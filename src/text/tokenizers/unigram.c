@@ -28,7 +28,6 @@ typedef struct unigram {
     double *scores;
     strv *texts; /* by id */
     double unk_score;
-    int32_t unk; /* -1: none */
     int byte_fallback;
     int32_t byte_ids[256];
 } unigram;
@@ -153,7 +152,7 @@ static mlxe_status unigram_open(const tok_reader *r, const json *v, tok_model *m
     if (rc == MLXE_OK) rc = read_vocab(r, vocab, m, u);
     if (rc == MLXE_OK) rc = build_trie(r, m, u);
     if (rc) return rc;
-    u->unk = (int32_t)unk;
+    m->unk = (int32_t)unk;
     for (unsigned i = 0; i < 256; i++) {
         char name[] = {'<', '0', 'x', digits[i >> 4], digits[i & 15], '>'};
         u->byte_ids[i] = tok_vocab_id(&m->vocab, strv_from(name, 6));
@@ -176,8 +175,10 @@ static void reach(best *b, double score, int32_t id, size_t from)
     *b = (best){score, id, (uint32_t)from};
 }
 
-static mlxe_status viterbi(const unigram *u, strv piece, best *b, mlxe_error *err)
+static mlxe_status viterbi(const tok_model *m, const tok_work *w, strv piece, best *b,
+                           mlxe_error *err)
 {
+    const unigram *u = m->own;
     for (size_t i = 0; i <= piece.n; i++)
         b[i] = (best){.id = FROM_NOWHERE};
     b[0].score = 0;
@@ -189,7 +190,7 @@ static mlxe_status viterbi(const unigram *u, strv piece, best *b, mlxe_error *er
         for (size_t i = at; i < piece.n; i++) {
             n = child(u, n, (unsigned char)piece.p[i]);
             if (!n) break;
-            if (n->id < 0) continue;
+            if (!tok_may_give(w, n->id)) continue;
             reach(&b[i + 1], u->scores[n->id] + here, n->id, at);
             if (i + 1 - at == width) single = 1;
         }
@@ -197,19 +198,21 @@ static mlxe_status viterbi(const unigram *u, strv piece, best *b, mlxe_error *er
         double score = u->unk_score + here;
         best *end = &b[at + width];
         if (end->id != FROM_NOWHERE && score <= end->score) continue;
-        if (u->unk < 0)
+        if (m->unk < 0)
             return err_set(err, MLXE_E_CORRUPT, "Unigram: an unknown token, and unk_id is missing");
-        *end = (best){score, u->unk, (uint32_t)at};
+        *end = (best){score, m->unk, (uint32_t)at};
     }
     return MLXE_OK;
 }
 
 /* A run of unknown characters [b, e) of the piece. */
-static void add_unknown(const tok_model *m, strv piece, size_t b, size_t e, tok_outs *out)
+static void add_unknown(const tok_model *m, const tok_work *w, strv piece, size_t b, size_t e,
+                        tok_outs *out)
 {
     const unigram *u = m->own;
     strv text = strv_from(piece.p + b, e - b);
     int32_t id = tok_vocab_id(&m->vocab, text);
+    if (!tok_may_give(w, id)) id = -1;
     int bytes = id < 0 && u->byte_fallback;
     for (size_t i = 0; i < text.n && bytes; i++)
         bytes = u->byte_ids[(unsigned char)text.p[i]] >= 0;
@@ -219,17 +222,16 @@ static void add_unknown(const tok_model *m, strv piece, size_t b, size_t e, tok_
         o[i] = (tok_out){
             .id = u->byte_ids[(unsigned char)text.p[i]], .b = (uint32_t)b, .e = (uint32_t)e};
     if (bytes) return;
-    *o = (tok_out){.id = id < 0 ? u->unk : id, .b = (uint32_t)b, .e = (uint32_t)e, .own = 1};
+    *o = (tok_out){.id = id < 0 ? m->unk : id, .b = (uint32_t)b, .e = (uint32_t)e, .own = 1};
     tok_trim_counts(text, &o->lead, &o->trail);
 }
 
 static mlxe_status unigram_run(const tok_model *m, tok_work *w, strv piece, tok_outs *out,
                                mlxe_error *err)
 {
-    const unigram *u = m->own;
     best *b = tok_work_scratch(w, (piece.n + 1) * sizeof *b);
     if (!b) return err_memory(err, "Unigram", (piece.n + 1) * sizeof *b);
-    mlxe_status rc = viterbi(u, piece, b, err);
+    mlxe_status rc = viterbi(m, w, piece, b, err);
     if (rc) return rc;
     /* Turn the path around: next[i] of its places, written over the scores' unused ids. */
     size_t end = piece.n, next = piece.n;
@@ -246,14 +248,14 @@ static mlxe_status unigram_run(const tok_model *m, tok_work *w, strv piece, tok_
         size_t to = next;
         int32_t id = (int32_t)b[at].score;
         next = b[to].from;
-        if (id == u->unk) { /* fuse with the unknown ones behind */
+        if (id == m->unk) { /* fuse with the unknown ones behind */
             size_t from = at;
-            while (to < piece.n && (int32_t)b[to].score == u->unk) {
+            while (to < piece.n && (int32_t)b[to].score == m->unk) {
                 size_t behind = next;
                 next = b[behind].from;
                 to = behind;
             }
-            add_unknown(m, piece, from, to, out);
+            add_unknown(m, w, piece, from, to, out);
         } else {
             tok_out *o = tok_outs_add(out, 1);
             if (o) *o = (tok_out){.id = id, .b = (uint32_t)at, .e = (uint32_t)to};

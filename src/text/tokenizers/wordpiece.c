@@ -8,7 +8,6 @@
 
 typedef struct wordpiece {
     strv prefix;
-    int32_t unk;
     int64_t max_chars;
     size_t longest; /* bytes of the longest token */
 } wordpiece;
@@ -27,7 +26,7 @@ static mlxe_status wordpiece_open(const tok_reader *r, const json *v, tok_model 
         rc = tok_need_int(r, v, "max_input_chars_per_word", 0, INT64_MAX, &p->max_chars);
     if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
     if (rc) return rc;
-    p->unk = tok_vocab_id(&m->vocab, unk);
+    m->unk = tok_vocab_id(&m->vocab, unk);
     for (size_t i = 0; i < m->vocab.n; i++)
         if (m->vocab.entries[i].text.n > p->longest) p->longest = m->vocab.entries[i].text.n;
     return MLXE_OK;
@@ -54,7 +53,7 @@ static int32_t longest_at(const tok_model *m, tok_work *w, strv piece, size_t fr
     }
     while (text.n > skip) {
         int32_t id = tok_vocab_id(&m->vocab, text);
-        if (id >= 0) {
+        if (tok_may_give(w, id)) {
             *end = from + text.n - skip;
             return id;
         }
@@ -79,9 +78,9 @@ static mlxe_status wordpiece_run(const tok_model *m, tok_work *w, strv piece, to
         if (out->failed) return MLXE_OK;
     }
     if (!bad) return MLXE_OK;
-    if (p->unk < 0) return err_set(err, MLXE_E_CORRUPT, "WordPiece: unk_token is not in the vocab");
+    if (m->unk < 0) return err_set(err, MLXE_E_CORRUPT, "WordPiece: unk_token is not in the vocab");
     out->n = kept;
-    if ((o = tok_outs_add(out, 1)) != NULL) *o = (tok_out){.id = p->unk, .e = (uint32_t)piece.n};
+    if ((o = tok_outs_add(out, 1)) != NULL) *o = (tok_out){.id = m->unk, .e = (uint32_t)piece.n};
     return MLXE_OK;
 }
 
