@@ -253,24 +253,29 @@ static void bench_linear(const model *mo, const store *s)
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
-static void bench_attention(int heads, int kv_heads, int d, int start, int t)
+static void bench_attention(kn_kv_type type, int heads, int kv_heads, int d, int start, int t)
 {
-    int n = start + t, layers = 0;
+    static const char *const TYPES[] = {"f32", "f16", "bf16", "int8"};
+    int n = start + t, layers = 0, capacity = (n + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
     size_t kv = (size_t)kv_heads * (size_t)n * (size_t)d;
     kn_attn a = {.heads = heads, .kv_heads = kv_heads, .d = d, .scale = 0.1f};
     kn_attn_row row[64] = {{0}};
-    double best = 1e9, end = now() + seconds_a_row, pairs;
+    double best = 1e9, end, pairs, bytes;
+    float *x = new_weights(kv * 4, KN_F32);
     int many = t == 1 ? 24 : 1;
-    for (; layers < many; layers++)
+    for (; layers < many; layers++) {
+        void *memory = malloc(kn_kv_bytes(type, kv_heads, d, capacity));
+        if (!memory) abort();
         row[layers] = (kn_attn_row){.q = new_weights((size_t)t * (size_t)(heads * d) * 4, KN_F32),
                                     .out = new_weights((size_t)t * (size_t)(heads * d) * 4, KN_F32),
-                                    .k = new_weights(kv * 4, KN_F32),
-                                    .v = new_weights(kv * 4, KN_F32),
+                                    .kv = kn_kv_over(memory, type, kv_heads, d, capacity),
                                     .ldq = heads * d,
                                     .ldo = heads * d,
-                                    .capacity = n,
                                     .t = t,
                                     .start = start};
+        kn_kv_append(&row[layers].kv, 0, n, x, x, (int64_t)kv_heads * d, NULL);
+    }
+    end = now() + seconds_a_row;
     do {
         double from = now();
         for (int l = 0; l < layers; l++)
@@ -279,14 +284,16 @@ static void bench_attention(int heads, int kv_heads, int d, int start, int t)
         if (from < best) best = from;
     } while (now() < end);
     pairs = (double)t * start + (double)t * (t + 1) / 2;
-    printf("attention %d/%d heads d %d, %d new rows after %-5d  ", heads, kv_heads, d, t, start);
-    print_rate(2.0 * (double)kv * 4, pairs * heads * d * 4, best);
+    bytes = (double)n * kv_heads * (double)kn_kv_token_bytes(&row[0].kv);
+    printf("attention %-4s %d/%d heads d %d, %d new rows after %-5d  ", TYPES[type], heads,
+           kv_heads, d, t, start);
+    print_rate(bytes, pairs * heads * d * 4, best);
     for (int l = 0; l < layers; l++) {
         free((void *)row[l].q);
         free(row[l].out);
-        free((void *)row[l].k);
-        free((void *)row[l].v);
+        free(row[l].kv.k);
     }
+    free(x);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -340,13 +347,17 @@ int main(int argc, char **argv)
             if (strstr(name, filter)) bench_linear(&MODELS[i], &STORES[s]);
         }
     if (strstr("attention", filter)) {
-        bench_attention(16, 8, 64, 127, 1);
-        bench_attention(16, 8, 64, 4095, 1);
-        bench_attention(32, 8, 64, 4095, 1);
-        bench_attention(32, 1, 64, 4095, 1);
-        bench_attention(16, 8, 64, 0, 512);
-        bench_attention(32, 8, 64, 0, 2048);
-        bench_attention(16, 8, 128, 1536, 512);
+        for (int type = 0; type < 4; type++) {
+            kn_kv_type kv = (kn_kv_type)type;
+            bench_attention(kv, 16, 8, 64, 127, 1);
+            bench_attention(kv, 16, 8, 64, 4095, 1);
+            bench_attention(kv, 32, 8, 64, 4095, 1);
+            bench_attention(kv, 16, 8, 128, 4095, 1);
+            bench_attention(kv, 32, 1, 64, 4095, 1);
+            bench_attention(kv, 16, 8, 64, 0, 512);
+            bench_attention(kv, 32, 8, 64, 0, 2048);
+            bench_attention(kv, 16, 8, 128, 1536, 512);
+        }
     }
     if (strstr("rows", filter)) bench_rows();
     return 0;

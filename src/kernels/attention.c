@@ -1,9 +1,9 @@
-/* attention.c: causal attention over a ragged batch, streamed over the keys.
+/* attention.c: attention over a ragged batch, streamed over the keys.
  *
  *   unit   one conversation, one kv head (or a part of its query heads), some new rows: at most
  *          KN_QR queries that share every key and value they load
  *   span   KN_SPAN keys at an absolute multiple: a running softmax of its own, block after block of
- *          KN_BS keys; the spans of a query are folded in ascending order
+ *          KN_KV_BLOCK keys; the spans of a query are folded in ascending order
  *
  * A query's chain of operations is set by its position and its keys alone, so prefill, decode and
  * any cut or batch of them give the same bits. With few units (decode) the spans are computed side
@@ -20,6 +20,10 @@
 
 #define PARTS_BYTES ((size_t)64 << 20) /* more than this is not spent to split spans */
 
+/* Floats of scratch: scores of a unit, keys or values of a block. */
+#define SCORES (KN_QR * KN_KV_BLOCK)
+#define BLOCK  (KN_DB * KN_KV_BLOCK)
+
 typedef struct attention {
     const kn_ops *ops;
     const kn_attn *a;
@@ -30,6 +34,7 @@ typedef struct attention {
     int parts_heads;   /* units that share one kv head */
     int t;             /* new rows of a unit, at most */
     int spans;         /* parts of a unit */
+    int groups;        /* scales of a key or value */
     float *parts;
     const atomic_int *cancel;
     atomic_int stopped;
@@ -37,7 +42,7 @@ typedef struct attention {
 
 typedef struct unit {
     const kn_attn_row *row;
-    const float *k, *v;
+    int kv;          /* kv head */
     int head, heads; /* query heads */
     int i, t;        /* new rows */
     int n;           /* queries: heads * t, query j is new row i + j / heads, head + j % heads */
@@ -47,7 +52,8 @@ typedef struct unit {
 typedef struct state { /* of one unit in one span, in scratch */
     kn_soft *soft;     /* [n] */
     float *o;          /* [n, d] */
-    float *scores;     /* [n, KN_BS] */
+    float *scores;     /* [n, KN_KV_BLOCK] */
+    float *block;      /* keys or values as f32, KN_DB dims */
 } state;
 
 static int64_t units_of(const attention *at, const kn_attn_row *row)
@@ -55,10 +61,18 @@ static int64_t units_of(const attention *at, const kn_attn_row *row)
     return (int64_t)at->a->kv_heads * at->parts_heads * ((row->t + at->t - 1) / at->t);
 }
 
+/* Keys that a row at `position` sees: first .. last; none when last < first. */
 static int first_key(const attention *at, int position)
 {
     int first = at->a->window > 0 ? position - at->a->window + 1 : 0;
     return first > 0 ? first : 0;
+}
+
+static int last_key(const attention *at, const kn_attn_row *row, int position)
+{
+    int64_t last = (int64_t)position + at->a->window - 1;
+    if (at->a->mask == KN_CAUSAL) return position;
+    return at->a->window > 0 && last < row->keys ? (int)last : row->keys - 1;
 }
 
 static unit find_unit(const attention *at, int64_t index)
@@ -66,7 +80,7 @@ static unit find_unit(const attention *at, int64_t index)
     const kn_attn_row *row = at->rows;
     unit u;
     int64_t n, tiles;
-    int kv, part;
+    int part;
     while (index >= (n = units_of(at, row))) {
         index -= n;
         row++;
@@ -76,15 +90,13 @@ static unit find_unit(const attention *at, int64_t index)
     u.i = (int)(index % tiles) * at->t;
     u.t = row->t - u.i < at->t ? row->t - u.i : at->t;
     part = (int)(index / tiles % at->parts_heads);
-    kv = (int)(index / tiles / at->parts_heads);
-    u.head = kv * at->group + part * at->heads;
+    u.kv = (int)(index / tiles / at->parts_heads);
+    u.head = u.kv * at->group + part * at->heads;
     u.heads = at->group - part * at->heads;
     if (u.heads > at->heads) u.heads = at->heads;
     u.n = u.heads * u.t;
-    u.k = row->k + (int64_t)kv * row->capacity * at->a->d;
-    u.v = row->v + (int64_t)kv * row->capacity * at->a->d;
     u.first = first_key(at, row->start + u.i);
-    u.last = row->start + u.i + u.t - 1;
+    u.last = last_key(at, row, row->start + u.i + u.t - 1);
     return u;
 }
 
@@ -93,55 +105,140 @@ static int64_t query_at(const attention *at, const unit *u, int j, int64_t ld)
     return (u->i + j / u->heads) * ld + (int64_t)(u->head + j % u->heads) * at->a->d;
 }
 
+/* Dims d0 .. d0+dn-1 of the keys of a block, [dn, KN_KV_BLOCK]: where they lie, or unpacked. */
+static const float *keys_of(const attention *at, const unit *u, int block, int d0, int dn,
+                            float *room)
+{
+    const kn_kv *kv = &u->row->kv;
+    int64_t token = u->kv * kv->capacity + block;
+    const char *k = kv->k + (size_t)(token * kv->d) * kn_kv_element(kv->type);
+    if (kv->type == KN_KV_F32) return (const float *)(const void *)k + (int64_t)d0 * KN_KV_BLOCK;
+    at->ops->kv_keys(kv->type, k, kv->k_scales ? kv->k_scales + token * at->groups : NULL, d0, dn,
+                     room);
+    return room;
+}
+
+/* Dims d0 .. d0+dn-1 of the values of tokens from .. to-1, rows *ld apart. */
+static const float *values_of(const attention *at, const unit *u, int from, int to, int d0, int dn,
+                              float *room, int64_t *ld)
+{
+    const kn_kv *kv = &u->row->kv;
+    int64_t token = u->kv * kv->capacity + from;
+    size_t row = (size_t)kv->d * kn_kv_element(kv->type);
+    const char *v = kv->v + (size_t)token * row;
+    const uint16_t *scales = kv->v_scales ? kv->v_scales + token * at->groups : NULL;
+    *ld = kv->d;
+    if (kv->type == KN_KV_F32) return (const float *)(const void *)v + d0;
+    *ld = dn;
+    for (int s = 0; s < to - from; s++, v += row, scales += scales ? at->groups : 0)
+        at->ops->kv_values(kv->type, v, scales, d0, dn, room + (int64_t)s * dn);
+    return room;
+}
+
+/* Scores of all queries with a block's keys. */
+static void score_block(const attention *at, const unit *u, const state *s, int block)
+{
+    const float *q[KN_QR];
+    memset(s->scores, 0, (size_t)u->n * KN_KV_BLOCK * sizeof *s->scores);
+    for (int d0 = 0; d0 < at->a->d; d0 += KN_DB) {
+        int dn = at->a->d - d0 < KN_DB ? at->a->d - d0 : KN_DB;
+        const float *keys = keys_of(at, u, block, d0, dn, s->block);
+        for (int j = 0; j < u->n; j++)
+            q[j] = u->row->q + query_at(at, u, j, u->row->ldq) + d0;
+        at->ops->weigh(q, u->n, keys, KN_KV_BLOCK, dn, KN_KV_BLOCK, s->scores, KN_KV_BLOCK);
+    }
+}
+
+/* The keys of from .. to-1 that new row i of a unit sees: *lo .. *hi-1. -> 0: none */
+static int seen_by(const attention *at, const unit *u, int i, int from, int to, int *lo, int *hi)
+{
+    int position = u->row->start + u->i + i;
+    *lo = first_key(at, position);
+    *hi = last_key(at, u->row, position) + 1;
+    if (*lo < from) *lo = from;
+    if (*hi > to) *hi = to;
+    return *lo < *hi;
+}
+
+/* What a block's values add to the sums, dims d0 .. d0+dn-1, which lie at v: keys that all of the
+ * unit's rows see at once, the others (the diagonal, the window's edge) row by row; in both a
+ * query meets its keys in ascending order. */
+static void weigh_block(const attention *at, const unit *u, const state *s, int block, int from,
+                        int to, int d0, int dn, const float *v, int64_t ld)
+{
+    const int d = at->a->d;
+    const float *p[KN_QR];
+    int common_lo = from, common_hi = to, lo, hi;
+    for (int i = 0; i < u->t; i++) {
+        if (!seen_by(at, u, i, from, to, &lo, &hi)) lo = hi = to;
+        if (lo > common_lo) common_lo = lo;
+        if (hi < common_hi) common_hi = hi;
+    }
+    if (common_lo >= common_hi) common_lo = common_hi = to;
+    for (int part = 0; part < 3; part++) {
+        for (int i = 0; i < (part == 1 ? 1 : u->t); i++) {
+            int q = i * u->heads, n = part == 1 ? u->n : u->heads;
+            if (part == 1)
+                lo = common_lo, hi = common_hi;
+            else if (!seen_by(at, u, i, from, to, &lo, &hi))
+                continue;
+            if (part == 0 && hi > common_lo) hi = common_lo;
+            if (part == 2 && lo < common_hi) lo = common_hi;
+            if (lo >= hi) continue;
+            for (int j = 0; j < n; j++)
+                p[j] = s->scores + (q + j) * KN_KV_BLOCK + (lo - block);
+            at->ops->weigh(p, n, v + (lo - from) * ld, ld, hi - lo, dn, s->o + (int64_t)q * d + d0,
+                           d);
+        }
+    }
+}
+
 /* Probabilities of one block and what they weigh. */
 static void add_block(const attention *at, const unit *u, const state *s, int block, int from,
                       int to)
 {
     const kn_attn *a = at->a;
-    int position = u->row->start + u->i;
-    /* all new rows see the whole of from .. to-1 */
-    int whole = position >= to - 1 && first_key(at, u->last) <= from;
+    int lo, hi;
     for (int i = 0; i < u->t; i++) {
-        int lo = first_key(at, position + i), hi = position + i + 1;
-        int q = i * u->heads;
-        if (lo < from) lo = from;
-        if (hi > to) hi = to;
-        if (lo >= hi) continue;
-        for (int h = 0; h < u->heads; h++)
-            at->ops->soft_block(s->scores + (q + h) * KN_BS, lo - block, hi - block, a->scale,
-                                a->softcap, &s->soft[q + h], s->o + (int64_t)(q + h) * a->d, a->d);
-        if (!whole)
-            at->ops->weigh(s->scores + q * KN_BS + (lo - block), KN_BS, u->heads,
-                           u->v + (int64_t)lo * a->d, hi - lo, a->d, s->o + (int64_t)q * a->d);
+        if (!seen_by(at, u, i, from, to, &lo, &hi)) continue;
+        for (int q = i * u->heads; q < (i + 1) * u->heads; q++)
+            at->ops->soft_block(s->scores + q * KN_KV_BLOCK, lo - block, hi - block, a->scale,
+                                a->softcap, &s->soft[q], s->o + (int64_t)q * a->d, a->d);
     }
-    if (whole)
-        at->ops->weigh(s->scores + (from - block), KN_BS, u->n, u->v + (int64_t)from * a->d,
-                       to - from, a->d, s->o);
+    for (int d0 = 0; d0 < a->d; d0 += KN_DB) {
+        int dn = a->d - d0 < KN_DB ? a->d - d0 : KN_DB;
+        int64_t ld;
+        const float *v = values_of(at, u, from, to, d0, dn, s->block, &ld);
+        weigh_block(at, u, s, block, from, to, d0, dn, v, ld);
+    }
 }
 
 static void attend_span(attention *at, const unit *u, const state *s, int span)
 {
-    const int d = at->a->d;
-    const float *q[KN_QR];
     int end = (span + 1) * KN_SPAN <= u->last ? (span + 1) * KN_SPAN : u->last + 1;
-    int start = span * KN_SPAN < u->first ? u->first / KN_BS * KN_BS : span * KN_SPAN;
-    for (int j = 0; j < u->n; j++) {
-        q[j] = u->row->q + query_at(at, u, j, u->row->ldq);
+    int start = span * KN_SPAN < u->first ? u->first / KN_KV_BLOCK * KN_KV_BLOCK : span * KN_SPAN;
+    for (int j = 0; j < u->n; j++)
         s->soft[j] = (kn_soft){-INFINITY, 0};
-    }
-    memset(s->o, 0, (size_t)u->n * (size_t)d * sizeof *s->o);
-    for (int block = start; block < end; block += KN_BS) {
+    memset(s->o, 0, (size_t)u->n * (size_t)at->a->d * sizeof *s->o);
+    for (int block = start; block < end; block += KN_KV_BLOCK) {
         int from = block < u->first ? u->first : block;
-        int to = block + KN_BS < end ? block + KN_BS : end;
+        int to = block + KN_KV_BLOCK < end ? block + KN_KV_BLOCK : end;
         if (at->cancel && atomic_load_explicit(at->cancel, memory_order_relaxed)) {
             atomic_store(&at->stopped, 1);
             return;
         }
-        memset(s->scores, 0, (size_t)u->n * KN_BS * sizeof *s->scores);
-        at->ops->tile(q, u->n, u->k + (int64_t)from * d, d, to - from, d,
-                      s->scores + (from - block), KN_BS);
+        score_block(at, u, s, block);
         add_block(at, u, s, block, from, to);
     }
+}
+
+/* Totals before the first span: nothing, or the sinks. */
+static void start_total(const attention *at, const unit *u, kn_soft *total, float *o)
+{
+    const float *sinks = at->a->sinks;
+    for (int j = 0; j < u->n; j++)
+        total[j] = sinks ? (kn_soft){sinks[u->head + j % u->heads], 1} : (kn_soft){-INFINITY, 0};
+    memset(o, 0, (size_t)u->n * (size_t)at->a->d * sizeof *o);
 }
 
 static void write_out(const attention *at, const unit *u, const kn_soft *soft, const float *o)
@@ -166,12 +263,10 @@ static void whole_unit(void *ctx, int chunk, int n_chunks, int worker)
     unit u = find_unit(at, chunk);
     kn_soft soft[KN_QR], total[KN_QR];
     float *scratch = kn_scratch(worker), *o;
-    state s = {soft, scratch + KN_QR * KN_BS, scratch};
+    state s = {soft, scratch + SCORES + BLOCK, scratch, scratch + SCORES};
     (void)n_chunks;
     o = s.o + (size_t)at->qr * (size_t)at->a->d;
-    for (int j = 0; j < u.n; j++)
-        total[j] = (kn_soft){-INFINITY, 0};
-    memset(o, 0, (size_t)u.n * (size_t)at->a->d * sizeof *o);
+    start_total(at, &u, total, o);
     for (int span = u.first / KN_SPAN; span <= u.last / KN_SPAN; span++) {
         attend_span(at, &u, &s, span);
         if (atomic_load_explicit(&at->stopped, memory_order_relaxed)) return;
@@ -185,7 +280,7 @@ static size_t part_floats(const attention *at) { return (size_t)at->qr * (size_t
 static state part_of(const attention *at, int64_t index, int span)
 {
     float *part = at->parts + ((size_t)index * (size_t)at->spans + (size_t)span) * part_floats(at);
-    return (state){(kn_soft *)(void *)part, part + 2 * at->qr, NULL};
+    return (state){(kn_soft *)(void *)part, part + 2 * at->qr, NULL, NULL};
 }
 
 /* A unit, one of its spans. */
@@ -197,6 +292,7 @@ static void one_span(void *ctx, int chunk, int n_chunks, int worker)
     state s = part_of(at, index, span);
     (void)n_chunks;
     s.scores = kn_scratch(worker);
+    s.block = s.scores + SCORES;
     span += u.first / KN_SPAN;
     if (span <= u.last / KN_SPAN) attend_span(at, &u, &s, span);
 }
@@ -208,9 +304,7 @@ static void fold_unit(void *ctx, int chunk, int n_chunks, int worker)
     kn_soft total[KN_QR];
     float *o = kn_scratch(worker);
     (void)n_chunks;
-    for (int j = 0; j < u.n; j++)
-        total[j] = (kn_soft){-INFINITY, 0};
-    memset(o, 0, (size_t)u.n * (size_t)at->a->d * sizeof *o);
+    start_total(at, &u, total, o);
     for (int span = 0; span <= u.last / KN_SPAN - u.first / KN_SPAN; span++) {
         state s = part_of(at, chunk, span);
         fold(at, &u, total, o, s.soft, s.o);
@@ -221,8 +315,9 @@ static void fold_unit(void *ctx, int chunk, int n_chunks, int worker)
 /* Sizes of a unit. */
 static void plan(attention *at)
 {
-    size_t fixed = KN_QR * KN_BS * sizeof(float), each = 2 * sizeof(float) * (size_t)at->a->d;
+    size_t fixed = (SCORES + BLOCK) * sizeof(float), each = 2 * sizeof(float) * (size_t)at->a->d;
     size_t most = (KN_SCRATCH_BYTES - fixed) / (each ? each : 1);
+    at->groups = (at->a->d + KN_KV_GROUP - 1) / KN_KV_GROUP;
     at->qr = most < KN_QR ? (int)most : KN_QR;
     at->group = at->a->heads / at->a->kv_heads;
     at->heads = at->group < at->qr ? at->group : at->qr;
@@ -239,7 +334,7 @@ static int split(attention *at, int64_t units)
     if (threads < 2 || units >= 4 * threads) return 0;
     for (int r = 0; r < at->n_rows; r++) {
         const kn_attn_row *row = &at->rows[r];
-        int end = row->start + row->t;
+        int end = last_key(at, row, row->start + row->t - 1) + 1;
         int spans = (end + KN_SPAN - 1) / KN_SPAN - first_key(at, row->start) / KN_SPAN;
         if (row->t > 0 && spans > at->spans) at->spans = spans;
         if (row->t > most_t) most_t = row->t;

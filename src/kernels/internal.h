@@ -18,9 +18,9 @@
 #define KN_FEW           2    /* rows of x of dot_rows, at most */
 #define KN_NC            96   /* weight rows that are unpacked at a time, at most */
 #define KN_MC            96   /* activation rows of a chunk, at most */
-#define KN_BS            64   /* keys of an attention block, at absolute multiples of it */
 #define KN_SPAN          1024 /* keys that share one running softmax; spans are combined in order */
 #define KN_QR            48   /* query rows of an attention tile, at most */
+#define KN_DB            256  /* dims of a head that are read at a time */
 #define KN_MAX_THREADS   256
 #define KN_SCRATCH_BYTES (512 * 1024)
 
@@ -44,14 +44,22 @@ typedef struct kn_ops {
     void (*tile)(const float *const *x, int m, const float *w, int64_t ldw, int n, int k, float *c,
                  int64_t ldc);
 
+    /* Keys and values as they are stored and read back: tpl_kv.h. */
+    void (*kv_pack)(kn_kv_type type, const float *x, int n, void *out, uint16_t *scales);
+    void (*kv_keys)(kn_kv_type type, const void *codes, const uint16_t *scales, int d0, int dn,
+                    float *out);
+    void (*kv_values)(kn_kv_type type, const void *row, const uint16_t *scales, int d0, int dn,
+                      float *out);
+
     /* Scores of one query with keys lo .. hi-1 of a block become probabilities (0 elsewhere);
      * the running softmax and the query's sum o[d] are rescaled. */
     void (*soft_block)(float *s, int lo, int hi, float scale, float softcap, kn_soft *run, float *o,
                        int d);
 
-    /* o[i,:] += sum over j < n, ascending, of p[i,j] * v[j,:], i < m; rows of v and o lie d floats
-     * apart. */
-    void (*weigh)(const float *p, int64_t ldp, int m, const float *v, int n, int d, float *o);
+    /* o[i,:cols] += sum over j < n, ascending, of p[i][j] * v[j,:cols], i < m; rows of v lie ldv
+     * floats apart, those of o ldo. */
+    void (*weigh)(const float *const *p, int m, const float *v, int64_t ldv, int n, int cols,
+                  float *o, int64_t ldo);
 
     /* Folds the next span into a query's total. */
     void (*merge)(kn_soft *total, float *o, const kn_soft *span, const float *o_span, int d);

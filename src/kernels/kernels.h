@@ -47,6 +47,7 @@ typedef enum kn_counter {
     KN_COUNT_LINEAR_DENSE,
     KN_COUNT_LINEAR_AFFINE,
     KN_COUNT_ATTENTION,
+    KN_COUNT_KV_APPEND,
     KN_COUNT_RMS_NORM,
     KN_COUNT_ROPE,
     KN_COUNT_GATED,
@@ -80,25 +81,75 @@ mlxe_status kn_gated(kn_act act, const float *gate, int64_t ldg, const float *up
 void kn_rope(float *x, int64_t ldx, int64_t m, int heads, int d, int rot, const int32_t *pos,
              const float *inv_freq, float mscale);
 
-/* One conversation's new rows in an attention call. K and V lie in the cache as f32:
- * key of position s, kv head h, dim i at k[(h * capacity + s) * d + i]; v alike. */
+/* ---- attention ------------------------------------------------------------------------------- */
+
+#define KN_KV_BLOCK 64 /* keys that lie together, transposed */
+#define KN_KV_GROUP 32 /* values of a head that share a scale in int8 */
+
+/* How keys and values are stored. f16 and bf16 round to nearest (f16: beyond 65504 clamped). int8:
+ * code * scale, a bf16 scale for each token, head and KN_KV_GROUP dims, |code| <= 127; a group that
+ * holds NaN or infinity reads as NaN, one below 1e-30 as 0. */
+typedef enum kn_kv_type { KN_KV_F32, KN_KV_F16, KN_KV_BF16, KN_KV_INT8 } kn_kv_type;
+
+/* Keys and values of one layer of one conversation, over memory of the caller.
+ *   k         [kv_heads, capacity / 64, d, 64]   blocks of 64 tokens, each transposed, so that
+ *                                                scores come out side by side
+ *   v         [kv_heads, capacity, d]
+ *   k_scales  [kv_heads, capacity / 64, groups, 64] bf16, groups = ceil(d / 32); int8 only
+ *   v_scales  [kv_heads, capacity, groups] */
+typedef struct kn_kv {
+    kn_kv_type type;
+    int kv_heads, d;
+    int64_t capacity; /* tokens, a multiple of KN_KV_BLOCK */
+    char *k, *v;
+    uint16_t *k_scales, *v_scales;
+} kn_kv;
+
+/* Bytes of one element, scales not counted. */
+size_t kn_kv_element(kn_kv_type type);
+/* Bytes of a kn_kv of these sizes. */
+size_t kn_kv_bytes(kn_kv_type type, int kv_heads, int d, int64_t capacity);
+/* Over memory of kn_kv_bytes, 8-byte aligned. What was in it stays. */
+kn_kv kn_kv_over(void *memory, kn_kv_type type, int kv_heads, int d, int64_t capacity);
+/* Stores tokens at .. at+n-1: k and v [n, kv_heads, d], rows ld floats apart. */
+mlxe_status kn_kv_append(const kn_kv *kv, int64_t at, int64_t n, const float *k, const float *v,
+                         int64_t ld, const atomic_int *cancel);
+/* Reads tokens 0 .. n-1 back: k and v f32 [n, kv_heads, d]. */
+void kn_kv_read(const kn_kv *kv, int64_t n, float *k, float *v);
+/* Copies tokens 0 .. n-1, as they are stored, to a cache of the same type, heads and dims. */
+void kn_kv_copy(const kn_kv *to, const kn_kv *from, int64_t n);
+
+/* One token of one head as plain bytes: key, value, scales of both. For saving. */
+size_t kn_kv_token_bytes(const kn_kv *kv);
+void kn_kv_save(const kn_kv *kv, int head, int64_t token, char *out);
+void kn_kv_restore(const kn_kv *kv, int head, int64_t token, const char *in);
+
+/* One conversation's new rows in an attention call. */
 typedef struct kn_attn_row {
     const float *q; /* [t, heads, d], rows ldq floats apart, already rotated */
     float *out;     /* [t, heads, d], rows ldo floats apart */
-    const float *k, *v;
-    int64_t ldq, ldo, capacity;
+    kn_kv kv;
+    int64_t ldq, ldo;
     int32_t t;     /* new rows */
-    int32_t start; /* position of the first new row; keys 0 .. start + i are seen by row i */
+    int32_t start; /* position of the first new row */
+    int32_t keys;  /* KN_FULL: all rows see keys 0 .. keys-1. Causal: row i sees 0 .. start + i */
 } kn_attn_row;
+
+typedef enum kn_mask { KN_CAUSAL, KN_FULL } kn_mask;
 
 typedef struct kn_attn {
     int heads, kv_heads, d; /* heads % kv_heads == 0 */
-    int window;             /* sliding window: row at p sees keys p - window + 1 .. p; 0: all */
+    int window;             /* sliding window: row at p sees keys from p - window + 1 on, with
+                               KN_FULL up to p + window - 1; 0: all */
     float scale;
     float softcap; /* 0: none; else cap * tanh(score / cap) */
+    kn_mask mask;
+    const float *sinks; /* [heads]: a score that takes part in the softmax and weighs nothing
+                           (after scale and cap), or NULL */
 } kn_attn;
 
-/* Causal attention over a ragged batch: softmax(scale * q.k) . v, streamed over key blocks. */
+/* Attention over a ragged batch: softmax(scale * q.k) . v, streamed over key blocks; only keys
+ * within the window are visited. A row that sees no key gives 0 with sinks, NaN without. */
 mlxe_status kn_attention(const kn_attn *a, const kn_attn_row *rows, int n_rows,
                          const atomic_int *cancel);
 

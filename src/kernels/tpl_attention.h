@@ -1,7 +1,8 @@
 /* tpl_attention.h: the inner steps of attention. Included once an instruction set.
  *
- * The scores are tpl_linear.h's tile. A query's result is a chain over its keys in ascending order
- * that no other query and no key beyond its own range takes part in. */
+ * Scores and results are the same product, weigh: keys lie transposed (kernels.h), so a score is a
+ * chain over the dims and a result a chain over the keys, both ascending, in which no other query
+ * and no key beyond a query's own range takes part. */
 #ifndef KERNELS_TPL_ATTENTION_H
 #define KERNELS_TPL_ATTENTION_H
 
@@ -28,30 +29,30 @@ KN_INLINE float finite_base(float max) { return max == -INFINITY ? 0 : max; }
 static void soft_block(float *s, int lo, int hi, float scale, float softcap, kn_soft *run, float *o,
                        int d)
 {
-    vf v[KN_BS / VL], top, base, sum;
+    vf v[KN_KV_BLOCK / VL], top, base, sum;
     float max, by;
-    for (int j = 0; j < KN_BS / VL; j++) {
+    for (int j = 0; j < KN_KV_BLOCK / VL; j++) {
         v[j] = v_mul(v_load(s + j * VL), v_set(scale));
         if (softcap != 0) v[j] = v_mul(v_set(softcap), v_tanh(v_div(v[j], v_set(softcap))));
     }
-    if (lo > 0 || hi < KN_BS) {
-        for (int j = 0; j < KN_BS / VL; j++)
+    if (lo > 0 || hi < KN_KV_BLOCK) {
+        for (int j = 0; j < KN_KV_BLOCK / VL; j++)
             v_store(s + j * VL, v[j]);
         for (int i = 0; i < lo; i++)
             s[i] = -INFINITY;
-        for (int i = hi; i < KN_BS; i++)
+        for (int i = hi; i < KN_KV_BLOCK; i++)
             s[i] = -INFINITY;
-        for (int j = 0; j < KN_BS / VL; j++)
+        for (int j = 0; j < KN_KV_BLOCK / VL; j++)
             v[j] = v_load(s + j * VL);
     }
     top = v[0];
-    for (int j = 1; j < KN_BS / VL; j++)
+    for (int j = 1; j < KN_KV_BLOCK / VL; j++)
         top = v_max(top, v[j]);
     max = v_greatest(top);
     max = max > run->max ? max : run->max;
     base = v_set(finite_base(max));
     sum = v_zero();
-    for (int j = 0; j < KN_BS / VL; j++) {
+    for (int j = 0; j < KN_KV_BLOCK / VL; j++) {
         v[j] = v_exp(v_sub(v[j], base));
         v_store(s + j * VL, v[j]);
         sum = v_add(sum, v[j]);
@@ -65,72 +66,96 @@ static void soft_block(float *s, int lo, int hi, float scale, float softcap, kn_
     run->sum += v_sum(sum);
 }
 
-/* o[i,:] += p[i,:] v for mr queries and nv vectors of d */
-KN_INLINE void weigh_cols(int mr, int nv, const float *p, int64_t ldp, const float *v, int n, int d,
-                          float *o)
+/* o[i,:] += p[i,:] v for mr queries and nv vectors of columns */
+KN_INLINE void weigh_cols(int mr, int nv, const float *const *p, const float *v, int64_t ldv, int n,
+                          float *o, int64_t ldo)
 {
     vf acc[TILE_ROWS][4];
     KN_UNROLL
     for (int r = 0; r < mr; r++) {
         KN_UNROLL
         for (int j = 0; j < nv; j++)
-            acc[r][j] = v_load(o + (int64_t)r * d + j * VL);
+            acc[r][j] = v_load(o + r * ldo + j * VL);
     }
-    for (int s = 0; s < n; s++, v += d) {
-        vf val[4];
+    for (int s = 0; s < n; s++, v += ldv) {
+        vf by[TILE_ROWS];
         KN_UNROLL
-        for (int j = 0; j < nv; j++)
-            val[j] = v_load(v + j * VL);
+        for (int r = 0; r < mr; r++)
+            by[r] = v_set(p[r][s]);
         KN_UNROLL
-        for (int r = 0; r < mr; r++) {
-            vf by = v_set(p[r * ldp + s]);
+        for (int j = 0; j < nv; j++) {
+            vf val = v_load(v + j * VL);
             KN_UNROLL
-            for (int j = 0; j < nv; j++)
-                acc[r][j] = v_fma(by, val[j], acc[r][j]);
+            for (int r = 0; r < mr; r++)
+                acc[r][j] = v_fma(by[r], val, acc[r][j]);
         }
     }
     KN_UNROLL
     for (int r = 0; r < mr; r++) {
         KN_UNROLL
         for (int j = 0; j < nv; j++)
-            v_store(o + (int64_t)r * d + j * VL, acc[r][j]);
+            v_store(o + r * ldo + j * VL, acc[r][j]);
     }
 }
 
 /* The last columns, fewer than VL. */
-static void weigh_rest(int m, const float *p, int64_t ldp, const float *v, int n, int d, float *o,
-                       int cols)
+static void weigh_rest(int m, const float *const *p, const float *v, int64_t ldv, int n, float *o,
+                       int64_t ldo, int cols)
 {
     for (int r = 0; r < m; r++) {
-        vf acc = v_load_n(o + (int64_t)r * d, cols);
+        vf acc = v_load_n(o + r * ldo, cols);
         for (int s = 0; s < n; s++)
-            acc = v_fma(v_set(p[r * ldp + s]), v_load_n(v + (int64_t)s * d, cols), acc);
-        v_store_n(o + (int64_t)r * d, acc, cols);
+            acc = v_fma(v_set(p[r][s]), v_load_n(v + s * ldv, cols), acc);
+        v_store_n(o + r * ldo, acc, cols);
     }
 }
 
-KN_INLINE void weigh_rows(int mr, const float *p, int64_t ldp, const float *v, int n, int d,
-                          float *o)
+KN_INLINE void weigh_rows(int mr, const float *const *p, const float *v, int64_t ldv, int n,
+                          int cols, float *o, int64_t ldo)
 {
     int i = 0;
-    for (; i + 4 * VL <= d; i += 4 * VL)
-        weigh_cols(mr, 4, p, ldp, v + i, n, d, o + i);
-    for (; i + VL <= d; i += VL)
-        weigh_cols(mr, 1, p, ldp, v + i, n, d, o + i);
-    if (i < d) weigh_rest(mr, p, ldp, v + i, n, d, o + i, d - i);
+    for (; i + 4 * VL <= cols; i += 4 * VL)
+        weigh_cols(mr, 4, p, v + i, ldv, n, o + i, ldo);
+    for (; i + VL <= cols; i += VL)
+        weigh_cols(mr, 1, p, v + i, ldv, n, o + i, ldo);
+    if (i < cols) weigh_rest(mr, p, v + i, ldv, n, o + i, ldo, cols - i);
 }
 
-static void weigh(const float *p, int64_t ldp, int m, const float *v, int n, int d, float *o)
+static void weigh(const float *const *p, int m, const float *v, int64_t ldv, int n, int cols,
+                  float *o, int64_t ldo)
 {
-    while (m >= TILE_ROWS) {
-        weigh_rows(TILE_ROWS, p, ldp, v, n, d, o);
-        p += TILE_ROWS * ldp;
-        o += (int64_t)TILE_ROWS * d;
-        m -= TILE_ROWS;
+    int left = (m + TILE_ROWS - 1) / TILE_ROWS; /* tiles of nearly equal height */
+    while (left) {
+        int mr = (m + left - 1) / left;
+        switch (mr) {
+        case 1:
+            weigh_rows(1, p, v, ldv, n, cols, o, ldo);
+            break;
+        case 2:
+            weigh_rows(2, p, v, ldv, n, cols, o, ldo);
+            break;
+#if TILE_ROWS >= 3
+        case 3:
+            weigh_rows(3, p, v, ldv, n, cols, o, ldo);
+            break;
+#endif
+#if TILE_ROWS >= 6
+        case 4:
+            weigh_rows(4, p, v, ldv, n, cols, o, ldo);
+            break;
+        case 5:
+            weigh_rows(5, p, v, ldv, n, cols, o, ldo);
+            break;
+        case 6:
+            weigh_rows(6, p, v, ldv, n, cols, o, ldo);
+            break;
+#endif
+        }
+        p += mr;
+        o += mr * ldo;
+        m -= mr;
+        left--;
     }
-    for (; m >= 2; m -= 2, p += 2 * ldp, o += 2 * (int64_t)d)
-        weigh_rows(2, p, ldp, v, n, d, o);
-    if (m) weigh_rows(1, p, ldp, v, n, d, o);
 }
 
 static void merge(kn_soft *total, float *o, const kn_soft *span, const float *o_span, int d)

@@ -7,6 +7,8 @@
 
 #include "kernels/tpl_linear.h"
 
+#include "kernels/tpl_kv.h"
+
 #include "kernels/tpl_attention.h"
 #include "kernels/tpl_rows.h"
 
@@ -16,6 +18,9 @@ const kn_ops TABLE = {
     .dot_rows = dot_rows,
     .unpack = unpack,
     .tile = tile,
+    .kv_pack = kv_pack,
+    .kv_keys = kv_keys,
+    .kv_values = kv_values,
     .soft_block = soft_block,
     .weigh = weigh,
     .merge = merge,

@@ -82,6 +82,35 @@ KN_INLINE vf v_load_f16_n(const void *p, int n)
     return v_load_f16(h);
 }
 
+/* Signed bytes as f32, and back: rounded to nearest, |x| <= 127. */
+KN_INLINE vf v_load_i8(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+KN_INLINE __m128i narrow(vi a) /* dwords that fit into signed words */
+{
+    return _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+}
+KN_INLINE void v_store_i8(int8_t *p, vf x)
+{
+    __m128i w = narrow(_mm256_cvtps_epi32(x));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(w, w));
+}
+/* Rounded to nearest even; NaN stays NaN. */
+KN_INLINE void v_store_f16(void *p, vf x)
+{
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | 8));
+}
+KN_INLINE void v_store_bf16(void *p, vf x)
+{
+    vi u = _mm256_castps_si256(x),
+       odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    vi r = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    vf nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
+    vf v = _mm256_blendv_ps(_mm256_castsi256_ps(r), nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    _mm_storeu_si128((__m128i *)p, narrow(_mm256_srai_epi32(_mm256_castps_si256(v), 16)));
+}
+
 /* ---- sums over lanes: lane l + lane l+4, then +2, +1 ----------------------------------------- */
 
 KN_INLINE __m128 half_sum(vf a)

@@ -75,6 +75,30 @@ KN_INLINE vf v_load_f16_n(const void *p, int n)
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
 }
 
+/* Signed bytes as f32, and back: rounded to nearest, |x| <= 127. */
+KN_INLINE vf v_load_i8(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+KN_INLINE void v_store_i8(int8_t *p, vf x)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+}
+/* Rounded to nearest even; NaN stays NaN. */
+KN_INLINE void v_store_f16(void *p, vf x)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | 8));
+}
+KN_INLINE void v_store_bf16(void *p, vf x)
+{
+    vi u = _mm512_castps_si512(x),
+       odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    vi r = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+    r = _mm512_mask_blend_epi32(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), r,
+                                _mm512_set1_epi32(0x7fc00000));
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(r, 16)));
+}
+
 /* ---- sums over lanes: lane l + lane l+8, then +4, +2, +1 ------------------------------------- */
 
 KN_INLINE __m128 sum4(__m128 a) /* (0+2) + (1+3) in every lane */

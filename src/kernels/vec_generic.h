@@ -94,6 +94,54 @@ KN_INLINE vf v_load_f16_n(const void *p, int n)
 KN_INLINE vf v_load_bf16(const void *p) { return v_load_bf16_n(p, VL); }
 KN_INLINE vf v_load_f16(const void *p) { return v_load_f16_n(p, VL); }
 
+/* Rounded to nearest even; NaN stays NaN. */
+KN_INLINE uint16_t to_bf16(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, 4);
+    if (x != x) return 0x7fc0;
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+KN_INLINE uint16_t to_f16(float x)
+{
+    uint32_t u, sign, rest;
+    memcpy(&u, &x, 4);
+    sign = u >> 16 & 0x8000;
+    rest = u & 0x7fffffff;
+    if (rest > 0x7f800000) return 0x7e00;
+    if (rest >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more */
+    if (rest < 0x38800000) { /* below 2^-14: 1/2 added leaves the denormal in the low bits */
+        float a;
+        memcpy(&a, &rest, 4);
+        a += 0x1p-1f;
+        memcpy(&rest, &a, 4);
+        return (uint16_t)(sign | (rest - 0x3f000000));
+    }
+    rest += 0xfff + (rest >> 13 & 1);
+    return (uint16_t)(sign | ((rest - 0x38000000) >> 13));
+}
+KN_INLINE void v_store_f16(void *p, vf x)
+{
+    uint16_t h[VL] = {to_f16(x[0]), to_f16(x[1]), to_f16(x[2]), to_f16(x[3])};
+    memcpy(p, h, sizeof h);
+}
+KN_INLINE void v_store_bf16(void *p, vf x)
+{
+    uint16_t h[VL] = {to_bf16(x[0]), to_bf16(x[1]), to_bf16(x[2]), to_bf16(x[3])};
+    memcpy(p, h, sizeof h);
+}
+/* Signed bytes as f32, and back: rounded to nearest, |x| <= 127. */
+KN_INLINE vf v_load_i8(const int8_t *p)
+{
+    return (vf){(float)p[0], (float)p[1], (float)p[2], (float)p[3]};
+}
+KN_INLINE void v_store_i8(int8_t *p, vf x)
+{
+    x = v_round(x);
+    for (int i = 0; i < VL; i++)
+        p[i] = (int8_t)x[i];
+}
+
 /* ---- sums over lanes: lane l + lane l+2, then +1 --------------------------------------------- */
 
 KN_INLINE float v_sum(vf a) { return (a[0] + a[2]) + (a[1] + a[3]); }

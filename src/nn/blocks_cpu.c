@@ -71,23 +71,6 @@ typedef struct attention_params {
     const nn_batch *batch;
 } attention_params;
 
-/* Adds a row's new keys and values to its cache: [T, K*D] runs into [K, capacity, D]. */
-static void append(const nn_attention_block *b, const nn_row *row, const float *k, const float *v,
-                   int64_t ld)
-{
-    float *to_k, *to_v;
-    int64_t capacity;
-    size_t bytes = (size_t)b->d * sizeof(float);
-    nn_kv_layer(row->kv, b->layer, &to_k, &to_v, &capacity);
-    for (int64_t i = 0; i < row->count; i++) {
-        for (int64_t h = 0; h < b->kv_heads; h++) {
-            int64_t at = (h * capacity + row->start + i) * b->d;
-            memcpy(to_k + at, k + i * ld + h * b->d, bytes);
-            memcpy(to_v + at, v + i * ld + h * b->d, bytes);
-        }
-    }
-}
-
 /* Rotates q of one row in place, and k too unless the rope is dynamic. */
 static mlxe_status rotate(const nn_attention_block *b, const nn_row *row, float *q, float *k,
                           int64_t ld, const float *freqs, arena *mem)
@@ -102,27 +85,22 @@ static mlxe_status rotate(const nn_attention_block *b, const nn_row *row, float 
     return MLXE_OK;
 }
 
-/* Dynamic rope: a rotated copy of all keys of the row, [K, seen, D]. */
+/* Dynamic rope: a cache of its own with all keys of the row rotated, as f32. */
 static mlxe_status rotated_keys(const nn_attention_block *b, const nn_row *row, const float *freqs,
-                                arena *mem, kn_attn_row *out)
+                                arena *mem, kn_kv *kv, const atomic_int *cancel)
 {
-    int64_t seen = (int64_t)row->start + row->count;
-    float *k = scratch(mem, seen * b->kv_heads, b->d), *v = scratch(mem, seen * b->kv_heads, b->d);
+    int64_t seen = (int64_t)row->start + row->count, ld = (int64_t)b->kv_heads * b->d;
+    int64_t capacity = (seen + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
+    float *k = scratch(mem, seen, ld), *v = scratch(mem, seen, ld);
     int32_t *pos = arena_array(mem, (size_t)seen + 1, sizeof *pos);
-    if (!k || !v || !pos) return MLXE_E_MEMORY;
+    void *room = arena_array(mem, kn_kv_bytes(KN_KV_F32, b->kv_heads, b->d, capacity), 1);
+    if (!k || !v || !pos || !room) return MLXE_E_MEMORY;
     for (int64_t s = 0; s < seen; s++)
         pos[s] = (int32_t)s;
-    for (int h = 0; h < b->kv_heads; h++) {
-        size_t bytes = (size_t)(seen * b->d) * sizeof *k;
-        float *to = k + h * seen * b->d;
-        memcpy(to, out->k + h * out->capacity * b->d, bytes);
-        memcpy(v + h * seen * b->d, out->v + h * out->capacity * b->d, bytes);
-        kn_rope(to, b->d, seen, 1, b->d, b->rope->rot, pos, freqs, b->rope->mscale);
-    }
-    out->k = k;
-    out->v = v;
-    out->capacity = seen;
-    return MLXE_OK;
+    kn_kv_read(kv, seen, k, v);
+    kn_rope(k, ld, seen, b->kv_heads, b->d, b->rope->rot, pos, freqs, b->rope->mscale);
+    *kv = kn_kv_over(room, KN_KV_F32, b->kv_heads, b->d, capacity);
+    return kn_kv_append(kv, 0, seen, k, v, ld, cancel);
 }
 
 /* Rope, append and the attention kernel over all rows; attended [T, H*D] replaces q's values. */
@@ -131,15 +109,18 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
                           const atomic_int *cancel)
 {
     kn_attn_row *rows = arena_array(mem, (size_t)batch->n_rows + 1, sizeof *rows);
-    kn_attn a = {b->heads, b->kv_heads, b->d, b->window, b->scale, 0};
+    kn_attn a = {.heads = b->heads,
+                 .kv_heads = b->kv_heads,
+                 .d = b->d,
+                 .window = b->window,
+                 .scale = b->scale};
     mlxe_status rc;
     if (!rows) return MLXE_E_MEMORY;
     for (int r = 0; r < batch->n_rows; r++) {
         const nn_row *row = &batch->rows[r];
         const float *freqs = b->rope->inv_freq;
         float *row_q = q + row->first * ld, *row_k = k + row->first * ld;
-        float *cache_k, *cache_v;
-        int64_t capacity;
+        kn_kv kv = *nn_kv_layer(row->kv, b->layer);
         if (b->rope->dynamic) {
             float *own = scratch(mem, 1, b->rope->rot / 2);
             int64_t end = (int64_t)row->start + row->count;
@@ -148,18 +129,16 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
             freqs = own;
         }
         if ((rc = rotate(b, row, row_q, row_k, ld, freqs, mem))) return rc;
-        append(b, row, row_k, v + row->first * ld, ld);
-        nn_kv_layer(row->kv, b->layer, &cache_k, &cache_v, &capacity);
+        rc = kn_kv_append(&kv, row->start, row->count, row_k, v + row->first * ld, ld, cancel);
+        if (!rc && b->rope->dynamic) rc = rotated_keys(b, row, freqs, mem, &kv, cancel);
+        if (rc) return rc;
         rows[r] = (kn_attn_row){.q = row_q,
                                 .out = attended + (int64_t)row->first * b->heads * b->d,
-                                .k = cache_k,
-                                .v = cache_v,
+                                .kv = kv,
                                 .ldq = ld,
                                 .ldo = (int64_t)b->heads * b->d,
-                                .capacity = capacity,
                                 .t = row->count,
                                 .start = row->start};
-        if (b->rope->dynamic && (rc = rotated_keys(b, row, freqs, mem, &rows[r]))) return rc;
     }
     return kn_attention(&a, rows, batch->n_rows, cancel);
 }

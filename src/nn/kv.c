@@ -1,35 +1,38 @@
 /* kv.c: rows of keys and values in plain memory.
  *
- *   row -> layers[] -> k, v: f32 [K, capacity, D], of which the first `length` tokens count
+ *   row -> layers[] -> kn_kv over one block of memory, of which the first `length` tokens count
  *
  * Head-major, because attention walks one head's keys at a time. Growing copies each head's run to
  * its new place; capacity grows by half, so that appending n tokens copies O(n) in all. Appending
  * is attention's: it writes past `length`, and nn_kv_commit makes it count when the pass has
- * succeeded. */
+ * succeeded. Memory that was never written is never touched: the system gives it when it is. */
 #include "nn/kv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct kv_layer {
-    float *k, *v;
-} kv_layer;
-
 struct nn_kv {
     nn_kv_spec spec;
-    kv_layer *layers;
+    kn_kv *layers;    /* k is the block of memory */
     int64_t capacity; /* tokens */
     int32_t length;
 };
 
-enum { CAPACITY_STEP = 256 };
-static const char MAGIC[8] = {'M', 'L', 'X', 'E', 'K', 'V', '0', '1'};
+enum { CAPACITY_STEP = 256 }; /* a multiple of KN_KV_BLOCK */
+static const char MAGIC[8] = {'M', 'L', 'X', 'E', 'K', 'V', '0', '2'};
+static const char *const TYPES[] = {"f32", "f16", "bf16", "int8"};
 
-static size_t layer_floats(const nn_kv *kv, int layer, int64_t tokens)
+mlxe_status nn_kv_type_parse(const char *name, kn_kv_type *out, mlxe_error *err)
 {
-    const nn_kv_layer_spec *s = &kv->spec.layers[layer];
-    return (size_t)s->kv_heads * (size_t)s->d * (size_t)tokens;
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
+        if (strcmp(name, TYPES[i]) != 0) continue;
+        *out = (kn_kv_type)i;
+        return MLXE_OK;
+    }
+    return err_set(err, MLXE_E_ARG, "KV type: %s, want f32, f16, bf16 or int8", name);
 }
+
+const char *nn_kv_type_name(kn_kv_type type) { return TYPES[type]; }
 
 mlxe_status nn_kv_open(const nn_kv_spec *spec, nn_kv **out, mlxe_error *err)
 {
@@ -48,61 +51,72 @@ mlxe_status nn_kv_open(const nn_kv_spec *spec, nn_kv **out, mlxe_error *err)
 void nn_kv_close(nn_kv *kv)
 {
     if (!kv) return;
-    for (int i = 0; i < kv->spec.n_layers; i++) {
+    for (int i = 0; i < kv->spec.n_layers; i++)
         free(kv->layers[i].k);
-        free(kv->layers[i].v);
-    }
     free(kv->layers);
     free(kv);
 }
 
 int32_t nn_kv_length(const nn_kv *kv) { return kv->length; }
 
-uint64_t nn_kv_token_bytes(const nn_kv_spec *spec)
+static size_t layer_bytes(const nn_kv_spec *spec, int layer, int64_t tokens)
+{
+    const nn_kv_layer_spec *s = &spec->layers[layer];
+    return kn_kv_bytes(spec->type, s->kv_heads, s->d, tokens);
+}
+
+static uint64_t row_bytes(const nn_kv_spec *spec, int64_t tokens)
 {
     uint64_t bytes = 0;
     for (int i = 0; i < spec->n_layers; i++)
-        bytes +=
-            2 * sizeof(float) * (uint64_t)spec->layers[i].kv_heads * (uint64_t)spec->layers[i].d;
+        bytes += layer_bytes(spec, i, tokens);
     return bytes;
 }
 
-uint64_t nn_kv_bytes(const nn_kv *kv)
+uint64_t nn_kv_token_bytes(const nn_kv_spec *spec)
 {
-    return (uint64_t)kv->capacity * nn_kv_token_bytes(&kv->spec);
+    return row_bytes(spec, KN_KV_BLOCK) / KN_KV_BLOCK;
+}
+
+uint64_t nn_kv_bytes(const nn_kv *kv) { return row_bytes(&kv->spec, kv->capacity); }
+
+/* Layers of another capacity with the same tokens. */
+static mlxe_status layers_new(const nn_kv *kv, int64_t capacity, kn_kv **out, mlxe_error *err)
+{
+    const nn_kv_spec *spec = &kv->spec;
+    kn_kv *fresh = calloc((size_t)spec->n_layers + 1, sizeof *fresh);
+    *out = NULL;
+    if (!fresh) return err_memory(err, "KV row", 0);
+    for (int i = 0; i < spec->n_layers; i++) {
+        const nn_kv_layer_spec *s = &spec->layers[i];
+        void *memory = calloc(1, layer_bytes(spec, i, capacity));
+        if (!memory) {
+            while (i--)
+                free(fresh[i].k);
+            free(fresh);
+            return err_memory(err, "KV row", (size_t)row_bytes(spec, capacity));
+        }
+        fresh[i] = kn_kv_over(memory, spec->type, s->kv_heads, s->d, capacity);
+    }
+    *out = fresh;
+    return MLXE_OK;
 }
 
 mlxe_status nn_kv_reserve(nn_kv *kv, int32_t length, mlxe_error *err)
 {
     int64_t capacity = kv->capacity + kv->capacity / 2;
-    kv_layer *fresh;
-    mlxe_status rc = MLXE_OK;
+    kn_kv *fresh;
+    mlxe_status rc;
     if (length <= kv->capacity) return MLXE_OK;
     if (capacity < length) capacity = length;
     capacity = (capacity + CAPACITY_STEP - 1) / CAPACITY_STEP * CAPACITY_STEP;
-    fresh = calloc((size_t)kv->spec.n_layers + 1, sizeof *fresh);
-    if (!fresh) return err_memory(err, "KV row", 0);
     /* All of the new row beside the old one: a failure half way leaves the old one whole. */
-    for (int i = 0; i < kv->spec.n_layers && !rc; i++) {
-        size_t bytes = layer_floats(kv, i, capacity) * sizeof(float);
-        fresh[i] = (kv_layer){malloc(bytes), malloc(bytes)};
-        if (!fresh[i].k || !fresh[i].v)
-            rc = err_memory(err, "KV row",
-                            (size_t)((uint64_t)capacity * nn_kv_token_bytes(&kv->spec)));
-    }
+    if ((rc = layers_new(kv, capacity, &fresh, err))) return rc;
     for (int i = 0; i < kv->spec.n_layers; i++) {
-        const nn_kv_layer_spec *s = &kv->spec.layers[i];
-        size_t d = (size_t)s->d, bytes = (size_t)kv->length * d * sizeof(float);
-        for (int h = 0; h < s->kv_heads && bytes && !rc; h++) {
-            size_t to = (size_t)h * (size_t)capacity * d, at = (size_t)h * (size_t)kv->capacity * d;
-            memcpy(fresh[i].k + to, kv->layers[i].k + at, bytes);
-            memcpy(fresh[i].v + to, kv->layers[i].v + at, bytes);
-        }
-        free(rc ? fresh[i].k : kv->layers[i].k);
-        free(rc ? fresh[i].v : kv->layers[i].v);
+        kn_kv_copy(&fresh[i], &kv->layers[i], kv->length);
+        free(kv->layers[i].k);
     }
-    free(rc ? fresh : kv->layers);
-    if (rc) return rc;
+    free(kv->layers);
     kv->layers = fresh;
     kv->capacity = capacity;
     return MLXE_OK;
@@ -121,30 +135,40 @@ mlxe_status nn_kv_truncate(nn_kv *kv, int32_t length, int32_t *kept, mlxe_error 
 
 mlxe_status nn_kv_fork(const nn_kv *kv, nn_kv **out, mlxe_error *err)
 {
-    buf bytes = {0};
-    mlxe_status rc = nn_kv_export(kv, &bytes, err);
+    nn_kv *copy;
+    mlxe_status rc;
     *out = NULL;
-    if (!rc) rc = nn_kv_import(&kv->spec, bytes.p, bytes.n, out, err);
-    buf_deinit(&bytes);
-    return rc;
+    if ((rc = nn_kv_open(&kv->spec, &copy, err))) return rc;
+    if ((rc = nn_kv_reserve(copy, kv->length, err))) {
+        nn_kv_close(copy);
+        return rc;
+    }
+    for (int i = 0; i < kv->spec.n_layers; i++)
+        kn_kv_copy(&copy->layers[i], &kv->layers[i], kv->length);
+    nn_kv_commit(copy, kv->length);
+    *out = copy;
+    return MLXE_OK;
 }
 
 /* ---- a layout without device ----------------------------------------------------------------- */
 
 mlxe_status nn_kv_export(const nn_kv *kv, buf *out, mlxe_error *err)
 {
-    int32_t head[2] = {kv->spec.n_layers, kv->length};
+    int32_t head[3] = {kv->spec.n_layers, kv->length, (int32_t)kv->spec.type};
     buf_add(out, MAGIC, sizeof MAGIC);
     buf_add(out, head, sizeof head);
     for (int i = 0; i < kv->spec.n_layers; i++) {
-        const nn_kv_layer_spec *s = &kv->spec.layers[i];
-        int32_t shape[2] = {s->kv_heads, s->d};
-        size_t run = (size_t)kv->length * (size_t)s->d * sizeof(float);
+        const kn_kv *l = &kv->layers[i];
+        int32_t shape[2] = {kv->spec.layers[i].kv_heads, kv->spec.layers[i].d};
+        size_t record = kv->length ? kn_kv_token_bytes(l) : 0;
+        char *to;
         buf_add(out, shape, sizeof shape);
-        for (int h = 0; h < 2 * s->kv_heads && run; h++) {
-            const float *p = h < s->kv_heads ? kv->layers[i].k : kv->layers[i].v;
-            buf_add(out, p + (size_t)(h % s->kv_heads) * (size_t)kv->capacity * (size_t)s->d, run);
-        }
+        for (int h = 0; h < shape[0]; h++)
+            for (int32_t t = 0; t < kv->length; t++) {
+                if (!(to = buf_reserve(out, record))) break;
+                kn_kv_save(l, h, t, to);
+                out->n += record;
+            }
     }
     return buf_ok(out) ? MLXE_OK : err_memory(err, "KV row export", out->n);
 }
@@ -152,7 +176,7 @@ mlxe_status nn_kv_export(const nn_kv *kv, buf *out, mlxe_error *err)
 static int take(const char **p, size_t *left, void *to, size_t n)
 {
     if (*left < n) return 0;
-    if (n) memcpy(to, *p, n);
+    memcpy(to, *p, n);
     *p += n;
     *left -= n;
     return 1;
@@ -168,7 +192,7 @@ mlxe_status nn_kv_import(const nn_kv_spec *spec, const void *bytes, size_t n, nn
 {
     const char *p = bytes;
     char magic[8];
-    int32_t head[2], shape[2];
+    int32_t head[3], shape[2];
     nn_kv *kv = NULL;
     mlxe_status rc;
     *out = NULL;
@@ -176,24 +200,25 @@ mlxe_status nn_kv_import(const nn_kv_spec *spec, const void *bytes, size_t n, nn
         return import_error(err, "not a KV state");
     if (!take(&p, &n, head, sizeof head) || head[0] != spec->n_layers || head[1] < 0)
         return import_error(err, "made by another model (layers)");
+    if (head[2] != (int32_t)spec->type) return import_error(err, "made with another KV type");
     if ((uint64_t)head[1] * nn_kv_token_bytes(spec) > n) return import_error(err, "truncated");
     if ((rc = nn_kv_open(spec, &kv, err))) return rc;
     if ((rc = nn_kv_reserve(kv, head[1], err))) goto out;
     for (int i = 0; i < spec->n_layers; i++) {
         const nn_kv_layer_spec *s = &spec->layers[i];
-        size_t run = (size_t)head[1] * (size_t)s->d * sizeof(float);
+        size_t record = head[1] ? kn_kv_token_bytes(&kv->layers[i]) : 0;
         if (!take(&p, &n, shape, sizeof shape) || shape[0] != s->kv_heads || shape[1] != s->d) {
             rc = import_error(err, "made by another model (heads)");
             goto out;
         }
-        for (int h = 0; h < 2 * s->kv_heads && run; h++) {
-            float *to = h < s->kv_heads ? kv->layers[i].k : kv->layers[i].v;
-            if (!take(&p, &n, to + (size_t)(h % s->kv_heads) * (size_t)kv->capacity * (size_t)s->d,
-                      run)) {
-                rc = import_error(err, "truncated");
-                goto out;
+        for (int h = 0; h < s->kv_heads; h++)
+            for (int32_t t = 0; t < head[1]; t++, p += record, n -= record) {
+                if (n < record) {
+                    rc = import_error(err, "truncated");
+                    goto out;
+                }
+                kn_kv_restore(&kv->layers[i], h, t, p);
             }
-        }
     }
     if (n) rc = import_error(err, "bytes after the end");
     nn_kv_commit(kv, head[1]);
@@ -205,9 +230,4 @@ out:
     return rc;
 }
 
-void nn_kv_layer(nn_kv *kv, int layer, float **k, float **v, int64_t *capacity)
-{
-    *k = kv->layers[layer].k;
-    *v = kv->layers[layer].v;
-    *capacity = kv->capacity;
-}
+const kn_kv *nn_kv_layer(const nn_kv *kv, int layer) { return &kv->layers[layer]; }

@@ -4,11 +4,12 @@
  * before the row changes again; then nn_kv_commit makes the new tokens count. Until then a failed
  * or cancelled pass has left nothing. Nothing outside src/nn sees its layout.
  *
- *   layer -> k, v f32 [K, capacity, D]; capacity grows by half, rounded to 256 */
+ *   layer -> kn_kv: k, v [K, capacity, D] in the row's type; capacity grows by half, rounded to 256 */
 #ifndef NN_KV_H
 #define NN_KV_H
 
 #include "base/buf.h"
+#include "kernels/kernels.h"
 
 #include <stdint.h>
 
@@ -21,7 +22,12 @@ typedef struct nn_kv_layer_spec {
 typedef struct nn_kv_spec {
     const nn_kv_layer_spec *layers; /* borrowed for the row's life */
     int n_layers;
+    kn_kv_type type; /* how keys and values are stored */
 } nn_kv_spec;
+
+/* "f32", "f16", "bf16", "int8". Fails ARG, naming what is accepted */
+mlxe_status nn_kv_type_parse(const char *name, kn_kv_type *out, mlxe_error *err);
+const char *nn_kv_type_name(kn_kv_type type);
 
 mlxe_status nn_kv_open(const nn_kv_spec *spec, nn_kv **out, mlxe_error *err);
 void nn_kv_close(nn_kv *kv);
@@ -40,12 +46,13 @@ mlxe_status nn_kv_truncate(nn_kv *kv, int32_t length, int32_t *kept, mlxe_error 
 /* An independent copy. */
 mlxe_status nn_kv_fork(const nn_kv *kv, nn_kv **out, mlxe_error *err);
 
-/* A layout without pages or device: header, then per layer k and v f32 [K, length, D]. */
+/* A layout without pages or device: header (with the type), then per layer, head and token the key,
+ * the value and the scales of both. Import wants the type that the row was made with. */
 mlxe_status nn_kv_export(const nn_kv *kv, buf *out, mlxe_error *err);
 mlxe_status nn_kv_import(const nn_kv_spec *spec, const void *p, size_t n, nn_kv **out,
                          mlxe_error *err);
 
-/* For attention, within src/nn: the buffers of a layer and their capacity in tokens. */
-void nn_kv_layer(nn_kv *kv, int layer, float **k, float **v, int64_t *capacity);
+/* For attention, within src/nn: a layer's keys and values. */
+const kn_kv *nn_kv_layer(const nn_kv *kv, int layer);
 
 #endif

@@ -1,34 +1,56 @@
-/* test_attention.c: kn_attention against f64 softmax, and its bitwise invariants.
+/* test_attention.c: kn_attention against f64 softmax, its bitwise invariants, the KV types.
  *
- * The f64 reference takes whole rows of scores: no blocks, no running maximum. Cache rows beyond
- * the last position are NaN, so that a key too many shows. */
+ * The f64 reference takes whole rows of scores: no blocks, no running maximum. It uses the keys and
+ * values that the cache gives back (kn_kv_read), which are checked on their own against what was
+ * stored. Cache memory beyond the last position is NaN in every type, so that a key too many
+ * shows. */
 #include "util.h"
+
+static const char *const TYPES[] = {"f32", "f16", "bf16", "int8"};
 
 typedef struct conversation {
     kn_attn a;
-    int n;        /* positions */
-    int capacity; /* rows of the cache */
-    room q, k, v; /* q [n, heads, d]; k, v [kv_heads, capacity, d] */
+    int n;     /* positions */
+    room q;    /* [n, heads, d] */
+    room k, v; /* as stored: [n, kv_heads, d] */
+    void *memory;
+    kn_kv kv;
+    float sinks[16];
 } conversation;
 
-static conversation conversation_new(rng *r, const kn_attn *a, int n, float size)
+static void store(conversation *c, int at, int n)
 {
-    conversation c = {.a = *a, .n = n, .capacity = n + rng_int(r, 0, 5)};
-    size_t q = (size_t)n * (size_t)(a->heads * a->d);
-    size_t kv = (size_t)a->kv_heads * (size_t)c.capacity * (size_t)a->d;
-    c.q = room_new(q * 4, 8);
-    c.k = room_new(kv * 4, 8);
-    c.v = room_new(kv * 4, 4);
-    normals(r, c.q.p, q, size);
-    for (size_t i = 0; i < kv; i++)
-        ((float *)c.k.p)[i] = ((float *)c.v.p)[i] = NAN;
-    for (int h = 0; h < a->kv_heads; h++) {
-        normals(r, (float *)c.k.p + (size_t)h * (size_t)c.capacity * (size_t)a->d,
-                (size_t)n * (size_t)a->d, size);
-        normals(r, (float *)c.v.p + (size_t)h * (size_t)c.capacity * (size_t)a->d,
-                (size_t)n * (size_t)a->d, 1);
+    int64_t ld = (int64_t)c->a.kv_heads * c->a.d;
+    assert_int_equal(
+        kn_kv_append(&c->kv, at, n, (float *)c->k.p + at * ld, (float *)c->v.p + at * ld, ld, NULL),
+        MLXE_OK);
+}
+
+static void conversation_new(rng *r, const kn_attn *a, kn_kv_type type, int n, float size,
+                             conversation *c)
+{
+    size_t q = (size_t)n * (size_t)(a->heads * a->d), bytes;
+    size_t kv = (size_t)n * (size_t)(a->kv_heads * a->d);
+    int capacity = (n + rng_int(r, 0, 70) + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
+    *c = (conversation){.a = *a, .n = n};
+    bytes = kn_kv_bytes(type, a->kv_heads, a->d, capacity);
+    c->q = room_new(q * 4, 8);
+    c->k = room_new(kv * 4, 8);
+    c->v = room_new(kv * 4, 4);
+    c->memory = malloc(bytes);
+    assert_non_null(c->memory);
+    memset(c->memory, 0xff, bytes);
+    c->kv = kn_kv_over(c->memory, type, a->kv_heads, a->d, capacity);
+    normals(r, c->q.p, q, size);
+    normals(r, c->k.p, kv, size);
+    normals(r, c->v.p, kv, 1);
+    for (int at = 0, t; at < n; at += t) { /* any cut */
+        t = rng_int(r, 1, n);
+        if (t > n - at) t = n - at;
+        store(c, at, t);
     }
-    return c;
+    kn_kv_read(&c->kv, n, c->k.p, c->v.p);
+    if (a->sinks) c->a.sinks = normals(r, c->sinks, 16, 2);
 }
 
 static void conversation_free(conversation *c)
@@ -36,6 +58,7 @@ static void conversation_free(conversation *c)
     room_free(c->q);
     room_free(c->k);
     room_free(c->v);
+    free(c->memory);
 }
 
 /* New rows start .. start+t-1 of a conversation; out is [n, heads, d] of all positions. */
@@ -44,40 +67,42 @@ static kn_attn_row rows_of(const conversation *c, int start, int t, float *out)
     int64_t ld = (int64_t)c->a.heads * c->a.d;
     return (kn_attn_row){.q = (const float *)c->q.p + start * ld,
                          .out = out + start * ld,
-                         .k = c->k.p,
-                         .v = c->v.p,
+                         .kv = c->kv,
                          .ldq = ld,
                          .ldo = ld,
-                         .capacity = c->capacity,
                          .t = t,
-                         .start = start};
+                         .start = start,
+                         .keys = c->n};
 }
 
 static void reference(const conversation *c, int p, int head, double *out, double *score)
 {
     const kn_attn *a = &c->a;
-    int kv = head / (a->heads / a->kv_heads), first = a->window ? p - a->window + 1 : 0;
+    int64_t ld = (int64_t)a->kv_heads * a->d,
+            kv = (int64_t)(head / (a->heads / a->kv_heads)) * a->d;
     const float *q = (const float *)c->q.p + ((int64_t)p * a->heads + head) * a->d;
-    const float *k = (const float *)c->k.p + (int64_t)kv * c->capacity * a->d;
-    const float *v = (const float *)c->v.p + (int64_t)kv * c->capacity * a->d;
-    double max = -(double)INFINITY, sum = 0;
+    const float *k = (const float *)c->k.p + kv, *v = (const float *)c->v.p + kv;
+    int first = a->window ? p - a->window + 1 : 0, last = p;
+    double max = a->sinks ? (double)a->sinks[head] : -(double)INFINITY, sum = 0;
     if (first < 0) first = 0;
-    for (int s = first; s <= p; s++) {
+    if (a->mask == KN_FULL) last = a->window && p + a->window < c->n ? p + a->window - 1 : c->n - 1;
+    for (int s = first; s <= last; s++) {
         double dot = 0;
         for (int i = 0; i < a->d; i++)
-            dot += (double)q[i] * (double)k[(int64_t)s * a->d + i];
+            dot += (double)q[i] * (double)k[s * ld + i];
         dot *= (double)a->scale;
         if (a->softcap != 0) dot = (double)a->softcap * tanh(dot / (double)a->softcap);
         score[s] = dot;
         if (dot > max) max = dot;
     }
+    if (a->sinks) sum = exp((double)a->sinks[head] - max);
     for (int i = 0; i < a->d; i++)
         out[i] = 0;
-    for (int s = first; s <= p; s++) {
+    for (int s = first; s <= last; s++) {
         double w = exp(score[s] - max);
         sum += w;
         for (int i = 0; i < a->d; i++)
-            out[i] += w * (double)v[(int64_t)s * a->d + i];
+            out[i] += w * (double)v[s * ld + i];
     }
     for (int i = 0; i < a->d; i++)
         out[i] /= sum;
@@ -85,12 +110,15 @@ static void reference(const conversation *c, int p, int head, double *out, doubl
 
 static kn_attn random_attn(rng *r)
 {
-    static const int ds[] = {1, 3, 8, 16, 20, 32, 64, 72, 80, 96, 128, 256};
-    kn_attn a = {.kv_heads = rng_int(r, 1, 3), .d = ds[rng_int(r, 0, 11)]};
+    static const int ds[] = {1, 3, 8, 16, 20, 32, 64, 72, 80, 96, 128, 256, 300};
+    static const float sinks;
+    kn_attn a = {.kv_heads = rng_int(r, 1, 3), .d = ds[rng_int(r, 0, 12)]};
     a.heads = a.kv_heads * rng_int(r, 1, 5);
     a.window = rng_int(r, 0, 1) ? rng_int(r, 1, 150) : 0;
     a.scale = (float)(1 / sqrt(a.d));
     a.softcap = rng_int(r, 0, 3) ? 0.0f : (float)rng_int(r, 1, 50);
+    a.mask = rng_int(r, 0, 3) ? KN_CAUSAL : KN_FULL;
+    a.sinks = rng_int(r, 0, 3) ? NULL : &sinks; /* conversation_new draws them */
     return a;
 }
 
@@ -125,15 +153,21 @@ static void against_f64(void **state)
     EACH_TABLE
     for (int i = 0; i < 60; i++) {
         kn_attn a = random_attn(&r);
-        conversation c = conversation_new(&r, &a, rng_int(&r, 1, i % 10 ? 100 : 300), 1);
-        float *out = new_out(&c);
-        kn_attn_row row = rows_of(&c, 0, c.n, out);
+        kn_kv_type type = (kn_kv_type)(i % 4);
+        conversation c;
+        kn_attn_row row;
         double rms;
-        assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
+        float *out;
+        conversation_new(&r, &a, type, rng_int(&r, 1, i % 10 ? 100 : 300), 1, &c);
+        out = new_out(&c);
+        row = rows_of(&c, 0, c.n, out);
+        assert_int_equal(kn_attention(&c.a, &row, 1, NULL), MLXE_OK);
         rms = prefill_error(&c, out);
         if (!(rms <= 2e-6))
-            fail_msg("%s heads %d/%d d %d window %d softcap %g n %d: relative RMS %g", kn_isa(),
-                     a.heads, a.kv_heads, a.d, a.window, (double)a.softcap, c.n, rms);
+            fail_msg("%s %s heads %d/%d d %d window %d softcap %g mask %d sinks %d n %d: relative "
+                     "RMS %g",
+                     kn_isa(), TYPES[type], a.heads, a.kv_heads, a.d, a.window, (double)a.softcap,
+                     a.mask, a.sinks != NULL, c.n, rms);
         free(out);
         conversation_free(&c);
     }
@@ -158,13 +192,16 @@ static void any_cut_same_bits(void **state)
     EACH_TABLE
     for (int i = 0; i < 24; i++) {
         kn_attn a = random_attn(&r);
+        const float own[16] = {0.5f, -1, 2};
         int n = i % 6 ? rng_int(&r, 1, 200) : rng_int(&r, 1100, 2300), at[3] = {0, 0, 0};
         conversation c[3];
         float *whole[3], *cut[3];
         if (n > 1000) a.window = i % 12 ? 0 : 1200;
+        if (a.sinks) a.sinks = own; /* the same for all rows of a call */
         for (int j = 0; j < 3; j++) {
             kn_attn_row row;
-            c[j] = conversation_new(&r, &a, j ? rng_int(&r, 1, 90) : n, j == 1 ? 6.0f : 1.0f);
+            conversation_new(&r, &a, (kn_kv_type)((i + j) % 4), j ? rng_int(&r, 1, 90) : n,
+                             j == 1 ? 6.0f : 1.0f, &c[j]);
             at[j] = c[j].n > 300 ? c[j].n - rng_int(&r, 1, 150) : 0;
             whole[j] = new_out(&c[j]);
             cut[j] = new_out(&c[j]);
@@ -201,10 +238,13 @@ static void long_decode_same_bits(void **state)
     EACH_TABLE
     for (int window = 0; window <= 1500; window += 1500) {
         kn_attn a = {.heads = 4, .kv_heads = 1, .d = 64, .window = window, .scale = 0.125f};
-        conversation c = conversation_new(&r, &a, 3100, 2);
-        float *whole = new_out(&c), *cut = new_out(&c);
+        conversation c;
+        float *whole, *cut;
+        kn_attn_row row;
+        conversation_new(&r, &a, (kn_kv_type)(t_ % 4), 3100, 2, &c);
+        whole = new_out(&c), cut = new_out(&c);
         /* 120 rows are more units than two threads ask for: one chain of spans a unit */
-        kn_attn_row row = rows_of(&c, c.n - 120, 120, whole);
+        row = rows_of(&c, c.n - 120, 120, whole);
         assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
         row = rows_of(&c, c.n - 120, 110, cut);
         assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
@@ -219,35 +259,97 @@ static void long_decode_same_bits(void **state)
     }
 }
 
-/* NaN in one key reaches exactly the queries that see it; scores of -inf weigh nothing. */
+/* NaN in one key or value reaches exactly the queries that see it; scores of -inf weigh nothing. */
 static void not_numbers(void **state)
 {
     rng r = {14};
     (void)state;
     EACH_TABLE
-    {
+    for (int value = 0; value < 2; value++) {
         kn_attn a = {.heads = 2, .kv_heads = 1, .d = 32, .scale = 0.2f};
-        conversation c = conversation_new(&r, &a, 100, 1);
-        float *out = new_out(&c);
-        kn_attn_row row = rows_of(&c, 0, c.n, out);
-        ((float *)c.k.p)[70 * 32 + 5] = NAN;
+        conversation c;
+        float *out, *k, *v;
+        kn_attn_row row;
+        conversation_new(&r, &a, KN_KV_F32, 100, 1, &c);
+        k = c.k.p, v = c.v.p, out = new_out(&c);
+        row = rows_of(&c, 0, c.n, out);
+        (value ? v : k)[70 * 32 + 5] = NAN;
+        store(&c, 0, 100);
         assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
         for (int p = 0; p < 100; p++)
             for (int i = 0; i < 64; i++)
-                assert_int_equal(isnan(out[p * 64 + i]) != 0, p >= 70);
+                if (!value || i % 32 == 5) assert_int_equal(isnan(out[p * 64 + i]) != 0, p >= 70);
         for (int i = 0; i < 32; i++) /* every score with the first 66 keys is -inf */
             for (int s = 0; s < 66; s++)
-                ((float *)c.k.p)[s * 32 + i] = i ? 0.0f : -INFINITY;
-        ((float *)c.k.p)[70 * 32 + 5] = 0;
+                k[s * 32 + i] = i ? 0.0f : -INFINITY;
+        (value ? v : k)[70 * 32 + 5] = 0;
+        store(&c, 0, 100);
         for (int i = 0; i < 100 * 64; i += 32)
             ((float *)c.q.p)[i] = 1;
         assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
         for (int i = 0; i < 64; i++) {
             assert_true(isnan(out[65 * 64 + i]));
-            assert_true(fabsf(out[66 * 64 + i] - ((float *)c.v.p)[66 * 32 + i % 32]) < 1e-6f);
+            assert_true(fabsf(out[66 * 64 + i] - v[66 * 32 + i % 32]) < 1e-6f);
         }
         free(out);
         conversation_free(&c);
+    }
+}
+
+/* What comes back is what was stored, to the type's precision and its stated rules. */
+static void kv_types(void **state)
+{
+    enum { N = 130, H = 2, D = 72, ALL = N * H * D };
+    rng r = {16};
+    (void)state;
+    EACH_TABLE
+    for (int type = 0; type < 4; type++) {
+        size_t bytes = kn_kv_bytes((kn_kv_type)type, H, D, 192);
+        char *memory = malloc(bytes), *other = malloc(bytes), record[4 * D * 4];
+        kn_kv kv = kn_kv_over(memory, (kn_kv_type)type, H, D, 192);
+        kn_kv to = kn_kv_over(other, (kn_kv_type)type, H, D, 192);
+        float *in = normals(&r, malloc(2 * ALL * 4), 2 * ALL, 3), *out = malloc(2 * ALL * 4);
+        assert_true(kn_kv_token_bytes(&kv) <= sizeof record);
+        for (int i = 0; i < 2 * ALL; i += 97)
+            in[i] *= i % 2 ? 1e4f : 1e-5f;
+        in[5] = 1e9f, in[ALL + 7] = -1e9f;
+        in[3 * D] = NAN, in[ALL + 3 * D] = INFINITY;
+        in[6 * D] = 0.0f, in[7 * D] = -0.0f;
+        for (int i = 0; i < D; i++) /* groups that nothing else is in */
+            in[20 * D + i] = i % 3 ? 1e-40f : 0.0f;
+        assert_int_equal(kn_kv_append(&kv, 0, N, in, in + ALL, H * D, NULL), MLXE_OK);
+        kn_kv_read(&kv, N, out, out + ALL);
+        for (int i = 0; i < 2 * ALL; i++) {
+            double x = (double)in[i], got = (double)out[i], most = 0;
+            int first = i / D * D + i % D / 32 * 32, wrong = 0;
+            for (int j = first; j < first + 32 && j < i / D * D + D; j++) {
+                if (fabs((double)in[j]) > most) most = fabs((double)in[j]);
+                if (!isfinite(in[j])) wrong = 1;
+            }
+            if (type == KN_KV_F16 && fabs(x) > 65504) x = copysign(65504, x);
+            if (isnan(x) || (type == KN_KV_INT8 && wrong)) {
+                assert_true(isnan(out[i]));
+                continue;
+            }
+            if (type == KN_KV_F32 || isinf(x))
+                assert_true(got == x);
+            else if (type == KN_KV_F16)
+                assert_true(fabs(got - x) <= fabs(x) * 0x1p-11 + 0x1p-25);
+            else if (type == KN_KV_BF16)
+                assert_true(fabs(got - x) <= fabs(x) * 0x1p-8 + 0x1p-133);
+            else /* half a step, whose scale is rounded up by 2^-7 at most */
+                assert_true(fabs(got - x) <= most / 127 * (1 + 0x1p-7) * 0.501 + 1e-30);
+        }
+        kn_kv_copy(&to, &kv, 100);
+        for (int h = 0; h < H; h++)
+            for (int t = 100; t < N; t++) {
+                kn_kv_save(&kv, h, t, record);
+                kn_kv_restore(&to, h, t, record);
+            }
+        in[0] = out[0];
+        kn_kv_read(&to, N, in, in + ALL);
+        assert_memory_equal(in, out, 2 * ALL * 4);
+        free(memory), free(other), free(in), free(out);
     }
 }
 
@@ -256,10 +358,13 @@ static void cancelled(void **state)
     rng r = {15};
     atomic_int flag = 1;
     kn_attn a = {.heads = 2, .kv_heads = 1, .d = 32, .scale = 0.2f};
-    conversation c = conversation_new(&r, &a, 10, 1);
-    float *out = new_out(&c);
-    kn_attn_row row = rows_of(&c, 0, c.n, out);
+    conversation c;
+    kn_attn_row row;
+    float *out;
     (void)state;
+    conversation_new(&r, &a, KN_KV_F32, 10, 1, &c);
+    out = new_out(&c);
+    row = rows_of(&c, 0, c.n, out);
     assert_int_equal(kn_attention(&a, &row, 1, &flag), MLXE_E_CANCELLED);
     assert_int_equal(kn_attention(&a, NULL, 0, NULL), MLXE_OK);
     free(out);
@@ -273,6 +378,7 @@ int main(void)
         cmocka_unit_test(any_cut_same_bits),
         cmocka_unit_test(long_decode_same_bits),
         cmocka_unit_test(not_numbers),
+        cmocka_unit_test(kv_types),
         cmocka_unit_test(cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

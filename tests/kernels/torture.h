@@ -39,49 +39,58 @@ static void random_linear(rng *r)
 static void random_attention(rng *r)
 {
     kn_attn a = {.kv_heads = rng_int(r, 1, 3), .d = rng_int(r, 1, 80), .scale = 0.3f};
-    int t = rng_int(r, 1, rng_int(r, 0, 3) ? 3 : 40), start = rng_int(r, 0, 200), ld;
+    int t = rng_int(r, 1, rng_int(r, 0, 3) ? 3 : 40), start = rng_int(r, 0, 200), ld, kv_ld;
+    int n = start + t, capacity = (n + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
+    kn_kv_type type = (kn_kv_type)rng_int(r, 0, 3);
     size_t kv;
+    void *memory;
     room q, k, v, o;
     kn_attn_row row;
-    int i = rng_int(r, 0, t - 1), head, first = 0, p = start + i;
+    int i = rng_int(r, 0, t - 1), head, at, first = 0, p = start + i;
     double w[256], sum = 0;
     a.heads = a.kv_heads * rng_int(r, 1, 4);
     a.window = rng_int(r, 0, 2) ? 0 : rng_int(r, 1, 90);
     ld = a.heads * a.d;
+    kv_ld = a.kv_heads * a.d;
     head = rng_int(r, 0, a.heads - 1);
-    kv = (size_t)(a.kv_heads * (start + t) * a.d);
+    at = head / (a.heads / a.kv_heads) * a.d;
+    kv = (size_t)(kv_ld * n);
+    memory = malloc(kn_kv_bytes(type, a.kv_heads, a.d, capacity));
+    assert_non_null(memory);
     q = room_new((size_t)(t * ld) * 4, 8);
     o = room_new((size_t)(t * ld) * 4, 8);
     k = room_new(kv * 4, 8);
     v = room_new(kv * 4, 8);
     row = (kn_attn_row){.q = normals(r, q.p, (size_t)(t * ld), 1),
                         .out = o.p,
-                        .k = normals(r, k.p, kv, 1),
-                        .v = normals(r, v.p, kv, 1),
+                        .kv = kn_kv_over(memory, type, a.kv_heads, a.d, capacity),
                         .ldq = ld,
                         .ldo = ld,
-                        .capacity = start + t,
                         .t = t,
                         .start = start};
+    normals(r, k.p, kv, 1);
+    normals(r, v.p, kv, 1);
+    assert_int_equal(kn_kv_append(&row.kv, 0, n, k.p, v.p, kv_ld, NULL), MLXE_OK);
+    kn_kv_read(&row.kv, n, k.p, v.p);
     assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
     if (a.window && p - a.window + 1 > 0) first = p - a.window + 1;
     for (int s = first; s <= p; s++) {
-        const float *key = row.k + ((head / (a.heads / a.kv_heads)) * row.capacity + s) * a.d;
         w[s] = 0;
         for (int j = 0; j < a.d; j++)
-            w[s] += (double)row.q[i * ld + head * a.d + j] * (double)key[j];
+            w[s] +=
+                (double)row.q[i * ld + head * a.d + j] * (double)((float *)k.p)[s * kv_ld + at + j];
         w[s] = exp(w[s] * (double)a.scale);
         sum += w[s];
     }
     for (int j = 0; j < a.d; j++) {
         double want = 0;
         for (int s = first; s <= p; s++)
-            want += w[s] / sum *
-                    (double)row.v[((head / (a.heads / a.kv_heads)) * row.capacity + s) * a.d + j];
+            want += w[s] / sum * (double)((float *)v.p)[s * kv_ld + at + j];
         if (!(fabs((double)row.out[i * ld + head * a.d + j] - want) <= 1e-5))
-            fail_msg("%s attention heads %d/%d d %d start %d t %d", kn_isa(), a.heads, a.kv_heads,
-                     a.d, start, t);
+            fail_msg("%s attention heads %d/%d d %d start %d t %d type %d", kn_isa(), a.heads,
+                     a.kv_heads, a.d, start, t, type);
     }
+    free(memory);
     room_free(q);
     room_free(k);
     room_free(v);
