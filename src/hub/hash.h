@@ -7,7 +7,7 @@
 #define HUB_HASH_H
 
 #include "base/error.h"
-#include "base/strv.h"
+#include "hub/names.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

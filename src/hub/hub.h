@@ -44,6 +44,7 @@ typedef struct hub_settings {
     int workers;                  /* transfers at a time; 0: 8 */
     const char *ca_file, *ca_dir; /* NULL: the system's */
     const char *user_agent;       /* NULL: mlxengine/<version> */
+    int retry_unit_ms;            /* of the waits between tries; 0: 1000 */
     log_sink log;
 } hub_settings;
 
