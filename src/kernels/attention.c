@@ -130,8 +130,7 @@ static const float *values_of(const attention *at, const unit *u, int from, int 
     *ld = kv->d;
     if (kv->type == KN_KV_F32) return (const float *)(const void *)v + d0;
     *ld = dn;
-    for (int s = 0; s < to - from; s++, v += row, scales += scales ? at->groups : 0)
-        at->ops->kv_values(kv->type, v, scales, d0, dn, room + (int64_t)s * dn);
+    at->ops->kv_values(kv->type, v, scales, kv->d, to - from, d0, dn, room);
     return room;
 }
 
@@ -198,13 +197,15 @@ static void add_block(const attention *at, const unit *u, const state *s, int bl
                       int to)
 {
     const kn_attn *a = at->a;
-    int lo, hi;
+    int lo[KN_QR], hi[KN_QR];
     for (int i = 0; i < u->t; i++) {
-        if (!seen_by(at, u, i, from, to, &lo, &hi)) continue;
-        for (int q = i * u->heads; q < (i + 1) * u->heads; q++)
-            at->ops->soft_block(s->scores + q * KN_KV_BLOCK, lo - block, hi - block, a->scale,
-                                a->softcap, &s->soft[q], s->o + (int64_t)q * a->d, a->d);
+        int first, end, none = !seen_by(at, u, i, from, to, &first, &end);
+        for (int q = i * u->heads; q < (i + 1) * u->heads; q++) {
+            lo[q] = none ? 0 : first - block;
+            hi[q] = none ? 0 : end - block;
+        }
     }
+    at->ops->soft_block(s->scores, u->n, lo, hi, a->scale, a->softcap, s->soft, s->o, a->d);
     for (int d0 = 0; d0 < a->d; d0 += KN_DB) {
         int dn = a->d - d0 < KN_DB ? a->d - d0 : KN_DB;
         int64_t ld;

@@ -19,7 +19,7 @@
 #define KN_NC            96   /* weight rows that are unpacked at a time, at most */
 #define KN_MC            96   /* activation rows of a chunk, at most */
 #define KN_SPAN          1024 /* keys that share one running softmax; spans are combined in order */
-#define KN_QR            48   /* query rows of an attention tile, at most */
+#define KN_QR            48   /* query rows of an attention tile, at most; a multiple of 16 */
 #define KN_DB            256  /* dims of a head that are read at a time */
 #define KN_MAX_THREADS   256
 #define KN_SCRATCH_BYTES (512 * 1024)
@@ -48,13 +48,14 @@ typedef struct kn_ops {
     void (*kv_pack)(kn_kv_type type, const float *x, int n, void *out, uint16_t *scales);
     void (*kv_keys)(kn_kv_type type, const void *codes, const uint16_t *scales, int d0, int dn,
                     float *out);
-    void (*kv_values)(kn_kv_type type, const void *row, const uint16_t *scales, int d0, int dn,
-                      float *out);
+    void (*kv_values)(kn_kv_type type, const void *v, const uint16_t *scales, int d, int n, int d0,
+                      int dn, float *out);
 
-    /* Scores of one query with keys lo .. hi-1 of a block become probabilities (0 elsewhere);
-     * the running softmax and the query's sum o[d] are rescaled. */
-    void (*soft_block)(float *s, int lo, int hi, float scale, float softcap, kn_soft *run, float *o,
-                       int d);
+    /* Scores of n <= KN_QR queries s[n, KN_KV_BLOCK] become probabilities, 0 for keys of the block
+     * outside lo[i] .. hi[i]-1 (none: the query is left alone); the running softmax and the
+     * query's sum o[i, d] are rescaled. */
+    void (*soft_block)(float *s, int n, const int *lo, const int *hi, float scale, float softcap,
+                       kn_soft *run, float *o, int d);
 
     /* o[i,:cols] += sum over j < n, ascending, of p[i][j] * v[j,:cols], i < m; rows of v lie ldv
      * floats apart, those of o ldo. */

@@ -26,44 +26,64 @@ KN_INLINE float exp_of(float x)
  * -inf (nothing but -inf so far) counts as 0, so that exp(-inf - max) is 0 and not NaN. */
 KN_INLINE float finite_base(float max) { return max == -INFINITY ? 0 : max; }
 
-static void soft_block(float *s, int lo, int hi, float scale, float softcap, kn_soft *run, float *o,
-                       int d)
+enum { BV = KN_KV_BLOCK / VL };
+
+/* Scaled scores of one query, -inf outside lo .. hi-1; -> the greatest. */
+KN_INLINE float scale_scores(float *s, int lo, int hi, float scale, float softcap)
 {
-    vf v[KN_KV_BLOCK / VL], top, base, sum;
-    float max, by;
-    for (int j = 0; j < KN_KV_BLOCK / VL; j++) {
+    static const float COUNT[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vf v[BV], top;
+    KN_UNROLL
+    for (int j = 0; j < BV; j++)
         v[j] = v_mul(v_load(s + j * VL), v_set(scale));
-        if (softcap != 0) v[j] = v_mul(v_set(softcap), v_tanh(v_div(v[j], v_set(softcap))));
-    }
-    if (lo > 0 || hi < KN_KV_BLOCK) {
-        for (int j = 0; j < KN_KV_BLOCK / VL; j++)
-            v_store(s + j * VL, v[j]);
-        for (int i = 0; i < lo; i++)
-            s[i] = -INFINITY;
-        for (int i = hi; i < KN_KV_BLOCK; i++)
-            s[i] = -INFINITY;
-        for (int j = 0; j < KN_KV_BLOCK / VL; j++)
-            v[j] = v_load(s + j * VL);
-    }
+    if (softcap != 0)
+        for (int j = 0; j < BV; j++)
+            v[j] = v_mul(v_set(softcap), v_tanh(v_div(v[j], v_set(softcap))));
+    if (lo > 0 || hi < KN_KV_BLOCK)
+        for (int j = 0; j < BV; j++) {
+            vf at = v_add(v_load(COUNT), v_set((float)(j * VL)));
+            v[j] = v_if_less(at, v_set((float)lo), v_set(-INFINITY), v[j]);
+            v[j] = v_if_less(at, v_set((float)hi), v[j], v_set(-INFINITY));
+        }
     top = v[0];
-    for (int j = 1; j < KN_KV_BLOCK / VL; j++)
+    for (int j = 1; j < BV; j++)
         top = v_max(top, v[j]);
-    max = v_greatest(top);
-    max = max > run->max ? max : run->max;
-    base = v_set(finite_base(max));
-    sum = v_zero();
-    for (int j = 0; j < KN_KV_BLOCK / VL; j++) {
-        v[j] = v_exp(v_sub(v[j], base));
+    KN_UNROLL
+    for (int j = 0; j < BV; j++)
         v_store(s + j * VL, v[j]);
-        sum = v_add(sum, v[j]);
+    return v_greatest(top);
+}
+
+/* In three passes, so that the chains of different queries overlap. */
+static void soft_block(float *s, int n, const int *lo, const int *hi, float scale, float softcap,
+                       kn_soft *run, float *o, int d)
+{
+    float max[KN_QR], by[KN_QR] = {0};
+    for (int i = 0; i < n; i++) {
+        float top = -INFINITY;
+        if (lo[i] < hi[i]) top = scale_scores(s + i * KN_KV_BLOCK, lo[i], hi[i], scale, softcap);
+        max[i] = top > run[i].max ? top : run[i].max;
+        by[i] = run[i].max - finite_base(max[i]);
     }
-    if (max != run->max) { /* else the factor is 1 */
-        by = exp_of(run->max - finite_base(max));
-        run->sum *= by;
-        scale_row(o, d, by);
-        run->max = max;
+    for (int i = 0; i < n; i += VL)
+        v_store(by + i, v_exp(v_load(by + i)));
+    for (int i = 0; i < n; i++) {
+        float *p = s + i * KN_KV_BLOCK;
+        vf base = v_set(finite_base(max[i])), sum = v_zero();
+        if (lo[i] >= hi[i]) continue;
+        KN_UNROLL
+        for (int j = 0; j < BV; j++) {
+            vf v = v_exp(v_sub(v_load(p + j * VL), base));
+            v_store(p + j * VL, v);
+            sum = v_add(sum, v);
+        }
+        if (max[i] != run[i].max) { /* else the factor is 1 */
+            run[i].sum *= by[i];
+            scale_row(o + (int64_t)i * d, d, by[i]);
+            run[i].max = max[i];
+        }
+        run[i].sum += v_sum(sum);
     }
-    run->sum += v_sum(sum);
 }
 
 /* o[i,:] += p[i,:] v for mr queries and nv vectors of columns */

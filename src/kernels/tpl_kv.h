@@ -98,20 +98,16 @@ static void kv_keys(kn_kv_type type, const void *codes, const uint16_t *scales, 
     }
 }
 
-/* One token's values, dims d0 .. d0+dn-1, as f32. d0 is a multiple of KN_KV_GROUP. */
-static void kv_values(kn_kv_type type, const void *row, const uint16_t *scales, int d0, int dn,
-                      float *out)
+/* One token's dims d0 .. d0+dn-1 of int8 values. d0 is a multiple of KN_KV_GROUP. */
+KN_INLINE void bytes_value(const int8_t *row, const uint16_t *scales, int d0, int dn, float *out)
 {
-    if (type != KN_KV_INT8) {
-        widen(dtype_of(type), row, d0, dn, out);
-        return;
-    }
     for (int i = 0; i < dn; i += KN_KV_GROUP) {
         vf scale = v_set(bf16_value(scales[(d0 + i) / KN_KV_GROUP]));
-        const int8_t *p = (const int8_t *)row + d0 + i;
+        const int8_t *p = row + d0 + i;
         int n = dn - i < KN_KV_GROUP ? dn - i : KN_KV_GROUP;
         int8_t part[KN_KV_GROUP] = {0};
         if (n == KN_KV_GROUP) {
+            KN_UNROLL
             for (int j = 0; j < KN_KV_GROUP; j += VL)
                 v_store(out + i + j, v_mul(v_load_i8(p + j), scale));
             continue;
@@ -119,6 +115,22 @@ static void kv_values(kn_kv_type type, const void *row, const uint16_t *scales, 
         memcpy(part, p, (size_t)n);
         for (int j = 0; j < n; j += VL)
             v_store_n(out + i + j, v_mul(v_load_i8(part + j), scale), n - j < VL ? n - j : VL);
+    }
+}
+
+/* Dims d0 .. d0+dn-1 of the values of n tokens (d dims each), as f32 [n, dn]. */
+static void kv_values(kn_kv_type type, const void *v, const uint16_t *scales, int d, int n, int d0,
+                      int dn, float *out)
+{
+    int groups = (d + KN_KV_GROUP - 1) / KN_KV_GROUP;
+    if (type == KN_KV_INT8) {
+        for (int64_t s = 0; s < n; s++)
+            bytes_value((const int8_t *)v + s * d, scales + s * groups, d0, dn, out + s * dn);
+    } else if (dn == d) {
+        widen(dtype_of(type), v, 0, n * d, out);
+    } else {
+        for (int64_t s = 0; s < n; s++)
+            widen(dtype_of(type), v, s * d + d0, dn, out + s * dn);
     }
 }
 
