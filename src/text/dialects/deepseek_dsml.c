@@ -1,0 +1,19 @@
+/* deepseek_dsml.c: <｜DSML｜function_calls><｜DSML｜invoke name="f">..</｜DSML｜function_calls>
+ *
+ * DeepSeek V3.2: a parameter says itself whether it is text (string="true") or JSON.
+ * Source: the encoding description of deepseek-ai/DeepSeek-V3.2. */
+#include "text/dialects/invoke.h"
+
+static void read_block(call_list *c, strv body) { read_invokes(c, body, "｜DSML｜"); }
+
+const struct dialect dialect_deepseek_dsml = {
+    .name = "deepseek_dsml",
+    .priority = 20,
+    .sets = {{{"｜DSML｜"}}, {{"@｜DSML｜"}}},
+    .blocks = {{.kind = BLOCK_CALL,
+                .open = "<｜DSML｜function_calls>",
+                .close = "</｜DSML｜function_calls>",
+                .end = scan_close,
+                .read = read_block},
+               BLOCK_THINK},
+};

@@ -1,0 +1,50 @@
+/* kimi_k2.c: calls in a section, each with its own id.
+ *
+ *   <|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{..}
+ *   <|tool_call_end|><|tool_calls_section_end|>
+ * Kimi K2. The id is the whole functions.f:0. Source: moonshotai/Kimi-K2's tool call guide. */
+#include "text/dialects/parts.h"
+
+static ptrdiff_t end_section(const dialect_block *b, strv raw, int last, block_scan *s)
+{
+    ptrdiff_t end = scan_close(b, raw, last, s);
+    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
+}
+
+static void read_section(call_list *c, strv body)
+{
+    static const char ARGUMENTS[] = "<|tool_call_argument_begin|>";
+    size_t at = 0, mark;
+    strv one, id, name;
+    while (calls_ok(c) &&
+           text_between(body, "<|tool_call_begin|>", "<|tool_call_end|>", &at, &one)) {
+        mark = text_find(one, ARGUMENTS, 0);
+        if (mark == SIZE_MAX) {
+            calls_refuse(c, "a tool call has no %s", ARGUMENTS);
+            return;
+        }
+        id = name = text_trim((strv){one.p, mark});
+        if (strv_starts(name, STRV("functions."))) name = (strv){name.p + 10, name.n - 10};
+        for (size_t i = name.n; i-- > 1;) {
+            if (name.p[i] >= '0' && name.p[i] <= '9') continue;
+            if (name.p[i] == ':') name.n = i;
+            break;
+        }
+        mark += sizeof ARGUMENTS - 1;
+        calls_add_json(c, name, id, (strv){one.p + mark, one.n - mark});
+    }
+    if (calls_ok(c) && text_trim((strv){body.p + at, body.n - at}).n)
+        calls_refuse(c, "a tool call is not complete, it wants <|tool_call_end|>");
+}
+
+const struct dialect dialect_kimi_k2 = {
+    .name = "kimi_k2",
+    .priority = 15,
+    .sets = {{{"<|tool_calls_section_begin|>"}}, {{"@<|tool_calls_section_begin|>"}}},
+    .blocks = {{.kind = BLOCK_CALL,
+                .open = "<|tool_calls_section_begin|>",
+                .close = "<|tool_calls_section_end|>",
+                .end = end_section,
+                .read = read_section},
+               BLOCK_THINK},
+};
