@@ -375,6 +375,34 @@ MLXE_API mlxe_status mlxe_session_complete(mlxe_session *session, const char *pr
 /* Forgets the conversation; the system message of the params stays. */
 MLXE_API mlxe_status mlxe_session_reset(mlxe_session *session, mlxe_error *err);
 
+/* ---- bench: how fast a model runs here ------------------------------------------------------ */
+
+typedef struct mlxe_bench_params {
+    uint32_t size;
+    int32_t prompt_tokens; /* of a prefill; 0: 512, less if the context is less; MLXE_OFF: none */
+    int32_t gen_tokens;    /* decoded in each row; 0: 64; MLXE_OFF: none */
+    uint32_t depth_tokens; /* in the KV cache before the decode; 0: 128 */
+    uint32_t rows;         /* decoded in one batch, of different lengths; 0: 1 */
+    uint32_t repeat;       /* rounds of everything, the best counts; 0: 3 */
+} mlxe_bench_params;
+
+static inline mlxe_bench_params mlxe_bench_params_new(void)
+{
+    mlxe_bench_params params;
+    memset(&params, 0, sizeof params);
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+/* Loads a model and measures it with the engine's threads: load to first token, prefill, decode,
+ * memory, each beside what the machine can do in the same run. The text of the job's DONE event is
+ * one JSON object, the one that `mlxengine bench --json` prints for a thread count.
+ * Fails  ARG; the job: as mlxe_model_open, LIMIT (more tokens than the context) */
+MLXE_API mlxe_status mlxe_bench_start(mlxe_engine *engine, const char *model,
+                                      const mlxe_model_params *model_params,
+                                      const mlxe_bench_params *params, mlxe_job **out,
+                                      mlxe_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@ struct mlxe_engine {
     atomic_int references;
     int process;
     log_sink log;
+    double open_ms; /* that opening it took */
 };
 
 struct mlxe_tokenizer {

@@ -158,6 +158,7 @@ mlxe_status mlxe_engine_open(const mlxe_engine_params *params, mlxe_engine **out
     mlxe_engine_params p;
     mlxe_engine *e;
     mlxe_status rc;
+    double from = clock_ms();
     *out = NULL;
     err_clear(err);
     if ((rc = api_params("mlxe_engine_params", params, &p, sizeof p, err))) return rc;
@@ -168,6 +169,7 @@ mlxe_status mlxe_engine_open(const mlxe_engine_params *params, mlxe_engine **out
     e->log = (log_sink){p.log, p.log_user, MLXE_LOG_WARN};
     rc = level_of(&p, &e->log.level, err);
     if (!rc) rc = runtime_start(&p, &e->log, err);
+    e->open_ms = clock_ms() - from;
     if (rc)
         free(e);
     else

@@ -59,6 +59,8 @@ typedef struct eng_caps {
     int64_t context_tokens; /* what the model was made for */
     uint64_t weight_bytes;
     uint64_t kv_token_bytes; /* KV cache of one token */
+    uint64_t token_bytes;    /* weights read for one token and its logits */
+    double token_macs;       /* multiply-adds of one token's linears, the head left out */
     int samples;             /* 1: can choose tokens on its device */
     int deterministic;       /* 1: bits depend on no batch, chunk or thread count */
 } eng_caps;

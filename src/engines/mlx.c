@@ -103,6 +103,8 @@ static void capabilities(const eng_model *m, eng_caps *out)
                       .context_tokens = m->info.context,
                       .weight_bytes = mf_weight_bytes(m->files),
                       .kv_token_bytes = nn_kv_token_bytes(&m->info.kv),
+                      .token_bytes = m->info.token_bytes,
+                      .token_macs = m->info.weights_per_token,
                       .deterministic = 1};
 }
 

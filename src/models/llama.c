@@ -284,6 +284,7 @@ static mlxe_status weights_load(nn_loader *ld, const family *f, const options *o
                          .embeddings = (int32_t)o->vocab,
                          .context = m->rope.context,
                          .kv = {kv, m->n_layers}};
+    info->token_bytes = ld->linear_bytes - (o->tied ? 0 : nn_linear_bytes(&m->embed));
     info->weights_per_token =
         (double)o->layers * (double)o->hidden *
         ((double)o->head_dim * (double)(2 * o->heads + 2 * o->kv_heads) + 3.0 * (double)o->ffn);

@@ -18,6 +18,7 @@ typedef struct model_info {
     int64_t context;          /* tokens that it was made for */
     nn_kv_spec kv;            /* of its rows */
     double weights_per_token; /* multiply-adds of the linears for one token, head left out */
+    uint64_t token_bytes;     /* of weights read for one token and its logits */
 } model_info;
 
 typedef struct model_family {

@@ -416,7 +416,16 @@ mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k
                        mf_folder(ld->files), probe);
     if (bias == NN_BIAS_YES || (bias == NN_BIAS_IF_THERE && nn_has(ld, probe)))
         rc = vector_load(ld, name, ".bias", n, &out->bias, err);
+    if (!rc) ld->linear_bytes += nn_linear_bytes(out);
     return rc;
+}
+
+uint64_t nn_linear_bytes(const nn_linear *linear)
+{
+    const kn_matrix *w = &linear->w;
+    uint64_t elements = (uint64_t)w->n * (uint64_t)w->k, size = w->dtype == KN_F32 ? 4 : 2;
+    if (!w->bits) return elements * size;
+    return elements * (uint64_t)w->bits / 8 + elements / (uint64_t)w->group * 2 * size;
 }
 
 mlxe_status nn_load_norm(nn_loader *ld, const char *name, int64_t e, float eps, nn_norm *out,

@@ -33,6 +33,7 @@ typedef struct nn_loader {
     int group, bits;          /* its defaults */
     strv *known;              /* options asked for so far */
     size_t n_known, known_cap;
+    uint64_t linear_bytes; /* of all linears loaded so far, as they are stored */
 } nn_loader;
 
 /* Reads the quantisation defaults. Fails UNSUPPORTED (method or mode other than MLX affine) */
@@ -59,6 +60,8 @@ typedef enum nn_bias { NN_BIAS_NO, NN_BIAS_YES, NN_BIAS_IF_THERE } nn_bias;
  * Fails  CORRUPT (missing, shape), UNSUPPORTED (dtype, bits, group) */
 mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k, nn_bias bias,
                            nn_linear *out, mlxe_error *err);
+/* Bytes of a linear as it is stored: codes, scales, biases. */
+uint64_t nn_linear_bytes(const nn_linear *linear);
 /* The vector name.weight, e elements, as f32. */
 mlxe_status nn_load_norm(nn_loader *ld, const char *name, int64_t e, float eps, nn_norm *out,
                          mlxe_error *err);
