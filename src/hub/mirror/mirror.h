@@ -163,8 +163,10 @@ typedef struct store_file {
     struct stat info;
     char etag[HUB_ETAG_CHARS + 1];
     int checked; /* 1: the etag was computed from the content, or its hash was found right */
+    buf path;    /* where it lies */
 } store_file;
 
+void store_file_deinit(store_file *file); /* closes fd unless it is -1 */
 /* Opens a file of a commit. Fails NOT_FOUND, CORRUPT (its hash is known to be wrong), TIMEOUT (its
  * hash is being computed) */
 mlxe_status store_open(const mirror *m, const mirror_repo *repo, const char *commit, strv path,
