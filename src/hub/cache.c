@@ -6,8 +6,8 @@
  * a link that leads anywhere else, at any folder on the way, is UNSAFE and is as good as absent.
  *
  * Source: huggingface_hub file_download.py, _local_folder.py; 2.4 for the shared Xet store.
- * Traps: a ref may end in a newline (hand-made), and content that is no commit counts as no ref. The
- * cache itself, and a repository's folder, may be links that the user made. */
+ * Traps: a ref may end in a newline (hand-made), and content that is no commit counts as no ref.
+ * The cache itself, and a repository's folder, may be links that the user made. */
 #define _XOPEN_SOURCE 700
 #include "hub/cache.h"
 

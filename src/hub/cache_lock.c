@@ -6,7 +6,8 @@
  * Traps: it must be flock: Python waits for flock but runs straight through fcntl's locks. filelock
  * removed the file on release for some versions, so after winning, the descriptor must still be the
  * file at the path. Network file systems may grant it to everybody or know none at all (ENOSYS): on
- * such one goes on without. flock that waits cannot be cancelled, so it is tried again and again. */
+ * such one goes on without. flock that waits cannot be cancelled, so it is tried again and again.
+ * */
 #define _DEFAULT_SOURCE
 #include "hub/cache.h"
 

@@ -1,7 +1,7 @@
 /* hash.c: sha256 and git's blob sha1 on OpenSSL's libcrypto, which uses the processor's own.
  *
- * Traps: git's hash begins with the size, so it must be known first. A 40-digit etag is git's on the
- * Hub, but plain on some mirrors: both run, since such files are small. */
+ * Traps: git's hash begins with the size, so it must be known first. A 40-digit etag is git's on
+ * the Hub, but plain on some mirrors: both run, since such files are small. */
 #include "hub/hash.h"
 
 #include "base/buf.h"

@@ -1,15 +1,17 @@
 /* http.c: libcurl, driven by its multi interface so that a call can be cancelled and timed by us.
  *
- *   perform -> add handle -> { curl_multi_perform, poll at most 100 ms, look at the clocks } -> done
+ *   perform -> add handle -> { curl_multi_perform, poll at most 100 ms, look at the clocks } ->
+ * done
  *
  * Clocks  connecting, silence (no byte for idle_timeout), slowness (fewer than SLOW_BYTES_S on
- *         average over three idle timeouts: a server that drips holds nobody), the caller's deadline.
+ *         average over three idle timeouts: a server that drips holds nobody), the caller's
+ * deadline.
  *
- * Traps: a 1xx or a proxy's CONNECT answer brings a header block of its own: each status line starts
- * anew. curl decodes gzip only where we ask for it; a resolve with a Content-Encoding nobody asked
- * for must be seen by the caller. Cancelling while a name is looked up must not wait for the resolver's
- * thread (QUICK_EXIT). NOSIGNAL: the host's signals are its own. libcurl's own global state is set up
- * once a process and never torn down: another user of it may be there. */
+ * Traps: a 1xx or a proxy's CONNECT answer brings a header block of its own: each status line
+ * starts anew. curl decodes gzip only where we ask for it; a resolve with a Content-Encoding
+ * nobody asked for must be seen by the caller. Cancelling while a name is looked up must not wait
+ * for the resolver's thread (QUICK_EXIT). NOSIGNAL: the host's signals are its own. libcurl's own
+ * global state is set up once a process and never torn down: another user of it may be there. */
 #define _XOPEN_SOURCE 700
 #include "hub/http.h"
 
@@ -86,7 +88,7 @@ void http_answer_deinit(http_answer *a)
 
 strv http_header_next(const http_answer *a, const char *name, strv after)
 {
-    const char *p = buf_str(&a->headers), *end = p + a->headers.n;
+    const char *p = a->headers.p, *end = p ? p + a->headers.n : p;
     if (after.p) p = after.p + after.n + 1;
     while (p < end) {
         const char *value = p + strlen(p) + 1;

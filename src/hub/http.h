@@ -64,7 +64,7 @@ typedef struct http_call {
     int identity;          /* 1: Accept-Encoding: identity and no decoding; 0: gzip is welcome */
     const char *range;     /* "0-99", NULL: none */
     const char *if_range;
-    const char *trace; /* X-Amzn-Trace-Id, by which the Hub finds a request in its log; or NULL */
+    const char *trace;  /* X-Amzn-Trace-Id, by which the Hub finds a request in its log; or NULL */
     int idle_timeout_s; /* 0: the client's */
     const atomic_int *cancel;
     int64_t deadline_ns;

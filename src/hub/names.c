@@ -1,9 +1,9 @@
 /* names.c: ids, revisions and paths as the Hub allows them, and stricter where a name becomes a
  * file here.
  *
- * Source: huggingface_hub utils/_validators.py (repo ids) and its rejection of file names that leave
- * the folder on POSIX or on Windows. Ours adds: no control bytes, no broken UTF-8, no empty or "."
- * segment, no backslash, at most 255 bytes a segment and 1024 a path.
+ * Source: huggingface_hub utils/_validators.py (repo ids) and its rejection of file names that
+ * leave the folder on POSIX or on Windows. Ours adds: no control bytes, no broken UTF-8, no empty
+ * or "." segment, no backslash, at most 255 bytes a segment and 1024 a path.
  * Traps: "name ends in .git" and "--" are refused although each character is allowed; a revision is
  * one segment of a URL but may be several folders under refs/. */
 #include "hub/names.h"
@@ -87,7 +87,8 @@ static size_t utf8_length(const unsigned char *p, size_t n)
     return want;
 }
 
-/* What is wrong with text as the name of a file in a folder that nobody may leave; NULL: nothing. */
+/* What is wrong with text as the name of a file in a folder that nobody may leave; NULL: nothing.
+ * */
 static const char *path_problem(strv text, size_t limit)
 {
     const unsigned char *p = (const unsigned char *)text.p;

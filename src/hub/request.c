@@ -7,9 +7,9 @@
  *   chain. A chain has at most MAX_HOPS hops, never goes from https to http, and only to URLs that
  *   url_resolve takes. With a hub that is offline no exchange begins.
  *
- * Traps: the Hub answers a HEAD of a large file with 302 to a signed URL: that answer is the metadata,
- * the storage behind it knows neither commit nor etag of ours. Small and renamed files are 307 within
- * the origin: followed, query kept. */
+ * Traps: the Hub answers a HEAD of a large file with 302 to a signed URL: that answer is the
+ * metadata, the storage behind it knows neither commit nor etag of ours. Small and renamed files
+ * are 307 within the origin: followed, query kept. */
 #define _XOPEN_SOURCE 700
 #include "hub/request.h"
 
@@ -26,7 +26,7 @@ enum { MAX_HOPS = 10, LONG_TIMEOUT_S = 60, TRIES = 7, CONNECT_TRIES = 3, MAX_WAI
 
 mlxe_status requester_open(hub *h, const hub_watch *watch, requester *out, mlxe_error *err)
 {
-    *out = (requester){h, NULL, watch};
+    *out = (requester){h, NULL, watch, 0};
     return http_client_open(&h->http, &out->client, err);
 }
 
@@ -246,8 +246,7 @@ static strv next_target(strv link)
         stop = memchr(close, '<', (size_t)(end - close));
         if (!stop) stop = end;
         for (const char *q = close; q + 10 <= stop; q++)
-            if (!memcmp(q, "rel=\"next\"", 10))
-                return strv_from(p + 1, (size_t)(close - p - 1));
+            if (!memcmp(q, "rel=\"next\"", 10)) return strv_from(p + 1, (size_t)(close - p - 1));
         p = stop;
     }
     return (strv){0};
@@ -269,8 +268,8 @@ static mlxe_status next_page(chain *c, const http_answer *a, buf *next, mlxe_err
     return rc;
 }
 
-static mlxe_status api_once(requester *r, const char *url, int timeout_s, api_body *body,
-                            buf *next, hub_fault *fault, mlxe_error *err)
+static mlxe_status api_once(requester *r, const char *url, int timeout_s, api_body *body, buf *next,
+                            hub_fault *fault, mlxe_error *err)
 {
     http_answer a = {0};
     buf target = {0};
@@ -308,10 +307,11 @@ mlxe_status request_api(requester *r, const char *url, size_t limit, buf *out, b
 {
     api_body body = {out, limit, ""};
     for (int attempt = 1;; attempt++) {
-        mlxe_status rc = api_once(r, url, attempt > 1 ? LONG_TIMEOUT_S : 0, &body, next, fault, err);
-        int tries = fault->why == HTTP_WHY_CONNECT || fault->why == HTTP_WHY_DNS ? CONNECT_TRIES
-                                                                                : TRIES;
-        if (!rc || !fault_retryable(fault) || attempt == tries) return rc;
+        mlxe_status rc =
+            api_once(r, url, attempt > 1 ? LONG_TIMEOUT_S : 0, &body, next, fault, err);
+        int tries =
+            fault->why == HTTP_WHY_CONNECT || fault->why == HTTP_WHY_DNS ? CONNECT_TRIES : TRIES;
+        if (!rc || !fault_retryable(fault) || attempt == tries || r->once) return rc;
         log_line(&r->h->log, MLXE_LOG_INFO, "trying again: %s", err ? err->message : "a request");
         if (!fault_wait(r, fault, attempt)) return stop_error(r, fault, rc, err);
     }

@@ -45,6 +45,7 @@ typedef struct requester {
     hub *h;
     http_client *client;
     const hub_watch *watch; /* NULL: nobody */
+    int once;               /* 1: a cached copy is at hand, so nothing is tried again */
 } requester;
 
 mlxe_status requester_open(hub *h, const hub_watch *watch, requester *out, mlxe_error *err);

@@ -5,8 +5,8 @@
  *   RateLimit, Retry-After                   how long the server wants us to wait
  *
  * Source: huggingface_hub utils/_http.py hf_raise_for_status.
- * Traps: a missing and a private repository look alike, 401 without a token, 404 with one. "Gated" is
- * never said to be "not found". RateLimit explains a 429 only when nothing remains. */
+ * Traps: a missing and a private repository look alike, 401 without a token, 404 with one. "Gated"
+ * is never said to be "not found". RateLimit explains a 429 only when nothing remains. */
 #define _XOPEN_SOURCE 700
 #include "hub/request_fault.h"
 

@@ -1,0 +1,305 @@
+/* snapshot.c: from a repository and a revision to a folder of files, online or from the cache.
+ *
+ *   revision -> commit (a 40-digit one is itself; else the API; else, unreachable, refs/)
+ *            -> listing (trees/<commit>.json, else the API at the commit, then stored)
+ *            -> selection -> plan (there, to fetch, room) -> ref -> download_files
+ *
+ * A commit whose selected files are all here needs no packet. When the Hub cannot be reached or
+ * does not answer, a complete copy is returned, and that is said.
+ *
+ * Traps: a listing is stored only whole: who stores part of one makes other clients' copies partial
+ * for ever. Every name is checked before anything is written. The snapshot's folder must exist
+ * before a ref names its commit. */
+#include "hub/download.h"
+#include "hub/hub_api.h"
+#include "hub/hub_json.h"
+#include "hub/hub_state.h"
+
+#include "base/fs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NAMED_FILES = 3 };
+
+/* ---- from the cache -------------------------------------------------------------------------- */
+
+/* Counts selected files that are absent; names up to three. */
+static size_t missing(const download *d, const hub_tree *tree, const hub_globs *globs, hub_got *got,
+                      buf *names)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < tree->n; i++) {
+        const hub_entry *e = &tree->entries[i];
+        uint64_t bytes;
+        if (!globs_want(globs, e->path)) continue;
+        got->files++;
+        got->bytes += e->size;
+        if (download_present(d, e->path, e, &bytes)) continue;
+        if (n++ < NAMED_FILES) {
+            if (names->n) buf_add_str(names, ", ");
+            buf_add_strv(names, e->path);
+        }
+    }
+    return n;
+}
+
+static mlxe_status cached_at(download *d, const hub_globs *globs, buf *path, hub_got *got,
+                             mlxe_error *err)
+{
+    const char *repo = buf_str(&d->repo_dir);
+    buf file = {0}, names = {0};
+    hub_tree tree;
+    size_t n;
+    mlxe_status rc = MLXE_OK;
+    memcpy(got->commit, d->commit, sizeof got->commit);
+    cache_snapshot_path(path, repo, strv_of(d->commit));
+    if (!fs_is_dir(buf_str(path))) {
+        rc = err_set(err, MLXE_E_NOT_FOUND, "%s: commit %s is not in the cache", d->repo->id,
+                     d->commit);
+    } else if (!hub_tree_load(cache_tree_path(&file, repo, strv_of(d->commit)), &tree, NULL)) {
+        n = missing(d, &tree, globs, got, &names);
+        if (n)
+            rc = err_set(err, MLXE_E_OFFLINE, "%s: the cached copy lacks %zu file%s (%s%s)",
+                         d->repo->id, n, n == 1 ? "" : "s", buf_str(&names),
+                         n > NAMED_FILES ? ", ..." : "");
+        hub_tree_deinit(&tree);
+    }
+    buf_deinit(&file);
+    buf_deinit(&names);
+    return rc;
+}
+
+mlxe_status hub_cached(hub *h, const hub_repo *repo, const hub_globs *globs, buf *path,
+                       hub_got *got, mlxe_error *err)
+{
+    hub_want want = {0};
+    download d;
+    mlxe_status rc = repo_check(repo, err);
+    *got = (hub_got){0};
+    buf_clear(path);
+    if (rc || (rc = download_open(&d, h, repo, &want, NULL, err))) return rc;
+    rc = cache_ref_read(buf_str(&d.repo_dir), strv_of(repo_revision(repo)), d.commit, NULL);
+    if (rc)
+        rc = err_set(err, MLXE_E_NOT_FOUND, "%s@%s: not in the cache", repo->id,
+                     repo_revision(repo));
+    if (!rc) rc = cached_at(&d, globs, path, got, err);
+    if (rc) buf_clear(path);
+    download_close(&d);
+    return rc;
+}
+
+/* Offline, or unreachable with `why`: the cached copy, or the error that fits. */
+static mlxe_status from_cache(hub *h, const hub_repo *repo, const hub_want *want, buf *path,
+                              hub_got *got, const mlxe_error *why, mlxe_error *err)
+{
+    mlxe_error local;
+    mlxe_status rc = hub_cached(h, repo, &want->globs, path, got, &local);
+    if (!rc) {
+        got->from_cache = 1;
+        if (why) log_line(&h->log, MLXE_LOG_WARN, "%s; the cached copy is used", why->message);
+        return MLXE_OK;
+    }
+    if (why) {
+        if (err) *err = *why;
+        return why->code;
+    }
+    if (rc == MLXE_E_NOT_FOUND) rc = MLXE_E_OFFLINE;
+    err_set(err, rc, "%s, and nothing is fetched offline", local.message);
+    err_hint(err, "unset HF_HUB_OFFLINE to fetch it");
+    return rc;
+}
+
+/* ---- online ---------------------------------------------------------------------------------- */
+
+typedef struct plan {
+    hub_tree tree;
+    download_file *files;
+    size_t n;
+    uint64_t bytes, missing_bytes;
+    int gated, listed; /* listed: the tree came from the API just now */
+} plan;
+
+static void plan_deinit(plan *p)
+{
+    free(p->files);
+    hub_tree_deinit(&p->tree);
+}
+
+/* The commit that a branch or tag names now. */
+static mlxe_status commit_ask(download *d, requester *r, plan *p, hub_fault *fault, mlxe_error *err)
+{
+    buf text = {0};
+    json_doc *doc = NULL;
+    strv sha;
+    const json *gated;
+    mlxe_status rc = api_info(r, d->repo, &text, fault, err);
+    if (rc) goto out;
+    fault->kind = KIND_METADATA;
+    if ((rc = hub_json_parse(d->repo->id, buf_str(&text), text.n, &doc, err))) goto out;
+    if (!json_is(json_root(doc), JSON_OBJECT))
+        rc = err_set(err, MLXE_E_CORRUPT, "%s: the answer is %s, want an object", d->repo->id,
+                     json_type_name(json_typeof(json_root(doc))));
+    if (!rc) rc = hub_json_str(json_root(doc), d->repo->id, "sha", &sha, err);
+    if (!rc && !hub_is_commit(sha))
+        rc = err_set(err, MLXE_E_CORRUPT, "%s: \"sha\" is no commit", d->repo->id);
+    if (rc) goto out;
+    memcpy(d->commit, sha.p, sha.n);
+    d->commit[sha.n] = 0;
+    gated = json_get(json_root(doc), "gated");
+    p->gated = json_is(gated, JSON_STRING) || json_bool(gated);
+    if (json_bool(json_get(json_root(doc), "disabled"))) {
+        fault->kind = KIND_DISABLED;
+        rc = err_set(err, MLXE_E_ACCESS, "%s: access to the repository is disabled", d->repo->id);
+    }
+out:
+    if (!rc) fault->kind = KIND_NONE;
+    json_close(doc);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* The same, without patience when a complete copy is at hand. */
+static mlxe_status commit_of(download *d, requester *r, plan *p, const hub_want *want,
+                             hub_fault *fault, mlxe_error *err)
+{
+    hub_got got;
+    buf path = {0};
+    mlxe_status rc;
+    r->once = !want->force && !hub_cached(d->h, d->repo, &want->globs, &path, &got, NULL);
+    rc = commit_ask(d, r, p, fault, err);
+    r->once = 0;
+    buf_deinit(&path);
+    return rc;
+}
+
+static mlxe_status listing_get(download *d, requester *r, plan *p, hub_fault *fault,
+                               mlxe_error *err)
+{
+    buf file = {0};
+    mlxe_status rc = hub_tree_load(
+        cache_tree_path(&file, buf_str(&d->repo_dir), strv_of(d->commit)), &p->tree, NULL);
+    buf_deinit(&file);
+    if (!rc) return MLXE_OK;
+    p->listed = 1;
+    return api_tree(r, d->repo, d->commit, &p->tree, fault, err);
+}
+
+static mlxe_status select_files(download *d, plan *p, const hub_globs *globs, mlxe_error *err)
+{
+    p->files = calloc(p->tree.n + 1, sizeof *p->files);
+    if (!p->files) return err_memory(err, "plan", p->tree.n * sizeof *p->files);
+    for (size_t i = 0; i < p->tree.n; i++) {
+        const hub_entry *e = &p->tree.entries[i];
+        download_file *f = &p->files[p->n];
+        uint64_t bytes, blob;
+        if (!globs_want(globs, e->path)) continue;
+        *f = (download_file){.entry = e, .path = e->path};
+        p->n++;
+        p->bytes += e->size;
+        if (!d->force && download_present(d, e->path, e, &bytes)) {
+            f->present = 1;
+            meter_found(&d->count, e->size);
+        } else if (d->force ||
+                   !cache_blob_size(d->h->cache, buf_str(&d->repo_dir), hub_entry_etag(e), &blob)) {
+            p->missing_bytes += e->size;
+        }
+    }
+    d->count.total = p->bytes;
+    return MLXE_OK;
+}
+
+static int all_present(const plan *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (!p->files[i].present) return 0;
+    return 1;
+}
+
+/* What goes to the cache before the first file: folders, the listing, the ref. */
+static mlxe_status record(download *d, plan *p, const char *revision, mlxe_error *err)
+{
+    const char *repo = buf_str(&d->repo_dir);
+    buf text = {0}, relative = {0};
+    mlxe_status rc = cache_prepare(d->h->cache, repo, strv_of(d->commit), err);
+    if (!rc && p->listed) {
+        hub_tree_write(&p->tree, &text);
+        buf_add_str(&relative, "trees/");
+        buf_add_str(&relative, d->commit);
+        buf_add_str(&relative, ".json");
+        rc = buf_ok(&text) ? cache_file_write(repo, buf_view(&relative), text.p, text.n, err)
+                           : err_memory(err, "listing", text.n);
+    }
+    if (!rc) rc = cache_ref_write(repo, strv_of(revision), strv_of(d->commit), err);
+    buf_deinit(&text);
+    buf_deinit(&relative);
+    return rc;
+}
+
+static mlxe_status fetch(download *d, requester *r, plan *p, const char *revision, hub_fault *fault,
+                         mlxe_error *err)
+{
+    char text[160];
+    mlxe_status rc = MLXE_OK;
+    if (all_present(p)) {
+        /* The cache may be read-only: moving the ref is worth a try, no more. */
+        record(d, p, revision, NULL);
+        meter_tell(&d->count, d->watch, "all files are there");
+        return MLXE_OK;
+    }
+    if (p->gated && p->missing_bytes) rc = api_auth_check(r, d->repo, fault, err);
+    /* A server that has no such question answers 404: then the files themselves will tell. */
+    if (rc && fault->kind != KIND_GATED && fault->kind != KIND_DISABLED) rc = MLXE_OK;
+    if (!rc) rc = record(d, p, revision, err);
+    if (!rc) rc = download_room(d, p->missing_bytes, err);
+    if (rc) return rc;
+    d->no_links = d->h->no_links || !cache_has_links(d->h->cache);
+    snprintf(text, sizeof text, "%zu files, %llu bytes, %llu to fetch", p->n,
+             (unsigned long long)p->bytes, (unsigned long long)p->missing_bytes);
+    meter_tell(&d->count, d->watch, text);
+    return download_files(d, p->files, p->n, err);
+}
+
+mlxe_status hub_snapshot(hub *h, const hub_repo *repo, const hub_want *want, const hub_watch *watch,
+                         buf *path, hub_got *got, mlxe_error *err)
+{
+    const char *revision = repo_revision(repo);
+    download d = {0};
+    plan p = {0};
+    requester r = {0};
+    hub_fault fault = {0};
+    mlxe_error why;
+    mlxe_status rc = repo_check(repo, err);
+    *got = (hub_got){0};
+    buf_clear(path);
+    if (rc || (rc = globs_check(&want->globs, err))) return rc;
+    if (h->offline || want->local_only) {
+        if (want->force)
+            return err_set(err, MLXE_E_ARG, "%s: cannot be fetched again offline", repo->id);
+        return from_cache(h, repo, want, path, got, NULL, err);
+    }
+    if ((rc = download_open(&d, h, repo, want, watch, &why))) goto out;
+    if ((rc = requester_open(h, watch, &r, &why))) goto out;
+    if (hub_is_commit(strv_of(revision)))
+        snprintf(d.commit, sizeof d.commit, "%s", revision);
+    else if ((rc = commit_of(&d, &r, &p, want, &fault, &why)))
+        goto out;
+    if ((rc = listing_get(&d, &r, &p, &fault, &why))) goto out;
+    if ((rc = select_files(&d, &p, &want->globs, &why))) goto out;
+    fault.kind = KIND_STOP;
+    rc = fetch(&d, &r, &p, revision, &fault, &why);
+    got->downloaded_bytes = atomic_load(&d.count.network);
+    got->bytes = p.bytes;
+    got->files = p.n;
+    memcpy(got->commit, d.commit, sizeof got->commit);
+    cache_snapshot_path(path, buf_str(&d.repo_dir), strv_of(d.commit));
+out:
+    if (rc && err) *err = why;
+    if (rc) buf_clear(path);
+    if (rc && !want->force && fault.kind != KIND_NONE && fault_allows_cache(&fault))
+        rc = from_cache(h, repo, want, path, got, &why, err);
+    plan_deinit(&p);
+    requester_close(&r);
+    download_close(&d);
+    return rc;
+}
