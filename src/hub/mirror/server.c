@@ -8,8 +8,8 @@
  * a client that counts bytes then sees the cut, which Python's would not see in the content.
  *
  * Limits: connections, memory a request, silence. A target is taken before libmicrohttpd decodes it.
- * Traps: libmicrohttpd calls the handler once before the body and once for each piece of it; a reply
- * before the body is read ends the connection, which is right for what is refused. */
+ * Traps: libmicrohttpd calls the handler once before the body, once for each piece of it, and once
+ * after; a reply before the last ends the connection. */
 #define _XOPEN_SOURCE 700
 #include "hub/mirror/mirror.h"
 
@@ -50,7 +50,7 @@ struct mlxe_mirror {
 typedef struct request {
     char *target;
     buf body;
-    int too_large;
+    int begun, too_large;
 } request;
 
 /* ---- unverified files ----------------------------------------------------------------------- */
@@ -250,17 +250,17 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *c, const char *u
     (void)url;
     (void)version;
     if (!q) return MHD_NO;
+    /* The first call of a request comes before its body; a reply there would end the connection. */
+    if (!q->begun) {
+        q->begun = 1;
+        return MHD_YES;
+    }
     if (*bytes > 0) {
         if (q->body.n + *bytes > MIRROR_MAX_POST_BYTES)
             q->too_large = 1;
         else
             buf_add(&q->body, data, *bytes);
         *bytes = 0;
-        return MHD_YES;
-    }
-    /* The first call of a request with a body comes before it: libmicrohttpd then asks again. */
-    if (!q->body.n && !q->too_large && strcmp(method, "POST") == 0 && !q->body.p) {
-        buf_reserve(&q->body, 1);
         return MHD_YES;
     }
     return reply_to(m, c, method, q);

@@ -420,7 +420,8 @@ mlxe_status store_text(const mirror *m, const mirror_repo *repo, const char *com
 static void add_entry(buf *page, const char *path, uint64_t bytes, const char *etag, int is_lfs)
 {
     char oid[41] = "";
-    if (is_lfs) hub_pointer_sha1(strv_of(etag), bytes, oid, NULL, NULL);
+    size_t pointer;
+    if (is_lfs) hub_pointer_sha1(strv_of(etag), bytes, oid, &pointer, NULL);
     buf_add_str(page,
                 page->n > 1 ? ",{\"type\":\"file\",\"path\":" : "{\"type\":\"file\",\"path\":");
     json_write_str(page, strv_of(path));
