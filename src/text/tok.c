@@ -10,7 +10,7 @@
  * Traps: an option that is not known is ignored by the package and by us; a part that is not known
  * is refused at open, by name. Files without model.type exist; the keys tell the kind. */
 #include "base/fs.h"
-#include "text/tok_parts.h"
+#include "text/tok_files.h"
 
 #include <stdlib.h>
 
@@ -190,24 +190,6 @@ mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **ou
     return MLXE_OK;
 }
 
-/* A folder that holds a tokenizer in another form: said by name. */
-static mlxe_status other_form(const char *folder, mlxe_status rc, mlxe_error *err)
-{
-    static const char *const forms[] = {"tokenizer.model", "tekken.json", "vocab.json",
-                                        "vocab.txt"};
-    buf path = {0};
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (!fs_exists(fs_join(&path, folder, forms[i]))) continue;
-        rc = err_set(err, MLXE_E_UNSUPPORTED,
-                     "%s: has %s and no tokenizer.json; that form is not supported", folder,
-                     forms[i]);
-        err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
-        break;
-    }
-    buf_deinit(&path);
-    return rc;
-}
-
 mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err)
 {
     buf path = {0}, text = {0};
@@ -217,7 +199,7 @@ mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err)
     if (rc == MLXE_OK)
         rc = tok_open(buf_str(&path), buf_str(&text), text.n, out, err);
     else if (rc == MLXE_E_NOT_FOUND)
-        rc = other_form(folder, rc, err);
+        rc = tok_files_tokenizer(folder, out, err);
     buf_deinit(&path);
     buf_deinit(&text);
     return rc;
@@ -324,6 +306,9 @@ static mlxe_status encode_side(const tok *t, tok_work *w, strv text, unsigned fl
     if (!utf8_valid(text)) return err_set(err, MLXE_E_INPUT, "tokenizer: the text is no UTF-8");
     out->text = text;
     tt_init(&w->text, text);
+    w->text.content = out->content;
+    w->text.n_content = out->n_content;
+    w->text.content_base = out->content_base;
     tok_added_cut(&t->added, t->added.raw, plain, &w->text);
     mlxe_status rc = tok_normalize(&t->normalizer, w, err);
     if (rc) return rc;
@@ -332,7 +317,7 @@ static mlxe_status encode_side(const tok *t, tok_work *w, strv text, unsigned fl
     if (rc) return rc;
     if (w->text.failed) return err_memory(err, "text pieces", text.n);
     for (size_t i = 0; i < w->text.n_pieces && rc == MLXE_OK; i++)
-        rc = run_piece(t, w, i, plain, &out->tokens, err);
+        rc = run_piece(t, w, i, plain || out->n_content, &out->tokens, err);
     if (rc == MLXE_OK && out->tokens.failed) rc = err_memory(err, "tokens", out->tokens.n);
     return rc;
 }
@@ -353,11 +338,10 @@ static mlxe_status give(const tok_outs *from, tok_ids *out, mlxe_error *err)
     return MLXE_OK;
 }
 
-mlxe_status tok_encode(const tok *t, strv text, strv pair, unsigned flags, tok_ids *out,
-                       mlxe_error *err)
+static mlxe_status encode(const tok *t, tok_side *sides, strv text, strv pair, unsigned flags,
+                          tok_ids *out, mlxe_error *err)
 {
     tok_work w = {0};
-    tok_side sides[2] = {0};
     tok_outs all = {0};
     int n = pair.p ? 2 : 1, truncated = 0;
     mlxe_status rc = MLXE_OK;
@@ -371,4 +355,18 @@ mlxe_status tok_encode(const tok *t, strv text, strv pair, unsigned flags, tok_i
     tok_outs_deinit(&all);
     tok_work_deinit(&w);
     return rc;
+}
+
+mlxe_status tok_encode(const tok *t, strv text, strv pair, unsigned flags, tok_ids *out,
+                       mlxe_error *err)
+{
+    tok_side sides[2] = {0};
+    return encode(t, sides, text, pair, flags, out, err);
+}
+
+mlxe_status tok_encode_content(const tok *t, strv text, const byte_range *content, size_t n_content,
+                               size_t base, unsigned flags, tok_ids *out, mlxe_error *err)
+{
+    tok_side sides[2] = {{.content = content, .n_content = n_content, .content_base = base}};
+    return encode(t, sides, text, (strv){NULL, 0}, flags, out, err);
 }

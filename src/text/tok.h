@@ -18,7 +18,8 @@ typedef struct tok tok;
 /* Opens from the text of tokenizer.json; where: its path, for messages.
  * Fails  CORRUPT (malformed), UNSUPPORTED (names the part: "normalizer Precompiled"), MEMORY */
 mlxe_status tok_open(const char *where, const char *json, size_t bytes, tok **out, mlxe_error *err);
-/* The same from a model folder (its tokenizer.json). Fails NOT_FOUND too. */
+/* The same from a model folder: its tokenizer.json, else whatever src/text/formats reads
+ * (tekken.json, tokenizer.model, vocab.json and merges.txt, vocab.txt). Fails NOT_FOUND too. */
 mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err);
 void tok_close(tok *t);
 
@@ -49,6 +50,12 @@ void tok_ids_deinit(tok_ids *ids);
  * MLXE_E_INPUT. Linear in the text. */
 mlxe_status tok_encode(const tok *t, strv text, strv pair, unsigned flags, tok_ids *out,
                        mlxe_error *err);
+
+/* Encodes text in which some bytes are content: special tokens that touch them stay text there. What
+ * stands elsewhere is found as ever, so without any special token in the content the ids are those of
+ * tok_encode. content: ascending, in bytes of the text that begins `base` bytes earlier. */
+mlxe_status tok_encode_content(const tok *t, strv text, const byte_range *content, size_t n_content,
+                               size_t base, unsigned flags, tok_ids *out, mlxe_error *err);
 
 /* Appends the text of ids, as the tokenizers package decodes it (U+FFFD for broken UTF-8). An
  * unknown id is skipped as the package does. */

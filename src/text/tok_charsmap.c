@@ -6,6 +6,9 @@
  * takes the first key of the trie that is a prefix of what is looked up, so a short key replaces
  * the whole grapheme: strange, but it is what models were trained with.
  *
+ * SentencePiece itself knows no graphemes: the longest key at a place is replaced. Its own models
+ * are read that way ("longest_match", which no tokenizer.json has).
+ *
  * Traps: a replacement that is empty lets the character before it swallow what vanished; with none
  * before it, the next character inherits its place.
  *
@@ -18,42 +21,25 @@ struct tok_charsmap {
     const uint32_t *units;
     size_t n_units;
     strv texts;
+    int longest; /* SentencePiece's own way */
 };
-
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-static int decode64(strv in, unsigned char *out, size_t *n)
-{
-    uint32_t bits = 0;
-    int have = 0;
-    *n = 0;
-    while (in.n > 0 && in.p[in.n - 1] == '=')
-        in.n--;
-    for (size_t i = 0; i < in.n; i++) {
-        int v = base64_value(in.p[i]);
-        if (v < 0) return -1;
-        bits = bits << 6 | (uint32_t)v;
-        if ((have += 6) >= 8) out[(*n)++] = (unsigned char)(bits >> (have -= 8));
-    }
-    return 0;
-}
 
 mlxe_status tok_charsmap_read(const tok_reader *r, const json *v, tok_charsmap **out)
 {
     strv text;
-    size_t n = 0;
+    buf bytes_of = {0};
     mlxe_status rc = tok_need_str(r, v, "precompiled_charsmap", &text);
     if (rc) return rc;
+    if (tok_base64(text, &bytes_of)) {
+        buf_deinit(&bytes_of);
+        return tok_corrupt(r, "precompiled_charsmap is no base64");
+    }
     tok_charsmap *map = arena_alloc(r->mem, sizeof *map);
-    unsigned char *p = arena_alloc(r->mem, text.n + 8);
-    if (!map || !p) return tok_no_memory(r);
-    if (decode64(text, p, &n)) return tok_corrupt(r, "precompiled_charsmap is no base64");
+    size_t n = bytes_of.n;
+    const char *copy = bytes_of.failed ? NULL : arena_copy(r->mem, buf_view(&bytes_of));
+    buf_deinit(&bytes_of);
+    if (!map || !copy) return tok_no_memory(r);
+    const unsigned char *p = (const unsigned char *)copy;
     size_t bytes = n < 4 ? 0 : p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
     if (n < 4 || bytes % 4 || bytes > n - 4 || bytes < 4)
         return tok_corrupt(r, "precompiled_charsmap has a trie of no such size");
@@ -63,33 +49,38 @@ mlxe_status tok_charsmap_read(const tok_reader *r, const json *v, tok_charsmap *
         const unsigned char *u = p + 4 + 4 * i;
         units[i] = u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16 | (uint32_t)u[3] << 24;
     }
-    *map = (tok_charsmap){units, bytes / 4, {(const char *)p + 4 + bytes, n - 4 - bytes}};
+    *map = (tok_charsmap){units, bytes / 4, {(const char *)p + 4 + bytes, n - 4 - bytes}, 0};
+    if ((rc = json_get_bool(v, r->where, "longest_match", &map->longest, r->err)) != 0) return rc;
     if (!utf8_valid(map->texts)) return tok_corrupt(r, "precompiled_charsmap: texts are no UTF-8");
     *out = map;
     return MLXE_OK;
 }
 
+enum { KEY_BYTES = 64 }; /* no key is longer: a walk in a broken trie ends */
+
 static size_t unit_offset(uint32_t u) { return (size_t)(u >> 10) << ((u & 1u << 9) >> 6); }
 
-/* The replacement of chunk. -> 0: none */
-static int look_up(const tok_charsmap *map, strv chunk, strv *out)
+/* The replacement of the first key (longest: the longest) that chunk begins with, and the key's
+ * bytes. -> 0: none */
+static size_t look_up(const tok_charsmap *map, strv chunk, strv *out)
 {
-    size_t at = unit_offset(map->units[0]);
-    for (size_t i = 0; i < chunk.n && chunk.p[i]; i++) {
+    size_t at = unit_offset(map->units[0]), found = 0;
+    for (size_t i = 0; i < chunk.n && i < KEY_BYTES && chunk.p[i]; i++) {
         unsigned char c = (unsigned char)chunk.p[i];
         at ^= c;
-        if (at >= map->n_units || (map->units[at] & (1u << 31 | 0xFF)) != c) return 0;
+        if (at >= map->n_units || (map->units[at] & (1u << 31 | 0xFF)) != c) return found;
         uint32_t u = map->units[at];
         at ^= unit_offset(u);
         if (!(u >> 8 & 1)) continue;
-        if (at >= map->n_units) return 0;
+        if (at >= map->n_units) return found;
         size_t from = map->units[at] & ~(1u << 31);
-        if (from >= map->texts.n || !utf8_is_start(map->texts.p[from])) return 0;
+        if (from >= map->texts.n || !utf8_is_start(map->texts.p[from])) return found;
         const char *p = map->texts.p + from, *end = memchr(p, 0, map->texts.n - from);
         *out = strv_from(p, end ? (size_t)(end - p) : map->texts.n - from);
-        return 1;
+        found = i + 1;
+        if (!map->longest) break;
     }
-    return 0;
+    return found;
 }
 
 static void replace(tok_work *w, strv old, strv new)
@@ -125,7 +116,17 @@ void tok_charsmap_run(const tok_charsmap *map, tok_work *w, tok_rewrite *rw)
     int modified = 0;
     w->n_points = 0;
     for (size_t i = 0, n; i < text.n; i += n) {
-        n = grapheme(text, i);
+        n = map->longest ? utf8_width((unsigned char)text.p[i]) : grapheme(text, i);
+        if (map->longest) {
+            size_t key = look_up(map, strv_from(text.p + i, text.n - i), &new);
+            while (n < key) /* whole characters */
+                n += utf8_width((unsigned char)text.p[i + n]);
+            if (key) {
+                modified = 1;
+                replace(w, strv_from(text.p + i, n), new);
+                continue;
+            }
+        }
         strv whole = strv_from(text.p + i, n);
         if (n < 6 && look_up(map, whole, &new)) {
             modified = 1;

@@ -94,6 +94,8 @@ typedef struct tok_text {
     strv original;
     const char *p; /* the text now; original.p until something changed it */
     size_t n;
+    const byte_range *content; /* of the original: control tokens that touch it are none */
+    size_t n_content, content_base;
     tok_span *at; /* a byte of p -> its character in the original; NULL: p is the original */
     tok_piece *pieces;
     size_t n_pieces;
@@ -305,6 +307,8 @@ mlxe_status tok_split(const tok_steps *steps, tok_work *w, mlxe_error *err);
 /* A byte as ByteLevel writes it, and back (-1: none). */
 uint32_t tok_byte_char(unsigned char byte);
 int tok_char_byte(uint32_t cp);
+/* Decodes base64 (padding optional) and appends it. -> 0, or -1 (tok_files.c) */
+int tok_base64(strv text, buf *out);
 /* Normalizer "Precompiled" (tok_charsmap.c) */
 typedef struct tok_charsmap tok_charsmap;
 mlxe_status tok_charsmap_read(const tok_reader *r, const json *v, tok_charsmap **out);
@@ -352,6 +356,8 @@ mlxe_status tok_post_read(const tok_reader *r, const json *v, tok_post **out);
 typedef struct tok_side {
     tok_outs tokens;
     strv text;
+    const byte_range *content; /* tok_encode_content */
+    size_t n_content, content_base;
 } tok_side;
 mlxe_status tok_post_run(const tok *t, tok_side *sides, int n, unsigned flags, tok_outs *out,
                          int *truncated, mlxe_error *err);

@@ -239,7 +239,7 @@ static int needs_meta(const tok_step *s, const tok_text *t, const tok_piece *pie
     if (memchr(text.p, ' ', text.n)) return 1;
     if (s->prefix == PREPEND_NEVER || (s->prefix == PREPEND_FIRST && piece->from.b != 0)) return 0;
     size_t width;
-    return utf8_at(text.p, &width) != s->cp;
+    return s->left || utf8_at(text.p, &width) != s->cp;
 }
 
 static void put_meta(const tok_step *s, tok_rewrite *rw)
@@ -250,7 +250,7 @@ static void put_meta(const tok_step *s, tok_rewrite *rw)
     if (first == ' ') first = s->cp;
     int scheme =
         s->prefix == PREPEND_ALWAYS || (s->prefix == PREPEND_FIRST && rw->piece->from.b == 0);
-    if (scheme && first != s->cp) {
+    if (scheme && (s->left || first != s->cp)) {
         tt_put(rw, s->cp, 0);
         tt_put(rw, first, 1);
     }
@@ -313,6 +313,8 @@ static mlxe_status read_meta(const tok_reader *r, const json *v, tok_step *s)
     if (rc == MLXE_OK) rc = json_get_str(v, r->where, "prepend_scheme", &scheme, r->err);
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "add_prefix_space", &old, r->err);
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "split", &split, r->err);
+    /* SentencePiece's own way, which no tokenizer.json has: before a space too */
+    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "prepend_to_space", &s->left, r->err);
     if (rc) return rc;
     if (strv_is(scheme, "always"))
         s->prefix = PREPEND_ALWAYS;

@@ -9,6 +9,9 @@
  * Memory: pairs live in one open-addressing table of 16-byte rows. The id of a merged string is
  * guessed first (most files give merges ascending ids), which saves a look-up in a large table.
  *
+ * Files that are no tokenizer.json give no merges but an order of tokens ("merges_from"): the
+ * merges are derived from it.
+ *
  * A cache for the length of one encode keeps the ids of short pieces that were seen before.
  *
  * Traps: continuing_subword_prefix stands before every symbol but the first, and a merge drops it
@@ -32,7 +35,8 @@ enum {
     BLOCK = 64,         /* merges that are looked up together */
     CACHE_ROWS = 1 << 14,
     CACHE_BYTES = 32, /* longest piece that is kept */
-    CACHE_IDS = 12
+    CACHE_IDS = 12,
+    DERIVE_BYTES = 1024 /* longest token whose merges are derived */
 };
 
 typedef struct bpe {
@@ -77,6 +81,20 @@ static const pair *find_pair(const bpe *b, const tok_work *w, int32_t left, int3
     const pair *p = pair_row(b, (uint32_t)left, (uint32_t)right);
     if (p->left == FREE || (w->banned && w->banned[p->merged])) return NULL;
     return p;
+}
+
+static mlxe_status pairs_init(const tok_reader *r, bpe *b, size_t n)
+{
+    size_t slots = 16;
+    if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many merges");
+    while (slots < n * 2)
+        slots *= 2;
+    b->pairs = malloc(slots * sizeof *b->pairs);
+    b->mask = (uint32_t)(slots - 1);
+    if (!b->pairs) return tok_no_memory(r);
+    for (size_t i = 0; i < slots; i++)
+        b->pairs[i].left = FREE;
+    return MLXE_OK;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -168,21 +186,11 @@ static mlxe_status add_block(const tok_reader *r, const tok_model *m, bpe *b, me
 static mlxe_status read_merges(const tok_reader *r, const json *v, tok_model *m, bpe *b)
 {
     const json *key, *item;
-    size_t n = json_len(v), slots = 16;
-    mlxe_status rc = MLXE_OK;
-    while (slots < n * 2)
-        slots *= 2;
-    if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many merges");
+    mlxe_status rc = pairs_init(r, b, json_len(v));
+    if (rc) return rc;
     merges *x = malloc(sizeof *x);
-    b->pairs = malloc(slots * sizeof *b->pairs);
-    b->mask = (uint32_t)(slots - 1);
-    if (!x || !b->pairs) {
-        free(x);
-        return tok_no_memory(r);
-    }
+    if (!x) return tok_no_memory(r);
     *x = (merges){.guess = -1};
-    for (size_t i = 0; i < slots; i++)
-        b->pairs[i].left = FREE;
     json_iter it = json_iterate(v);
     while (rc == MLXE_OK && json_next(&it, &key, &item)) {
         if (json_is(item, JSON_STRING) && strv_starts(json_str(item), STRV("#version"))) continue;
@@ -194,6 +202,86 @@ static mlxe_status read_merges(const tok_reader *r, const json *v, tok_model *m,
     if (rc == MLXE_OK) rc = add_block(r, m, b, x);
     buf_deinit(&x->text);
     free(x);
+    return rc;
+}
+
+/* Merges of a vocabulary that comes without: every way to put a token together from two others, in
+ * the order of the tokens' ids (or as `order` lists them); ways of one token by the length of their
+ * left half, or, as byte ranks have it, by its id. */
+typedef struct derived {
+    pair *v;
+    size_t n, cap;
+} derived;
+
+static int by_halves(const void *a, const void *b)
+{
+    const pair *x = a, *y = b;
+    if (x->left != y->left) return x->left < y->left ? -1 : 1;
+    return x->right < y->right ? -1 : x->right > y->right;
+}
+
+static mlxe_status derive_token(const tok_reader *r, const tok_vocab *v, const tok_entry *e,
+                                int ranks, derived *out)
+{
+    strv parts[2 * DERIVE_BYTES];
+    int32_t ids[2 * DERIVE_BYTES];
+    size_t n = 0, first = out->n;
+    if (e->text.n > DERIVE_BYTES)
+        return err_set(r->err, MLXE_E_LIMIT, "%s: a token of %zu bytes, at most %d", r->where,
+                       e->text.n, DERIVE_BYTES);
+    for (size_t i = 1; i < e->text.n; i++) {
+        if (!utf8_is_start(e->text.p[i])) continue;
+        parts[n++] = strv_from(e->text.p, i);
+        parts[n++] = strv_from(e->text.p + i, e->text.n - i);
+    }
+    if (n == 0) return MLXE_OK;
+    tok_vocab_ids(v, parts, n, ids);
+    if (out->n + n / 2 > out->cap) {
+        size_t cap = out->cap * 2 + DERIVE_BYTES;
+        pair *more = realloc(out->v, cap * sizeof *more);
+        if (!more) return tok_no_memory(r);
+        out->v = more;
+        out->cap = cap;
+    }
+    for (size_t i = 0; i < n; i += 2)
+        if (ids[i] >= 0 && ids[i + 1] >= 0)
+            out->v[out->n++] = (pair){(uint32_t)ids[i], (uint32_t)ids[i + 1], 0, (uint32_t)e->id};
+    if (ranks && out->n > first + 1)
+        qsort(out->v + first, out->n - first, sizeof *out->v, by_halves);
+    return MLXE_OK;
+}
+
+static mlxe_status derive_all(const tok_reader *r, const json *how, const tok_vocab *v,
+                              derived *out)
+{
+    const json *item;
+    int ranks = strv_is(json_str(how), "ranks");
+    mlxe_status rc = MLXE_OK;
+    if (json_is(how, JSON_ARRAY)) {
+        if (json_len(how) > v->n) return tok_corrupt(r, "merges_from: too many ids");
+        json_iter it = json_iterate(how);
+        while (rc == MLXE_OK && json_next(&it, NULL, &item)) {
+            const tok_entry *e = tok_vocab_entry(v, (int32_t)json_int(item));
+            rc = e ? derive_token(r, v, e, 0, out) : tok_corrupt(r, "merges_from: no such id");
+        }
+        return rc;
+    }
+    if (!ranks && !strv_is(json_str(how), "ids")) return tok_corrupt(r, "merges_from is unknown");
+    for (size_t i = 0; i < v->n_ids && rc == MLXE_OK; i++)
+        if (v->by_id[i]) rc = derive_token(r, v, &v->entries[v->by_id[i] - 1], ranks, out);
+    return rc;
+}
+
+static mlxe_status derive_merges(const tok_reader *r, const json *how, const tok_model *m, bpe *b)
+{
+    derived d = {0};
+    mlxe_status rc = derive_all(r, how, &m->vocab, &d);
+    if (rc == MLXE_OK) rc = pairs_init(r, b, d.n);
+    for (size_t i = 0; i < d.n && rc == MLXE_OK; i++) {
+        d.v[i].rank = (uint32_t)i;
+        *pair_row(b, d.v[i].left, d.v[i].right) = d.v[i];
+    }
+    free(d.v);
     return rc;
 }
 
@@ -234,13 +322,14 @@ static void bpe_close(tok_model *m)
 
 static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
 {
-    const json *vocab = NULL, *list = NULL;
+    const json *vocab = NULL, *list = NULL, *from = json_get(v, "merges_from");
     strv unk = {NULL, 0};
     bpe *b = m->own = arena_alloc(r->mem, sizeof *b);
     if (!b) return tok_no_memory(r);
     mlxe_status rc = json_get_object(v, r->where, "vocab", &vocab, r->err);
     if (rc == MLXE_OK) rc = json_get_array(v, r->where, "merges", &list, r->err);
-    if (rc == MLXE_OK && (!vocab || !list)) rc = tok_corrupt(r, "BPE without vocab or merges");
+    if (rc == MLXE_OK && (!vocab || (!list && !from)))
+        rc = tok_corrupt(r, "BPE without vocab or merges");
     if (rc == MLXE_OK) rc = read_dropout(r, v);
     if (rc == MLXE_OK) rc = json_get_str(v, r->where, "unk_token", &unk, r->err);
     if (rc == MLXE_OK)
@@ -250,7 +339,7 @@ static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "byte_fallback", &b->byte_fallback, r->err);
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "ignore_merges", &b->ignore_merges, r->err);
     if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
-    if (rc == MLXE_OK) rc = read_merges(r, list, m, b);
+    if (rc == MLXE_OK) rc = list ? read_merges(r, list, m, b) : derive_merges(r, from, m, b);
     if (rc) return rc;
     b->has_unk = unk.p != NULL;
     m->unk = unk.p ? tok_vocab_id(&m->vocab, unk) : -1;

@@ -1,0 +1,457 @@
+/* sentencepiece.c: tokenizer.model, the protobuf file of SentencePiece.
+ *
+ *   ModelProto { pieces 1 {piece 1, score 2, type 3}, trainer_spec 2, normalizer_spec 3 }
+ *
+ * Owns: a reader for the few protobuf fields that are needed, and what a class of transformers
+ * makes of such a model. Llama, Gemma, T5 and XLM-RoBERTa as those do; any other name as
+ * SentencePiece itself segments: normalised by the model's own charsmap, spaces kept or joined as
+ * its normalizer_spec says, a space before the text when it says so.
+ *
+ * Traps: BPE merges follow scores, highest first; equal scores (and most files) follow ids. XLM-R
+ * shifts all ids by one and swaps the first four. T5 appends sentinels in falling order. Classes
+ * that renumber in other ways are refused by name. Unknown fields are skipped, as protobuf does.
+ *
+ * Source: sentencepiece_model.proto; transformers 5.23, convert_slow_tokenizer.py and models/. */
+#include "text/tok_files.h"
+
+#include "base/fs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
+enum { MODEL_UNIGRAM = 1, MODEL_BPE = 2 };
+
+typedef struct piece {
+    strv text;
+    float score;
+    int type;
+} piece;
+
+typedef struct spm {
+    const char *where;
+    mlxe_error *err;
+    piece *v;
+    size_t n, cap;
+    int model, byte_fallback, suffix_space;
+    int unk_id, bos_id, eos_id; /* -1: none */
+    strv charsmap;
+    int dummy_prefix, joins_spaces;
+} spm;
+
+/* ---- protobuf -------------------------------------------------------------------------------- */
+
+typedef struct field {
+    unsigned number;
+    int kind;   /* 0 varint, 1 fixed64, 2 bytes, 5 fixed32 */
+    uint64_t v; /* of a number */
+    strv bytes;
+} field;
+
+static int read_varint(strv *in, uint64_t *out)
+{
+    *out = 0;
+    for (int shift = 0; shift < 64 && in->n > 0; shift += 7) {
+        unsigned char c = (unsigned char)*in->p++;
+        in->n--;
+        *out |= (uint64_t)(c & 127) << shift;
+        if (c < 128) return 1;
+    }
+    return 0;
+}
+
+/* The next field of a message. -> 1 read, 0 at the end, -1 malformed */
+static int next_field(strv *in, field *f)
+{
+    uint64_t tag, n;
+    if (in->n == 0) return 0;
+    if (!read_varint(in, &tag) || tag >> 3 == 0 || tag >> 3 > UINT32_MAX) return -1;
+    *f = (field){.number = (unsigned)(tag >> 3), .kind = (int)(tag & 7)};
+    switch (f->kind) {
+    case 0:
+        return read_varint(in, &f->v) ? 1 : -1;
+    case 2:
+        if (!read_varint(in, &n) || n > in->n) return -1;
+        f->bytes = strv_from(in->p, (size_t)n);
+        break;
+    case 1:
+    case 5:
+        n = f->kind == 1 ? 8 : 4;
+        if (n > in->n) return -1;
+        for (size_t i = 0; i < n; i++)
+            f->v |= (uint64_t)(unsigned char)in->p[i] << 8 * i;
+        break;
+    default:
+        return -1;
+    }
+    in->p += n;
+    in->n -= (size_t)n;
+    return 1;
+}
+
+static mlxe_status malformed(const spm *s, const char *what)
+{
+    return err_set(s->err, MLXE_E_CORRUPT, "%s: is no SentencePiece model: %s", s->where, what);
+}
+
+static mlxe_status read_piece(spm *s, strv in)
+{
+    piece p = {.type = TYPE_NORMAL};
+    field f;
+    int rc;
+    while ((rc = next_field(&in, &f)) > 0) {
+        uint32_t bits = (uint32_t)f.v;
+        if (f.number == 1 && f.kind == 2) p.text = f.bytes;
+        if (f.number == 2 && f.kind == 5) memcpy(&p.score, &bits, 4);
+        if (f.number == 3 && f.kind == 0) p.type = f.v > TYPE_BYTE ? TYPE_NORMAL : (int)f.v;
+    }
+    if (rc < 0 || !utf8_valid(p.text)) return malformed(s, "a piece");
+    if (p.score != p.score || p.score - p.score != 0) return malformed(s, "a score");
+    if (s->n == s->cap) {
+        size_t cap = s->cap * 2 + 1024;
+        piece *more = realloc(s->v, cap * sizeof *more);
+        if (!more) return err_memory(s->err, "vocabulary", cap * sizeof *more);
+        s->v = more;
+        s->cap = cap;
+    }
+    s->v[s->n++] = p;
+    return MLXE_OK;
+}
+
+static mlxe_status read_trainer(spm *s, strv in)
+{
+    field f;
+    int rc;
+    while ((rc = next_field(&in, &f)) > 0) {
+        if (f.kind != 0) continue;
+        if (f.number == 3) s->model = f.v > 9 ? 9 : (int)f.v;
+        if (f.number == 24) s->suffix_space = f.v != 0;
+        if (f.number == 35) s->byte_fallback = f.v != 0;
+        int id = f.v > INT32_MAX ? -1 : (int)f.v;
+        if (f.number == 40) s->unk_id = id;
+        if (f.number == 41) s->bos_id = id;
+        if (f.number == 42) s->eos_id = id;
+    }
+    return rc < 0 ? malformed(s, "trainer_spec") : MLXE_OK;
+}
+
+static mlxe_status read_normalizer(spm *s, strv in)
+{
+    field f;
+    int rc;
+    while ((rc = next_field(&in, &f)) > 0) {
+        if (f.number == 2 && f.kind == 2) s->charsmap = f.bytes;
+        if (f.number == 3 && f.kind == 0) s->dummy_prefix = f.v != 0;
+        if (f.number == 4 && f.kind == 0) s->joins_spaces = f.v != 0;
+    }
+    return rc < 0 ? malformed(s, "normalizer_spec") : MLXE_OK;
+}
+
+static mlxe_status read_model(spm *s, strv in)
+{
+    field f;
+    int more;
+    mlxe_status rc = MLXE_OK;
+    while (rc == MLXE_OK && (more = next_field(&in, &f)) != 0) {
+        if (more < 0) return malformed(s, "a field");
+        if (f.kind != 2) continue;
+        if (f.number == 1) rc = read_piece(s, f.bytes);
+        if (f.number == 2) rc = read_trainer(s, f.bytes);
+        if (f.number == 3) rc = read_normalizer(s, f.bytes);
+    }
+    if (rc) return rc;
+    if (s->n == 0 || s->n > INT32_MAX / 2) return malformed(s, "its vocabulary");
+    if (s->model != MODEL_UNIGRAM && s->model != MODEL_BPE)
+        return err_set(s->err, MLXE_E_UNSUPPORTED,
+                       "%s: SentencePiece model type %d is not supported, want unigram or BPE",
+                       s->where, s->model);
+    if (s->suffix_space)
+        return err_set(s->err, MLXE_E_UNSUPPORTED,
+                       "%s: treat_whitespace_as_suffix is not supported", s->where);
+    return MLXE_OK;
+}
+
+/* ---- classes --------------------------------------------------------------------------------- */
+
+enum { CLASS_LLAMA, CLASS_GEMMA, CLASS_T5, CLASS_XLMR, CLASS_PLAIN, CLASSES };
+static const tok_class ROWS[CLASSES] = {
+    /* names                                                bos    eos    unk    sep pad cls mask */
+    [CLASS_LLAMA] = {"LlamaTokenizer CodeLlamaTokenizer Phi3Tokenizer", {"<s>", "</s>", "<unk>"}},
+    [CLASS_GEMMA] = {"GemmaTokenizer", {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
+    [CLASS_T5] = {"T5Tokenizer MT5Tokenizer", {NULL, "</s>", "<unk>", NULL, "<pad>"}},
+    [CLASS_XLMR] = {"XLMRobertaTokenizer",
+                    {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
+    [CLASS_PLAIN] = {"", {NULL}},
+};
+/* They number or score the pieces in ways of their own. */
+static const tok_class REFUSED[] = {
+    {"AlbertTokenizer BarthezTokenizer BigBirdTokenizer CamembertTokenizer DebertaV2Tokenizer "
+     "FNetTokenizer MBartTokenizer MBart50Tokenizer NllbTokenizer PegasusTokenizer "
+     "ReformerTokenizer RemBertTokenizer SeamlessM4TTokenizer UdopTokenizer XGLMTokenizer "
+     "XLNetTokenizer LayoutXLMTokenizer M2M100Tokenizer SpeechT5Tokenizer",
+     {NULL}}};
+
+/* Also byte ranks are kept as tokenizer.model: a protobuf model begins with the tag of a piece. */
+static int takes(tok_files *f)
+{
+    buf head = {0};
+    uint64_t size;
+    int is = tok_files_has(f, "tokenizer.model");
+    if (is) is = fs_read_head(buf_str(&f->path), 1, &head, &size, NULL) || !head.n || *head.p == 10;
+    buf_deinit(&head);
+    return is || tok_files_has(f, "spiece.model") || tok_files_has(f, "sentencepiece.bpe.model");
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static mlxe_status write_unigram(const spm *s, int which, tok_files *f, buf *out)
+{
+    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
+    static const char *const last[] = {"<mask>"};
+    size_t skip = which == CLASS_XLMR ? 3 : 0, tail = which == CLASS_XLMR ? 1 : 0;
+    int64_t extra = which == CLASS_T5 ? 100 : 0;
+    int32_t id = 0;
+    mlxe_status rc = MLXE_OK;
+    if (which == CLASS_T5)
+        rc =
+            json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
+    buf_addf(out, "\"model\":{\"type\":\"Unigram\",\"unk_id\":%d,\"byte_fallback\":%s,\"vocab\":[",
+             which == CLASS_XLMR ? 3 : s->unk_id,
+             which == CLASS_PLAIN && s->byte_fallback ? "true" : "false");
+    for (size_t i = 0; i < (skip ? 4 : 0) && rc == MLXE_OK; i++) {
+        buf_addf(out, "%s[\"%s\",0]", i ? "," : "", first[i]);
+        rc = tok_files_add(f, strv_of(first[i]), id++, s->err);
+    }
+    for (size_t i = skip; i < s->n && rc == MLXE_OK; i++) {
+        buf_add_str(out, id ? ",[" : "[");
+        json_write_str(out, s->v[i].text);
+        buf_add_char(out, ',');
+        json_write_float(out, (double)s->v[i].score);
+        buf_add_char(out, ']');
+        rc = tok_files_add(f, s->v[i].text, id++, s->err);
+    }
+    for (size_t i = 0; i < tail && rc == MLXE_OK; i++) {
+        buf_addf(out, ",[\"%s\",0]", last[i]);
+        rc = tok_files_add(f, strv_of(last[i]), id++, s->err);
+    }
+    for (int64_t i = extra; i-- > 0 && rc == MLXE_OK;) {
+        char name[40];
+        snprintf(name, sizeof name, "<extra_id_%d>", (int)i);
+        buf_addf(out, ",[\"%s\",0]", name);
+        rc = tok_files_add(f, strv_of(name), id++, s->err);
+    }
+    buf_add_str(out, "]},");
+    return rc;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const piece *x = *(const piece *const *)a, *y = *(const piece *const *)b;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+/* Merges come in the order of scores; ids have it in nearly every file. */
+static mlxe_status write_order(const spm *s, buf *out)
+{
+    int sorted = 1;
+    float last = 0;
+    for (size_t i = 0, any = 0; i < s->n && sorted; i++) {
+        if (s->v[i].type != TYPE_NORMAL) continue;
+        sorted = !any || s->v[i].score <= last;
+        last = s->v[i].score;
+        any = 1;
+    }
+    if (sorted) {
+        buf_add_str(out, ",\"merges_from\":\"ids\"");
+        return MLXE_OK;
+    }
+    const piece **order = malloc(s->n * sizeof *order);
+    if (!order) return err_memory(s->err, "merges", s->n * sizeof *order);
+    for (size_t i = 0; i < s->n; i++)
+        order[i] = &s->v[i];
+    qsort(order, s->n, sizeof *order, by_score);
+    for (size_t i = 0; i < s->n; i++)
+        buf_addf(out, "%s%d", i ? "," : ",\"merges_from\":[", (int)(order[i] - s->v));
+    buf_add_char(out, ']');
+    free(order);
+    return MLXE_OK;
+}
+
+static mlxe_status write_bpe(const spm *s, int which, tok_files *f, buf *out)
+{
+    int fallback = which == CLASS_PLAIN ? s->byte_fallback : 1;
+    mlxe_status rc = MLXE_OK;
+    buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s,\"vocab\":{",
+             fallback ? "true" : "false");
+    for (size_t i = 0; i < s->n && rc == MLXE_OK; i++) {
+        if (i) buf_add_char(out, ',');
+        json_write_str(out, s->v[i].text);
+        buf_addf(out, ":%d", (int)i);
+        rc = tok_files_add(f, s->v[i].text, (int32_t)i, s->err);
+    }
+    buf_add_char(out, '}');
+    if (rc == MLXE_OK) rc = write_order(s, out);
+    if (which != CLASS_LLAMA && s->unk_id >= 0 && (size_t)s->unk_id < s->n) {
+        buf_add_str(out, ",\"unk_token\":");
+        json_write_str(out, s->v[s->unk_id].text);
+    }
+    buf_add_str(out, "},");
+    return rc;
+}
+
+static void write_charsmap(const spm *s, const char *option, buf *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = (const unsigned char *)s->charsmap.p;
+    buf_add_str(out, "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
+    for (size_t i = 0; i < s->charsmap.n; i += 3) {
+        size_t left = s->charsmap.n - i;
+        uint32_t bits = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
+                        (left > 2 ? p[i + 2] : 0);
+        buf_add_char(out, digits[bits >> 18]);
+        buf_add_char(out, digits[bits >> 12 & 63]);
+        buf_add_char(out, left > 1 ? digits[bits >> 6 & 63] : '=');
+        buf_add_char(out, left > 2 ? digits[bits & 63] : '=');
+    }
+    buf_addf(out, "\"%s}", option);
+}
+
+#define META(scheme, split)                                                                        \
+    "{\"type\":\"Metaspace\",\"replacement\":\"\xE2\x96\x81\",\"prepend_scheme\":\"" scheme        \
+    "\",\"split\":" split "}"
+#define SPACE_BACK                                                                                 \
+    "{\"type\":\"Replace\",\"pattern\":{\"String\":\"\xE2\x96\x81\"},\"content\":\" \"}"
+#define BYTES_BACK  SPACE_BACK ",{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}"
+#define STRIP_FIRST ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}"
+
+static void write_plain_parts(const spm *s, buf *out)
+{
+    buf_add_str(out, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    if (s->charsmap.n) write_charsmap(s, ",\"longest_match\":true", out);
+    if (s->joins_spaces)
+        buf_addf(
+            out,
+            "%s{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"\\\\A +|[ \xE2\x96\x81]+\\\\z\"},"
+            "\"content\":\"\"},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},"
+            "\"content\":\" \"}",
+            s->charsmap.n ? "," : "");
+    buf_add_str(out, "]},\"pre_tokenizer\":");
+    buf_add_str(out, s->dummy_prefix ? META("first", "false,\"prepend_to_space\":true")
+                                     : META("never", "false"));
+    buf_add_str(out, ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK);
+    buf_add_str(out, s->dummy_prefix ? STRIP_FIRST "]}," : "]},");
+}
+
+static mlxe_status write_llama_parts(const tok_files *f, buf *out, mlxe_error *err)
+{
+    int prefix = 1, legacy = 0;
+    mlxe_status rc = tok_files_bool(f, "add_prefix_space", &prefix, err);
+    if (rc == MLXE_OK) rc = tok_files_bool(f, "legacy", &legacy, err);
+    buf_add_str(out, "\"pre_tokenizer\":");
+    buf_add_str(out, !prefix  ? META("never", "false")
+                     : legacy ? META("always", "false")
+                              : META("first", "false"));
+    buf_add_str(out, ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK);
+    buf_add_str(out, prefix ? STRIP_FIRST "]}," : "]},");
+    return rc;
+}
+
+static mlxe_status write_parts(const spm *s, int which, const tok_files *f, buf *out)
+{
+    switch (which) {
+    case CLASS_LLAMA:
+        return write_llama_parts(f, out, s->err);
+    case CLASS_GEMMA:
+        buf_add_str(out,
+                    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},"
+                    "\"content\":\"\xE2\x96\x81\"},\"pre_tokenizer\":{\"type\":\"Split\","
+                    "\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\","
+                    "\"invert\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK
+                    "]},");
+        return MLXE_OK;
+    case CLASS_T5:
+    case CLASS_XLMR:
+        if (s->charsmap.n) {
+            buf_add_str(out, "\"normalizer\":");
+            write_charsmap(s, "", out);
+            buf_add_char(out, ',');
+        }
+        buf_add_str(out, "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
+                         "\"WhitespaceSplit\"}," META("always", "true") "]},\"decoder\":" META(
+                             "always", "true") ",");
+        return MLXE_OK;
+    default:
+        write_plain_parts(s, out);
+        return MLXE_OK;
+    }
+}
+
+/* The text of a piece with a role; NULL: none. */
+static const char *role_piece(const spm *s, tok_files *f, int id)
+{
+    return id >= 0 && (size_t)id < s->n ? arena_copy(&f->mem, s->v[id].text) : NULL;
+}
+
+static mlxe_status write_tokens(const spm *s, int which, tok_files *f, buf *out)
+{
+    tok_reader r = {&f->mem, s->where, s->err};
+    tok_class class = ROWS[which];
+    tok_own_token *own = calloc(s->n, sizeof *own);
+    size_t n = 0;
+    if (!own) return err_memory(s->err, "added tokens", s->n * sizeof *own);
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
+            own[n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL};
+    mlxe_status rc = tok_vocab_finish(&r, &f->vocab);
+    if (which == CLASS_PLAIN) {
+        class.roles[ROLE_BOS] = role_piece(s, f, s->bos_id);
+        class.roles[ROLE_EOS] = role_piece(s, f, s->eos_id);
+        class.roles[ROLE_UNK] = role_piece(s, f, s->unk_id);
+    }
+    if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own, n, out, s->err);
+    free(own);
+    buf_add_char(out, ',');
+    if (rc) return rc;
+    if (which == CLASS_T5)
+        tok_files_template(f, "$A eos", "$A eos $B eos", out);
+    else if (which == CLASS_XLMR)
+        tok_files_template(f, "bos $A eos", "bos $A eos eos $B eos", out);
+    else
+        rc = tok_files_bos_eos(f, 0, 0, out, s->err);
+    return rc;
+}
+
+static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
+{
+    buf text = {0};
+    spm s = {.where = buf_str(&f->path), .err = err, .model = MODEL_UNIGRAM};
+    s.dummy_prefix = s.joins_spaces = s.bos_id = 1;
+    s.eos_id = 2;
+    const tok_class *row = tok_files_class(f, ROWS, CLASSES);
+    int which = row ? (int)(row - ROWS) : CLASS_PLAIN;
+    int wants_bpe = which == CLASS_LLAMA || which == CLASS_GEMMA;
+    mlxe_status rc = MLXE_OK;
+    if (tok_files_class(f, REFUSED, 1)) {
+        rc = err_set(err, MLXE_E_UNSUPPORTED, "%s: %.*s without tokenizer.json is not supported",
+                     s.where, (int)f->kind.n, f->kind.p);
+        err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
+        return rc;
+    }
+    tok_reader r = {&f->mem, s.where, err};
+    rc = tok_files_read(f, &text, err);
+    if (rc == MLXE_OK) rc = read_model(&s, buf_view(&text));
+    if (wants_bpe != (s.model == MODEL_BPE)) which = CLASS_PLAIN;
+    if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, s.n + 10010);
+    buf_add_char(out, '{');
+    if (rc == MLXE_OK)
+        rc = s.model == MODEL_BPE ? write_bpe(&s, which, f, out) : write_unigram(&s, which, f, out);
+    if (rc == MLXE_OK) rc = write_parts(&s, which, f, out);
+    if (rc == MLXE_OK) rc = write_tokens(&s, which, f, out);
+    buf_add_char(out, '}');
+    free(s.v);
+    buf_deinit(&text);
+    return rc;
+}
+
+const struct tok_format tok_format_sentencepiece = {2, takes, write};

@@ -1,0 +1,96 @@
+/* vocab_txt.c: vocab.txt, BERT's WordPiece vocabulary: a token a line, its number is its id.
+ *
+ * do_lower_case, strip_accents and tokenize_chinese_chars come from tokenizer_config.json.
+ *
+ * Source: transformers 5.23, models/{bert,mpnet}; tokenizers, WordPiece::read_file. */
+#include "text/tok_files.h"
+
+enum { CLASS_BERT, CLASS_MPNET, CLASSES };
+static const tok_class ROWS[CLASSES] = {
+    [CLASS_BERT] = {"BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer "
+                    "ConvBertTokenizer LxmertTokenizer SqueezeBertTokenizer LayoutLMTokenizer",
+                    {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
+    [CLASS_MPNET] = {"MPNetTokenizer", {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"}},
+};
+
+static int takes(tok_files *f) { return tok_files_has(f, "vocab.txt"); }
+
+static mlxe_status write_vocab(tok_files *f, strv in, buf *out, mlxe_error *err)
+{
+    int32_t id = 0;
+    mlxe_status rc = MLXE_OK;
+    while (rc == MLXE_OK && in.n > 0) {
+        const char *end = memchr(in.p, '\n', in.n);
+        strv line = strv_from(in.p, end ? (size_t)(end - in.p) : in.n);
+        in = strv_from(in.p + line.n + (end != NULL), in.n - line.n - (end != NULL));
+        if (!utf8_valid(line))
+            return err_set(err, MLXE_E_CORRUPT, "%s: line %d is no UTF-8", buf_str(&f->path),
+                           id + 1);
+        for (size_t width; line.n && uni_space(utf8_before(line.p, line.n, &width));)
+            line.n -= width;
+        if (id) buf_add_char(out, ',');
+        json_write_str(out, line);
+        buf_addf(out, ":%d", id);
+        rc = tok_files_add(f, line, id++, err);
+    }
+    return rc;
+}
+
+static mlxe_status write_normalizer(const tok_files *f, buf *out, mlxe_error *err)
+{
+    static const char *const words[] = {"false", "true"};
+    int lower = 1, han = 1, accents = -1;
+    mlxe_status rc = tok_files_bool(f, "do_lower_case", &lower, err);
+    if (rc == MLXE_OK) rc = tok_files_bool(f, "tokenize_chinese_chars", &han, err);
+    if (rc == MLXE_OK) rc = tok_files_bool(f, "strip_accents", &accents, err);
+    buf_addf(out,
+             "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+             "\"handle_chinese_chars\":%s,\"strip_accents\":%s,\"lowercase\":%s},"
+             "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"decoder\":{\"type\":"
+             "\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},",
+             words[han != 0], accents < 0 ? "null" : words[accents != 0], words[lower != 0]);
+    return rc;
+}
+
+static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
+{
+    buf text = {0};
+    size_t lines = 1;
+    tok_reader r = {&f->mem, buf_str(&f->path), err};
+    const tok_class *row = tok_files_class(f, ROWS, CLASSES);
+    if (!row && f->kind.n) {
+        err_set(err, MLXE_E_UNSUPPORTED,
+                "%s: vocab.txt of %.*s without tokenizer.json is not supported", f->folder,
+                (int)f->kind.n, f->kind.p);
+        err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
+        return MLXE_E_UNSUPPORTED;
+    }
+    if (!row) row = &ROWS[CLASS_BERT];
+    mlxe_status rc = tok_files_read(f, &text, err);
+    for (size_t i = 0; i < text.n; i++)
+        lines += text.p[i] == '\n';
+    if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, lines);
+    buf_add_str(out, "{\"model\":{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"##\","
+                     "\"max_input_chars_per_word\":100,\"vocab\":{");
+    if (rc == MLXE_OK) rc = write_vocab(f, buf_view(&text), out, err);
+    buf_add_str(out, "},\"unk_token\":");
+    if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
+    buf added = {0};
+    if (rc == MLXE_OK) rc = tok_files_tokens(f, row, NULL, 0, &added, err);
+    json_write_str(out, f->roles[ROLE_UNK]);
+    buf_add_str(out, "},");
+    buf_add_strv(out, buf_view(&added));
+    if (added.failed) rc = err_memory(err, "tokenizer", added.n);
+    buf_add_char(out, ',');
+    if (rc == MLXE_OK) rc = write_normalizer(f, out, err);
+    if (row == &ROWS[CLASS_MPNET])
+        tok_files_template(f, "cls $A sep", "cls $A sep sep $B sep", out);
+    else
+        tok_files_template(f, "cls $A sep", "cls $A sep $B:1 sep:1", out);
+    buf_add_char(out, '}');
+    buf_deinit(&added);
+    buf_deinit(&text);
+    return rc;
+}
+
+const struct tok_format tok_format_vocab_txt = {5, takes, write};

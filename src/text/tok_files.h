@@ -1,0 +1,85 @@
+/* tok_files.h: tokenizers that are kept in other files than tokenizer.json.
+ *
+ *   folder --tok_files_open--> settings --a format's write--> tokenizer.json's text --> tok_open
+ *
+ * A format (src/text/formats/NAME.c) writes what tokenizer.json would say. What all of them share is
+ * here: tokenizer_config.json, the older special_tokens_map.json and added_tokens.json, and the
+ * writing of the parts that depend on them. */
+#ifndef TEXT_TOK_FILES_H
+#define TEXT_TOK_FILES_H
+
+#include "text/tok_parts.h"
+
+/* Tokens with a role, in transformers' order. */
+enum { ROLE_BOS, ROLE_EOS, ROLE_UNK, ROLE_SEP, ROLE_PAD, ROLE_CLS, ROLE_MASK, ROLES };
+
+/* A tokenizer class of transformers: the names that it goes by, and its own tokens by role. */
+typedef struct tok_class {
+    const char *names; /* "LlamaTokenizer CodeLlamaTokenizer" */
+    const char *roles[ROLES];
+} tok_class;
+
+typedef struct tok_files {
+    const char *folder;
+    arena mem;
+    buf path;            /* of the vocabulary: what messages name */
+    const json *config;  /* tokenizer_config.json; NULL: none */
+    const json *special; /* special_tokens_map.json, when it counts */
+    const json *added;   /* added_tokens.json, when it counts */
+    json_doc *docs[4];
+    strv kind;         /* tokenizer_class without "Fast", by model_type else; p NULL: not known */
+    tok_vocab vocab;   /* the format's strings and ids; strings in mem */
+    strv roles[ROLES]; /* tokens by role; p NULL: none. Set by tok_files_tokens */
+    int32_t role_ids[ROLES];
+} tok_files;
+
+/* Reads the settings of a folder. Fails CORRUPT, IO, MEMORY */
+mlxe_status tok_files_open(const char *folder, tok_files *out, mlxe_error *err);
+void tok_files_close(tok_files *f);
+/* Whether the folder has a file of that name; then path is set. */
+int tok_files_has(tok_files *f, const char *name);
+/* Reads the file at path. Fails as fs_read */
+mlxe_status tok_files_read(const tok_files *f, buf *out, mlxe_error *err);
+/* The same as JSON, an object; closed by the caller. Fails CORRUPT too */
+mlxe_status tok_files_read_json(const tok_files *f, json_doc **out, mlxe_error *err);
+/* The row whose names hold the folder's class; NULL: none. */
+const tok_class *tok_files_class(const tok_files *f, const tok_class *rows, size_t n);
+/* A setting of tokenizer_config.json; absent or null leaves *out. Fails CORRUPT */
+mlxe_status tok_files_bool(const tok_files *f, const char *key, int *out, mlxe_error *err);
+/* Adds the next id's string, copied. Fails MEMORY */
+mlxe_status tok_files_add(tok_files *f, strv text, int32_t id, mlxe_error *err);
+
+/* A token that the vocabulary file itself declares. */
+typedef struct tok_own_token {
+    strv text;
+    int special;
+} tok_own_token;
+
+/* Writes `"added_tokens":[..]`: the settings' tokens, then own ones; sets roles and their ids. vocab
+ * must be finished. Fails CORRUPT, MEMORY */
+mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
+                             size_t n_own, buf *out, mlxe_error *err);
+
+/* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are roles
+ * or $A, $B, each with its type id. */
+void tok_files_template(const tok_files *f, const char *one, const char *two, buf *out);
+/* The same from add_bos_token and add_eos_token, with their defaults. Fails CORRUPT */
+mlxe_status tok_files_bos_eos(const tok_files *f, int bos, int eos, buf *out, mlxe_error *err);
+
+/* Appends bytes as ByteLevel writes them. */
+void tok_byte_chars(strv bytes, buf *out);
+/* Writes pre_tokenizer and decoder of byte-level models: cut by the pattern, then bytes. */
+void tok_write_byte_level(strv pattern, buf *out);
+/* Decimal digits; -1: they are none, or too many. */
+int64_t tok_files_number(strv digits);
+
+/* One format: a file src/text/formats/NAME.c with `const struct tok_format tok_format_NAME`. */
+typedef struct tok_format {
+    int order;                  /* lower ones are asked first */
+    int (*takes)(tok_files *f); /* whether the folder has its files; sets path */
+    mlxe_status (*write)(tok_files *f, buf *out, mlxe_error *err);
+} tok_format;
+/* Opens a folder without tokenizer.json. Fails NOT_FOUND (no format takes it) too */
+mlxe_status tok_files_tokenizer(const char *folder, tok **out, mlxe_error *err);
+
+#endif

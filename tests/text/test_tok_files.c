@@ -1,0 +1,171 @@
+/* test_tok_files.c: tokenizers without tokenizer.json: ids, byte offsets and type ids equal those of
+ * the class of transformers (or of sentencepiece) that the folder names, on the committed folders of
+ * tools/goldens/tokenizers/files.py; broken files are refused with a message that names them. */
+#include "base/fs.h"
+#include "base/json.h"
+#include "text/tok.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FOLDER MLXE_SOURCE_DIR "/tests/text/data/tok_files"
+
+static void add_answer(buf *b, const tok_ids *ids)
+{
+    buf_add_str(b, "{\"ids\":[");
+    for (size_t i = 0; i < ids->n; i++)
+        buf_addf(b, "%s%d", i ? "," : "", ids->tokens[i].id);
+    buf_add_str(b, "],\"offsets\":[");
+    for (size_t i = 0; i < ids->n; i++)
+        buf_addf(b, "%s[%d,%d]", i ? "," : "", (int)ids->tokens[i].begin, (int)ids->tokens[i].end);
+    buf_add_str(b, "],\"type_ids\":[");
+    for (size_t i = 0; i < ids->n; i++)
+        buf_addf(b, "%s%d", i ? "," : "", ids->tokens[i].type_id);
+    buf_add_str(b, "]}");
+}
+
+static void compare_ids(const json *want, const tok_ids *ids, const char *name)
+{
+    const json *item;
+    size_t n = 0;
+    json_iter it = json_iterate(want);
+    while (json_next(&it, NULL, &item)) {
+        if (n >= ids->n || json_int(item) != ids->tokens[n].id) fail_msg("%s: id %zu", name, n);
+        n++;
+    }
+    assert_int_equal(n, ids->n);
+}
+
+/* A line is [question, answer]; an answer of sentencepiece has ids alone. */
+static void check_line(const tok *t, const char *name, const json *question, const json *answer)
+{
+    mlxe_error err;
+    tok_ids ids = {0};
+    buf want = {0}, got = {0};
+    const json *pair = json_get(question, "pair");
+    strv second = {NULL, 0};
+    if (pair) second = json_str(pair);
+    if (tok_encode(t, json_str(json_get(question, "text")), second,
+                   json_bool(json_get(question, "add_special_tokens")) ? TOK_ADD_SPECIAL : 0, &ids,
+                   &err))
+        fail_msg("%s: %s", name, err.message);
+    if (json_get(answer, "offsets")) {
+        json_write_value(&want, answer);
+        add_answer(&got, &ids);
+        assert_string_equal(buf_str(&got), buf_str(&want));
+    } else {
+        compare_ids(json_get(answer, "ids"), &ids, name);
+    }
+    tok_ids_deinit(&ids);
+    buf_deinit(&want);
+    buf_deinit(&got);
+}
+
+static size_t check_folder(const char *name)
+{
+    mlxe_error err;
+    char path[400];
+    buf text = {0};
+    tok *t;
+    size_t lines = 0;
+    snprintf(path, sizeof path, FOLDER "/%s", name);
+    if (tok_open_folder(path, &t, &err)) fail_msg("%s", err.message);
+    snprintf(path, sizeof path, FOLDER "/%s.jsonl", name);
+    assert_int_equal(fs_read(path, 0, &text, &err), MLXE_OK);
+    for (char *p = text.p, *end; p < text.p + text.n; p = end + 1, lines++) {
+        json_doc *doc;
+        const json *question, *answer;
+        end = memchr(p, '\n', (size_t)(text.p + text.n - p));
+        assert_non_null(end);
+        assert_int_equal(json_parse(path, p, (size_t)(end - p), &doc, &err), MLXE_OK);
+        json_iter it = json_iterate(json_root(doc));
+        assert_true(json_next(&it, NULL, &question) && json_next(&it, NULL, &answer));
+        check_line(t, name, question, answer);
+        json_close(doc);
+    }
+    tok_close(t);
+    buf_deinit(&text);
+    return lines;
+}
+
+static void all_folders(void **unused)
+{
+    (void)unused;
+    size_t folders = 0, lines = 0;
+    DIR *dir = opendir(FOLDER);
+    assert_non_null(dir);
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] == '.' || strchr(e->d_name, '.')) continue;
+        lines += check_folder(e->d_name);
+        folders++;
+    }
+    closedir(dir);
+    assert_true(folders >= 14);
+    assert_true(lines >= 400);
+    print_message("%zu folders, %zu texts\n", folders, lines);
+}
+
+/* A folder with the given file, and what opening it says. */
+static void refused(mlxe_status want, const char *message, const char *file, const void *bytes,
+                    size_t n, const char *config)
+{
+    mlxe_error err = {0};
+    char folder[] = "/tmp/mlxe-tok-XXXXXX";
+    buf path = {0};
+    tok *t = (tok *)&err;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(fs_replace(fs_join(&path, folder, file), bytes, n, &err), MLXE_OK);
+    if (config)
+        assert_int_equal(fs_replace(fs_join(&path, folder, "tokenizer_config.json"), config,
+                                    strlen(config), &err),
+                         MLXE_OK);
+    mlxe_status rc = tok_open_folder(folder, &t, &err);
+    unlink(fs_join(&path, folder, file));
+    unlink(fs_join(&path, folder, "tokenizer_config.json"));
+    rmdir(folder);
+    buf_deinit(&path);
+    assert_null(t);
+    if (!strstr(err.message, message))
+        fail_msg("\"%s\" does not hold \"%s\"", err.message, message);
+    assert_int_equal(rc, want);
+}
+
+static void refusals(void **unused)
+{
+    (void)unused;
+    static const char cut[] = "\n\x10\n\x01", huge[] = "\n\xFF\xFF\xFF\xFF\x0F", group[] = "\x0B";
+    static const char wrong[] = "\n\x05\n\x03\xFF\xFE\xFD";
+    static const char word[] = "\n\x08\n\x01x\x15\0\0\0\0\x12\x02\x18\x03";
+    refused(MLXE_E_CORRUPT, "tokenizer.model: is no SentencePiece model", "tokenizer.model", cut,
+            sizeof cut - 1, NULL);
+    refused(MLXE_E_CORRUPT, "tokenizer.model: is no SentencePiece model", "tokenizer.model", huge,
+            sizeof huge - 1, NULL);
+    refused(MLXE_E_CORRUPT, "spiece.model: is no SentencePiece model", "spiece.model", group,
+            sizeof group - 1, "{}");
+    refused(MLXE_E_CORRUPT, "a piece", "spiece.model", wrong, sizeof wrong - 1, NULL);
+    refused(MLXE_E_UNSUPPORTED, "model type 3", "spiece.model", word, sizeof word - 1, NULL);
+    refused(MLXE_E_UNSUPPORTED, "AlbertTokenizer without tokenizer.json", "spiece.model", word,
+            sizeof word - 1, "{\"tokenizer_class\":\"AlbertTokenizerFast\"}");
+    refused(MLXE_E_CORRUPT, "line 1 is no \"BASE64 RANK\"", "tokenizer.model", "hello\n", 6, NULL);
+    refused(MLXE_E_CORRUPT, "tekken.json", "tekken.json", "{", 1, NULL);
+    refused(MLXE_E_CORRUPT, "no config.pattern or no vocab", "tekken.json", "{}", 2, NULL);
+    refused(MLXE_E_CORRUPT, "vocab[0].token_bytes is no base64", "tekken.json",
+            "{\"config\":{\"pattern\":\"a\"},\"vocab\":[{\"token_bytes\":\"?\"}]}", 56, NULL);
+    refused(MLXE_E_UNSUPPORTED, "vocab.txt of SomeTokenizer", "vocab.txt", "[UNK]\na\n", 8,
+            "{\"tokenizer_class\":\"SomeTokenizer\"}");
+    refused(MLXE_E_CORRUPT, "tokenizer_config.json", "vocab.txt", "[UNK]\na\n", 8, "[]");
+    refused(MLXE_E_NOT_FOUND, "no other tokenizer file", "readme.txt", "x", 1, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_folders), cmocka_unit_test(refusals)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Tokenizers without tokenizer.json: folders of every form, and what transformers makes of them.
+
+    python files.py --command 'build/mlxengine' [--seed N] [--strings 200] [--write FOLDER]
+
+Each folder is trained on the spot (sentencepiece, tokenizers) and opened by the class that its
+tokenizer_config.json names; without a class, by sentencepiece itself. --write keeps small ones as
+test data: FOLDER/NAME/* and FOLDER/NAME.jsonl, one question with its answer a line."""
+import argparse
+import base64
+import io
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+
+os.environ["RUST_BACKTRACE"] = "0"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+os.environ["HF_HUB_OFFLINE"] = "1"
+import cases  # noqa: E402
+import sentencepiece  # noqa: E402
+import transformers  # noqa: E402
+from fresh import ask  # noqa: E402
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
+
+
+def save(folder, name, content):
+    mode = "wb" if isinstance(content, bytes) else "w"
+    with open(os.path.join(folder, name), mode, **({} if mode == "wb" else {"encoding": "utf-8"})) as f:
+        f.write(content if isinstance(content, (bytes, str)) else json.dumps(content, ensure_ascii=False))
+
+
+def spm(lines, kind, size, **options):
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=out, model_type=kind, vocab_size=size,
+        character_coverage=0.995, minloglevel=2, hard_vocab_limit=False, num_threads=1, **options)
+    return out.getvalue()
+
+
+LLAMA = {"byte_fallback": True, "normalization_rule_name": "identity", "split_digits": True,
+         "remove_extra_whitespaces": False, "allow_whitespace_only_pieces": True}
+
+
+def byte_bpe(lines, size=500):
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(False)
+    t.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=size, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    return json.loads(t.to_str())["model"]
+
+
+def ranks(model):
+    """Byte strings in the order of their ids, the 256 bytes first."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [b for b in range(256) if b not in plain]
+    back = {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(rest)}
+    return [bytes(back[c] for c in token)
+            for token, _ in sorted(model["vocab"].items(), key=lambda x: x[1])]
+
+
+def added(*rows):
+    return {str(i): {"content": c, "lstrip": False, "normalized": False, "rstrip": False,
+                     "single_word": False, "special": s} for i, c, s in rows}
+
+
+def folders(rng, lines):
+    """-> name, files, class name or None"""
+    size = rng.randint(520, 700)
+    llama = spm(lines, "bpe", size, **LLAMA)
+    count = sentencepiece.SentencePieceProcessor(model_proto=llama).GetPieceSize()
+    base = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>",
+            "unk_token": "<unk>", "add_bos_token": True, "add_eos_token": False}
+    decoder = added((0, "<unk>", True), (1, "<s>", True), (2, "</s>", True), (count, "<|im_start|>", True),
+                    (count + 1, "<tool>", False))
+    yield "llama", {"tokenizer.model": llama, "tokenizer_config.json": {
+        **base, "legacy": False, "added_tokens_decoder": decoder}}, "LlamaTokenizer"
+    yield "llama_legacy", {"tokenizer.model": llama, "tokenizer_config.json": {
+        **base, "legacy": True, "add_eos_token": True, "added_tokens_decoder": decoder}}, "LlamaTokenizer"
+    yield "llama_old", {"tokenizer.model": llama, "tokenizer_config.json": {
+        k: v for k, v in base.items() if not k.endswith("_token") or k.startswith("add")},
+        "special_tokens_map.json": {"bos_token": "<s>", "eos_token": {
+            "content": "</s>", "lstrip": False, "normalized": True, "rstrip": False,
+            "single_word": False}, "unk_token": "<unk>", "pad_token": "<pad>"},
+        "added_tokens.json": {"<pad>": count, "<x>": count + 1}}, "LlamaTokenizer"
+    yield "llama_no_prefix", {"tokenizer.model": llama, "tokenizer_config.json": {
+        **base, "add_prefix_space": False}}, "LlamaTokenizer"
+    gemma = spm(lines, "bpe", size, byte_fallback=True, normalization_rule_name="identity",
+                add_dummy_prefix=False, remove_extra_whitespaces=False, pad_id=0, eos_id=1, bos_id=2,
+                unk_id=3, pad_piece="<pad>", bos_piece="<bos>", eos_piece="<eos>",
+                user_defined_symbols=["<mask>", "[toxicity=0]", "\n", "\n\n", "▁▁", "▁▁▁", "<table>"])
+    yield "gemma", {"tokenizer.model": gemma, "tokenizer_config.json": {
+        "tokenizer_class": "GemmaTokenizer", "add_bos_token": True}}, "GemmaTokenizer"
+    t5 = spm(lines, "unigram", 700, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, pad_piece="<pad>")
+    yield "t5", {"spiece.model": t5, "tokenizer_config.json": {
+        "tokenizer_class": "T5Tokenizer", "extra_ids": 100}}, "T5Tokenizer"
+    yield "t5_small", {"spiece.model": spm(
+        lines, "unigram", 700, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, pad_piece="<pad>",
+        normalization_rule_name="identity"), "tokenizer_config.json": {
+        "tokenizer_class": "T5TokenizerFast"}}, "T5Tokenizer"
+    yield "xlmr_small", {"sentencepiece.bpe.model": spm(
+        lines, "unigram", 700, normalization_rule_name="identity"), "tokenizer_config.json": {
+        "tokenizer_class": "XLMRobertaTokenizer"}}, "XLMRobertaTokenizer"
+    xlmr = spm(lines, "unigram", 700)
+    yield "xlmr", {"sentencepiece.bpe.model": xlmr, "tokenizer_config.json": {
+        "tokenizer_class": "XLMRobertaTokenizer"}}, "XLMRobertaTokenizer"
+    yield "plain_unigram", {"tokenizer.model": spm(lines, "unigram", 700, byte_fallback=rng.random() < 0.5)}, None
+    yield "plain_bpe", {"tokenizer.model": spm(lines, "bpe", size, byte_fallback=rng.random() < 0.5)}, None
+    yield "plain_identity", {"tokenizer.model": spm(
+        lines, rng.choice(["unigram", "bpe"]), 700, normalization_rule_name="identity",
+        add_dummy_prefix=rng.random() < 0.5, remove_extra_whitespaces=rng.random() < 0.5)}, None
+    model = byte_bpe(lines, size)
+    n = len(model["vocab"])
+    merges = "#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in model["merges"])
+    files = {"vocab.json": {**model["vocab"], "<|endoftext|>": n}, "merges.txt": merges}
+    yield "gpt2", {**files, "tokenizer_config.json": {"tokenizer_class": "GPT2Tokenizer"}}, "GPT2Tokenizer"
+    yield "gpt2_prefix", {**files, "tokenizer_config.json": {
+        "tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "add_bos_token": True}}, "GPT2Tokenizer"
+    yield "qwen2", {**files, "tokenizer_config.json": {
+        "tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>",
+        "added_tokens_decoder": added((n, "<|endoftext|>", True), (n + 1, "<|im_start|>", True),
+                                      (n + 2, "<|im_end|>", True), (n + 3, "<tool_call>", False))}}, "Qwen2Tokenizer"
+    special = {"<s>": n, "<pad>": n + 1, "</s>": n + 2, "<unk>": n + 3, "<mask>": n + 4}
+    yield "roberta", {"vocab.json": {**model["vocab"], **special}, "merges.txt": merges,
+                      "tokenizer_config.json": {"tokenizer_class": "RobertaTokenizer"}}, "RobertaTokenizer"
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    t.train_from_iterator([x.lower() for x in lines], trainers.WordPieceTrainer(
+        vocab_size=400, show_progress=False, limit_alphabet=150,
+        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+    vocab = "".join(w + "\n" for w, _ in sorted(t.get_vocab().items(), key=lambda x: x[1]))
+    yield "bert", {"vocab.txt": vocab, "tokenizer_config.json": {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": True}}, "BertTokenizer"
+    yield "bert_cased", {"vocab.txt": vocab, "tokenizer_config.json": {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": False, "strip_accents": rng.random() < 0.5,
+        "tokenize_chinese_chars": rng.random() < 0.5}}, "BertTokenizer"
+    words = ranks(model)
+    lines_of = "".join(f"{base64.b64encode(w).decode()} {i}\n" for i, w in enumerate(words))
+    yield "tiktoken", {"tokenizer.model": lines_of, "tokenizer_config.json": {
+        "tokenizer_class": "TokenizersBackend", "bos_token": "<|begin_of_text|>", "add_bos_token": True,
+        "added_tokens_decoder": added((n, "<|begin_of_text|>", True), (n + 3, "<|eot_id|>", True))}}, \
+        "TokenizersBackend"
+    tekken = {"config": {"pattern": cases.TEKKEN, "num_vocab_tokens": n, "default_vocab_size": n + 30 - 7,
+                         "default_num_special_tokens": 30, "version": "v3"},
+              "vocab": [{"rank": i, "token_bytes": base64.b64encode(w).decode(), "token_str": None}
+                        for i, w in enumerate(words)]}
+    yield "tekken", {"tekken.json": tekken}, "tekken"
+
+
+def oracle(folder, kind):
+    if kind is None:
+        return None
+    if kind == "tekken":
+        from transformers.integrations.mistral.tokenizer import MistralConverter
+        return transformers.TokenizersBackend(tokenizer_object=MistralConverter(
+            os.path.join(folder, "tekken.json")).converted(), bos_token="<s>", add_bos_token=True)
+    return getattr(transformers, kind, transformers.PreTrainedTokenizerFast).from_pretrained(folder)
+
+
+def answers(folder, kind, questions, pieces):
+    if kind is None:  # sentencepiece: ids alone; control tokens in a text are text there
+        p = sentencepiece.SentencePieceProcessor(model_proto=pieces)
+        return [{"ids": p.encode(q["text"])} for q in questions]
+    t = oracle(folder, kind)
+    backend = getattr(t, "backend_tokenizer", None) or t._tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    return [cases.answer(backend, q["text"], q.get("pair"), q["add_special_tokens"]) for q in questions]
+
+
+def compare(command, name, files, kind, texts, rng, folder):
+    for file, content in files.items():
+        save(folder, file, content)
+    if kind is None:  # what control and unknown pieces look like is another matter
+        texts = [x for x in texts if "<" not in x and "\0" not in x]
+    questions = [{"text": x, "add_special_tokens": i % 3 != 1,
+                  **({"pair": rng.choice(texts)} if i % 7 == 3 and kind else {})}
+                 for i, x in enumerate(texts)]
+    pieces = next((c for f, c in files.items() if f.endswith(".model")), None)
+    wanted = answers(folder, kind, questions, pieces)
+    rc, got, err = ask(command, "tokenize", folder, questions)
+    if rc or len(got) != len(questions):
+        return f"exit {rc}, {len(got)} answers of {len(questions)}: {err.strip()}", 0, None
+    for i, (q, w, g) in enumerate(zip(questions, wanted, got)):
+        if "error" in w:
+            continue
+        if kind is None and sorted(g.get("ids", [])) == sorted(w["ids"]):
+            continue  # paths of one score: float32 sums choose between them in their own way
+        if {k: g.get(k) for k in w} != w:
+            return f"{json.dumps(q, ensure_ascii=False)}\n  want {w}\n  got  {g}", i, None
+    return "", len(questions), list(zip(questions, wanted))
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--command", default="build/mlxengine")
+    p.add_argument("--seed", type=int, default=int(time.time()))
+    p.add_argument("--strings", type=int, default=200)
+    p.add_argument("--only", default="")
+    p.add_argument("--write", default="")
+    a = p.parse_args()
+    rng = random.Random(a.seed)
+    lines = [x.strip() for x in cases.corpus(rng, 600)]
+    texts = list(cases.FIXED) + [cases.random_string(rng) for _ in range(a.strings)]
+    bad = total = 0
+    for name, files, kind in folders(rng, lines):
+        if a.only and a.only != name:
+            continue
+        with tempfile.TemporaryDirectory() as top:
+            folder = os.path.join(a.write, name) if a.write else top
+            os.makedirs(folder, exist_ok=True)
+            if a.write and sum(len(x) for x in files.values() if isinstance(x, bytes)) > 60000:
+                os.rmdir(folder)
+                continue  # a charsmap of 200 KB
+            problem, n, rows = compare(a.command, name, files, kind, texts, rng, folder)
+        total += n
+        bad += bool(problem)
+        if problem:
+            print(f"{name}: differs: {problem}", flush=True)
+        elif a.write:
+            with open(folder + ".jsonl", "w", encoding="utf-8") as f:
+                for q, w in rows[::8]:
+                    if "error" not in w:
+                        f.write(json.dumps([q, w], separators=(",", ":")) + "\n")
+    print(f"seed {a.seed}: {total} answers compared, {bad} folders differ")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
