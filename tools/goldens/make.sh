@@ -1,15 +1,16 @@
 #!/bin/sh
-# make.sh [--only SUBSTRING]: rebuilds tests/golden with the reference packages.
+# make.sh [--only SUBSTRING]: rebuilds the goldens under tests/ with the reference packages.
 #
-# Runs every golden_*.py of this folder as `golden_X.py OUT [--only SUBSTRING]`. The packages go
-# into a virtual environment of their own, made once: .deps/goldens, or $GOLDENS_VENV (an existing
-# one is used as it is). $GOLDENS_OUT writes elsewhere than tests/golden.
+# Runs every golden_*.py of this folder as `golden_X.py OUT [--only SUBSTRING]`; without --only also
+# the makers in the folders below, whose vectors lie beside the tests that read them. The packages
+# go into a virtual environment of their own, made once: .deps/goldens, or $GOLDENS_VENV (an
+# existing one is used as it is). $GOLDENS_OUT writes elsewhere than tests/.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 venv=${GOLDENS_VENV:-$root/.deps/goldens}
-out=${GOLDENS_OUT:-$root/tests/golden}
+out=${GOLDENS_OUT:-$root/tests}
 case "$out" in /*) ;; *) out=$PWD/$out ;; esac
 LC_ALL=C # the makers run in this order of their names
 PYTHONDONTWRITEBYTECODE=1
@@ -35,8 +36,18 @@ setup() {
 }
 
 [ -e "$venv/READY" ] || setup
-mkdir -p "$out"
+mkdir -p "$out/golden"
 cd "$here"
 for maker in golden_*.py; do
-    "$venv/bin/python" "$maker" "$out" "$@"
+    "$venv/bin/python" "$maker" "$out/golden" "$@"
 done
+[ $# = 0 ] || exit 0
+mkdir -p "$out/base" "$out/files" "$out/kernels/golden" "$out/text"
+"$venv/bin/python" json/make.py "$out/base"
+"$venv/bin/python" safetensors/make.py "$out/files"
+"$venv/bin/python" kernels/affine_vectors.py >"$out/kernels/golden/affine.txt"
+for asked in jinja.case tmpl_templates.case; do # its questions: read there, answered in place
+    [ -e "$out/text/$asked" ] || cp "$root/tests/text/$asked" "$out/text/"
+done
+"$venv/bin/python" templates/make_vectors.py "$out/text"
+"$venv/bin/python" tokenizers/make_vectors.py "$out/text/data/tok"

@@ -1,6 +1,6 @@
 """Writes tests/base/json_parse.case and json_float.case: what Python's json module reads and writes.
 
-    python3 tools/goldens/json/make.py
+    python3 tools/goldens/json/make.py tests/base
 
 json_parse.case   TEXT <tab> RESULT: RESULT is the value written again, compact, or ERROR.
 json_float.case   BITS <tab> REPR: 16 hex digits a float64, 8 a float32.
@@ -10,9 +10,9 @@ import json
 import os
 import random
 import struct
+import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-OUT = os.path.join(HERE, "..", "..", "..", "tests", "base")
+OUT = sys.argv[1]
 
 # Each a difference between JSON readers, or a corner of the grammar.
 HAND = r'''

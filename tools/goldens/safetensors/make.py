@@ -1,6 +1,6 @@
 """Writes tests/files/st_header.case: what the reference implementation of safetensors accepts.
 
-    python3 tools/goldens/safetensors/make.py        (needs the package safetensors 0.8.0)
+    python3 tools/goldens/safetensors/make.py tests/files        (needs the package safetensors 0.8.0)
 
 A row: HEADER <tab> LENGTH <tab> DATA <tab> VERDICT
 HEADER   bytes of the header; what is not printable ASCII, '%' and the tab stand as %XX
@@ -14,11 +14,11 @@ import json
 import os
 import random
 import struct
+import sys
 
 import safetensors
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-OUT = os.path.join(HERE, "..", "..", "..", "tests", "files", "st_header.case")
+OUT = os.path.join(sys.argv[1], "st_header.case")
 OURS = "F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL F8_E4M3 F8_E5M2 F8_E8M0".split()
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
          "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1}

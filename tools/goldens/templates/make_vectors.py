@@ -1,6 +1,6 @@
 """make_vectors.py: writes the expected results of the chat template tests from transformers.
 
-    python make_vectors.py            # in tools/goldens/templates, with the oracle environment
+    python make_vectors.py ../../../tests/text    # in tools/goldens/templates, with the oracle environment
 
 tests/text/jinja.case             templates with their context and what comes out; the `--- text` parts
                                   are filled in here, `--- error` parts keep the words that our own
@@ -14,6 +14,7 @@ Versions: transformers and jinja2 as printed; no randomness.
 import json
 import os
 import re
+import sys
 
 import jinja2
 import transformers
@@ -21,7 +22,7 @@ import transformers
 import conversations
 import template_oracle
 
-TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "tests", "text")
+TESTS = sys.argv[1]
 
 
 def path(name):
