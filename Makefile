@@ -4,7 +4,7 @@
 #   MODEL= PROMPT= ARGS=   for make run                        PREFIX=DIR   for make install
 #   CMAKE_ARGS=  passed on when a tree is configured, e.g. CMAKE_ARGS=-DMLX_ROOT=/opt/mlx
 .DEFAULT_GOAL := help
-.PHONY: help run test build check format asan tsan valgrind fuzz goldens bench install dist doctor clean setup
+.PHONY: help run test build check format asan tsan valgrind fuzz goldens bench bench-peers bench-bundle install dist doctor clean setup
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -26,6 +26,8 @@ help:
 	@echo '  fuzz      every fuzz target for FUZZ_SECONDS (300) each'
 	@echo '  goldens   make the golden files anew with the Python oracles (installs torch)'
 	@echo '  bench     the speed figures of SPEED.md on this machine'
+	@echo '  bench-peers   the same models in llama.cpp and mlx-lm, in turn (ARGS=, see bench/peers/compare.py)'
+	@echo '  bench-bundle  build/mlxengine-bench.tar.xz: tests, benches and peers for another machine'
 	@echo '  install   into PREFIX (/usr/local): command, library, header, pocket models, man page'
 	@echo '  dist      dist/*.tar.gz: a tree that runs where there is no compiler'
 	@echo '  doctor    what this machine has and lacks for building and running'
@@ -75,6 +77,17 @@ goldens:
 bench: setup
 	@tools/build.sh $(BUILD) $(JOBS) benches $(CMAKE_ARGS)
 	@tools/bench.sh $(BUILD)
+
+# Against llama.cpp and mlx-lm, which bench/peers/build.sh fetches and builds.
+bench-peers: setup
+	@tools/build.sh $(BUILD) $(JOBS) benches $(CMAKE_ARGS)
+	@bench/peers/run.sh $(BUILD) $(ARGS)
+
+bench-bundle: setup
+	@tools/build.sh $(BUILD) $(JOBS) all $(CMAKE_ARGS)
+	@tools/build.sh $(BUILD) $(JOBS) benches $(CMAKE_ARGS)
+	@bench/peers/build.sh $(JOBS) wide
+	@bench/bundle/make.sh $(BUILD)
 
 install: setup
 	@tools/build.sh $(BUILD) $(JOBS) command $(CMAKE_ARGS)
