@@ -82,14 +82,24 @@ static void scan_escape(scan *s)
 
 static void scan_string(scan *s)
 {
-    s->at++;
-    while (s->at < s->n && s->p[s->at] != '"') {
-        if (s->p[s->at] == '\\')
-            scan_escape(s);
-        else
-            s->at++;
+    const char *end = s->p + s->n;
+    for (const char *p = s->p + s->at + 1;; p = s->p + s->at) {
+        while (p < end && *p != '"' && *p != '\\')
+            p++;
+        s->at = (size_t)(p - s->p);
+        if (p >= end || *p == '"') break;
+        scan_escape(s);
     }
     s->at++;
+}
+
+/* Stands on something that means nothing here: to the next that may. */
+static void scan_blank(scan *s)
+{
+    const char *p = s->p + s->at + 1, *end = s->p + s->n;
+    while (p < end && (*p == ' ' || *p == '\n' || *p == ',' || *p == ':'))
+        p++;
+    s->at = (size_t)(p - s->p);
 }
 
 static int starts_with(const scan *s, const char *word)
@@ -157,7 +167,7 @@ static void scan_text(scan *s)
             if (s->p[s->at] >= '0' && s->p[s->at] <= '9')
                 scan_number(s);
             else
-                s->at++;
+                scan_blank(s);
         }
     }
 }

@@ -234,6 +234,7 @@ int tok_regex_translate(strv pattern, buf *out, const char **problem);
 
 typedef struct tok_entry {
     strv text;
+    uint64_t head; /* up to 8 bytes of text: most strings are compared without a look at them */
     int32_t id;
 } tok_entry;
 typedef struct tok_vocab {

@@ -19,24 +19,40 @@ enum { AHEAD = 16 }; /* look-ups that are under way at once */
 #define PREFETCH(p) ((void)(p))
 #endif
 
-/* 8 bytes at a time; equal strings give equal values on any machine that we run on. */
-static uint32_t hash(strv text)
+/* The first 8 bytes; of a shorter string a value that no other of its length has. */
+static uint64_t head_of(strv text)
 {
-    uint64_t h = 0x9E3779B97F4A7C15u ^ text.n;
-    const char *p = text.p;
-    size_t n = text.n;
-    while (n >= 8) {
-        uint64_t x;
-        memcpy(&x, p, 8);
-        h = (h ^ x) * 0xFF51AFD7ED558CCDu;
-        h ^= h >> 32;
-        p += 8;
-        n -= 8;
-    }
+    const unsigned char *p = (const unsigned char *)text.p;
     uint64_t x = 0;
-    if (n) memcpy(&x, p, n);
-    h = (h ^ x) * 0xC4CEB9FE1A85EC53u;
+    uint32_t first, last;
+    if (text.n >= 8) {
+        memcpy(&x, p, 8);
+    } else if (text.n >= 4) {
+        memcpy(&first, p, 4);
+        memcpy(&last, p + text.n - 4, 4);
+        x = (uint64_t)last << 32 | first;
+    } else if (text.n > 0) {
+        x = p[0] | (uint64_t)p[text.n / 2] << 8 | (uint64_t)p[text.n - 1] << 16;
+    }
+    return x;
+}
+
+/* 8 bytes at a time; equal strings give equal values on any machine that we run on. */
+static uint32_t hash(strv text, uint64_t head)
+{
+    uint64_t h = (0x9E3779B97F4A7C15u ^ text.n ^ head) * 0xFF51AFD7ED558CCDu, x;
+    for (size_t i = 8; i < text.n; i += 8) {
+        memcpy(&x, text.p + (i + 8 <= text.n ? i : text.n - 8), 8);
+        h = (h ^ h >> 32 ^ x) * 0xFF51AFD7ED558CCDu;
+    }
+    h = (h ^ h >> 32) * 0xC4CEB9FE1A85EC53u;
     return (uint32_t)(h ^ h >> 29 ^ h >> 47);
+}
+
+static int is_text(const tok_entry *e, strv text, uint64_t head)
+{
+    if (e->head != head || e->text.n != text.n) return 0;
+    return text.n <= 8 || memcmp(e->text.p + 8, text.p + 8, text.n - 8) == 0;
 }
 
 mlxe_status tok_vocab_init(const tok_reader *r, tok_vocab *v, size_t n)
@@ -61,35 +77,41 @@ void tok_vocab_deinit(tok_vocab *v)
 }
 
 /* The slot of text, or the free one where it belongs. */
-static struct tok_slot *slot_of(const tok_vocab *v, strv text, uint32_t h)
+static struct tok_slot *slot_of(const tok_vocab *v, strv text, uint64_t head, uint32_t h)
 {
     for (uint32_t i = h & v->mask;; i = (i + 1) & v->mask) {
         struct tok_slot *s = &v->slots[i];
         if (s->index == 0) return s;
-        if (s->hash == h && strv_eq(v->entries[s->index - 1].text, text)) return s;
+        if (s->hash == h && is_text(&v->entries[s->index - 1], text, head)) return s;
     }
 }
 
-static void add(tok_vocab *v, strv text, int32_t id, uint32_t h)
+static void add(tok_vocab *v, strv text, int32_t id, uint64_t head, uint32_t h)
 {
-    struct tok_slot *s = slot_of(v, text, h);
+    struct tok_slot *s = slot_of(v, text, head, h);
     if (s->index) {
         v->entries[s->index - 1].id = id;
         return;
     }
-    v->entries[v->n++] = (tok_entry){text, id};
+    v->entries[v->n++] = (tok_entry){text, head, id};
     *s = (struct tok_slot){h, (uint32_t)v->n};
 }
 
-void tok_vocab_add(tok_vocab *v, strv text, int32_t id) { add(v, text, id, hash(text)); }
+void tok_vocab_add(tok_vocab *v, strv text, int32_t id)
+{
+    uint64_t head = head_of(text);
+    add(v, text, id, head, hash(text, head));
+}
 
 void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids)
 {
     uint32_t h[AHEAD];
+    uint64_t head[AHEAD];
     for (size_t from = 0; from < n; from += AHEAD) {
         size_t to = n - from < AHEAD ? n - from : AHEAD;
         for (size_t i = 0; i < to; i++) {
-            h[i] = hash(texts[from + i]);
+            head[i] = head_of(texts[from + i]);
+            h[i] = hash(texts[from + i], head[i]);
             PREFETCH(&v->slots[h[i] & v->mask]);
         }
         for (size_t i = 0; i < to; i++) {
@@ -98,10 +120,10 @@ void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids
         }
         for (size_t i = 0; i < to; i++) {
             uint32_t index = v->slots[h[i] & v->mask].index;
-            PREFETCH(v->entries[index ? index - 1 : 0].text.p);
+            if (texts[from + i].n > 8) PREFETCH(v->entries[index ? index - 1 : 0].text.p);
         }
         for (size_t i = 0; i < to; i++) {
-            const struct tok_slot *s = slot_of(v, texts[from + i], h[i]);
+            const struct tok_slot *s = slot_of(v, texts[from + i], head[i], h[i]);
             ids[from + i] = s->index ? v->entries[s->index - 1].id : -1;
         }
     }
@@ -147,7 +169,8 @@ mlxe_status tok_vocab_finish(const tok_reader *r, tok_vocab *v)
 int32_t tok_vocab_id(const tok_vocab *v, strv text)
 {
     if (!v->slots) return -1;
-    const struct tok_slot *s = slot_of(v, text, hash(text));
+    uint64_t head = head_of(text);
+    const struct tok_slot *s = slot_of(v, text, head, hash(text, head));
     return s->index ? v->entries[s->index - 1].id : -1;
 }
 
@@ -176,6 +199,7 @@ mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out)
     strv texts[AHEAD];
     int32_t ids[AHEAD];
     uint32_t h[AHEAD];
+    uint64_t head[AHEAD];
     size_t n = 0;
     mlxe_status rc = tok_vocab_init(r, out, json_len(v));
     if (rc) return rc;
@@ -190,12 +214,13 @@ mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out)
                                (int)(text.n > 60 ? 60 : text.n), text.p);
             texts[n] = text;
             ids[n] = (int32_t)id;
-            h[n] = hash(text);
+            head[n] = head_of(text);
+            h[n] = hash(text, head[n]);
             PREFETCH(&out->slots[h[n] & out->mask]);
             n++;
         }
         for (size_t i = 0; i < n && (n == AHEAD || !more); i++)
-            add(out, texts[i], ids[i], h[i]);
+            add(out, texts[i], ids[i], head[i], h[i]);
         if (n == AHEAD) n = 0;
     }
     return tok_vocab_finish(r, out);

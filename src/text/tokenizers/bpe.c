@@ -28,6 +28,11 @@ typedef struct pair {
     uint32_t rank, merged;
 } pair;
 #define FREE UINT32_MAX
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
 
 enum {
     NEAR_CHARS = 0x300, /* characters whose ids are kept in a table: Latin and the byte alphabet */
@@ -126,29 +131,49 @@ static mlxe_status missing(const tok_reader *r, strv token)
                    r->where, (int)(token.n > 80 ? 80 : token.n), token.p);
 }
 
+static mlxe_status unjoined(const tok_reader *r, strv left, strv right)
+{
+    return err_set(r->err, MLXE_E_CORRUPT, "%s: merging \"%.*s\" and \"%.*s\" gives no token",
+                   r->where, (int)(left.n > 60 ? 60 : left.n), left.p,
+                   (int)(right.n > 60 ? 60 : right.n), right.p);
+}
+
 /* Merges are read in blocks, so that look-ups wait for memory together. */
 typedef struct merges {
-    strv halves[2 * BLOCK], joined[BLOCK];
+    strv halves[2 * BLOCK];
     int32_t ids[2 * BLOCK], merged[BLOCK];
     size_t n;
     uint32_t rank;
     int32_t guess; /* the id that the next merge probably gives */
-    buf text;      /* what joined points into */
+    buf text;      /* joined strings that are looked up */
 } merges;
 
-/* The ids of the joined strings. */
-static void find_joined(const tok_vocab *v, merges *x)
+/* Whether text is left and right (without its prefix) put together. */
+static int is_joined(strv text, strv left, strv right)
+{
+    return text.n == left.n + right.n && strv_starts(text, left) && strv_ends(text, right);
+}
+
+/* The ids of the joined strings: the next id is looked at first. */
+static void find_joined(const tok_vocab *v, size_t prefix, merges *x)
 {
     size_t at = 0, asked = 0;
     strv ask[BLOCK];
     int32_t got[BLOCK];
+    buf_clear(&x->text);
     for (size_t i = 0; i < x->n; i++) {
-        x->joined[i].p = buf_str(&x->text) + at;
-        at += x->joined[i].n;
+        strv left = x->halves[2 * i], right = x->halves[2 * i + 1];
+        right = strv_from(right.p + prefix, right.n - prefix);
         const tok_entry *e = x->guess >= 0 ? tok_vocab_entry(v, x->guess) : NULL;
-        x->merged[i] = e && strv_eq(e->text, x->joined[i]) ? x->guess++ : -1;
-        if (x->merged[i] < 0) ask[asked++] = x->joined[i];
+        x->merged[i] = e && is_joined(e->text, left, right) ? x->guess++ : -1;
+        if (x->merged[i] >= 0) continue;
+        buf_add_strv(&x->text, left);
+        buf_add_strv(&x->text, right);
+        ask[asked++].n = left.n + right.n;
     }
+    for (size_t i = 0; i < asked; at += ask[i++].n)
+        ask[i].p = buf_str(&x->text) + at;
+    if (x->text.failed) return;
     tok_vocab_ids(v, ask, asked, got);
     asked = 0;
     for (size_t i = 0; i < x->n; i++) {
@@ -161,22 +186,19 @@ static void find_joined(const tok_vocab *v, merges *x)
 static mlxe_status add_block(const tok_reader *r, const tok_model *m, bpe *b, merges *x)
 {
     tok_vocab_ids(&m->vocab, x->halves, 2 * x->n, x->ids);
-    buf_clear(&x->text);
     for (size_t i = 0; i < 2 * x->n; i++)
         if (x->ids[i] < 0) return missing(r, x->halves[i]);
     for (size_t i = 0; i < x->n; i++) {
-        strv left = x->halves[2 * i], right = x->halves[2 * i + 1];
-        if (right.n < b->prefix.n)
+        PREFETCH(
+            &b->pairs[pair_hash((uint32_t)x->ids[2 * i], (uint32_t)x->ids[2 * i + 1]) & b->mask]);
+        if (x->halves[2 * i + 1].n < b->prefix.n)
             return tok_corrupt(r, "a merge is shorter than continuing_subword_prefix");
-        buf_add_strv(&x->text, left);
-        buf_add(&x->text, right.p + b->prefix.n, right.n - b->prefix.n);
-        x->joined[i].n = left.n + right.n - b->prefix.n;
     }
+    find_joined(&m->vocab, b->prefix.n, x);
     if (x->text.failed) return tok_no_memory(r);
-    find_joined(&m->vocab, x);
     for (size_t i = 0; i < x->n; i++) {
         uint32_t left = (uint32_t)x->ids[2 * i], right = (uint32_t)x->ids[2 * i + 1];
-        if (x->merged[i] < 0) return missing(r, x->joined[i]);
+        if (x->merged[i] < 0) return unjoined(r, x->halves[2 * i], x->halves[2 * i + 1]);
         *pair_row(b, left, right) = (pair){left, right, x->rank++, (uint32_t)x->merged[i]};
     }
     x->n = 0;
