@@ -143,14 +143,25 @@ typedef enum mlxe_event_type {
     MLXE_EVENT_PROGRESS = 1, /* done of total, in the unit that `text` names */
     MLXE_EVENT_TEXT,         /* the next piece of the answer; never half a character */
     MLXE_EVENT_LOGPROBS,     /* one generated token: `text` is a JSON object */
-    MLXE_EVENT_DONE          /* the last one: stats; text is the whole answer */
+    MLXE_EVENT_DONE,         /* the last one: stats; text is the whole answer, as it was written */
+    MLXE_EVENT_REASONING,    /* the next piece of what the model thought; no part of the answer */
+    MLXE_EVENT_TOOL_CALL,    /* one call: `call`; text is what the model wrote for it */
+    MLXE_EVENT_RESULT = 7    /* one result of a search: `text` is a JSON object */
 } mlxe_event_type;
 
 typedef enum mlxe_finish {
     MLXE_FINISH_STOP = 1, /* end token or stop string */
     MLXE_FINISH_LENGTH,   /* max_tokens or the context is full */
-    MLXE_FINISH_CANCELLED
+    MLXE_FINISH_CANCELLED,
+    MLXE_FINISH_TOOL_CALLS /* the model has ended, and wants tools called */
 } mlxe_finish;
+
+/* A tool that the model wants called. */
+typedef struct mlxe_tool_call {
+    const char *id;        /* the model's, else one of nine letters and digits */
+    const char *name;      /* not checked against the declared tools */
+    const char *arguments; /* a JSON object, as the model wrote it */
+} mlxe_tool_call;
 
 /* What really happened. Counts are the model's tokens. */
 typedef struct mlxe_stats {
@@ -177,6 +188,14 @@ typedef struct mlxe_event {
     const int32_t *ids;      /* DONE: generated tokens without the end token */
     size_t n_ids;            /* DONE */
     const mlxe_stats *stats; /* DONE */
+    const char *reason;      /* TEXT: why it is no tool call, where it looked like one, or NULL */
+    const mlxe_tool_call *call;  /* TOOL_CALL */
+    const mlxe_tool_call *calls; /* DONE: all of them */
+    size_t n_calls;              /* DONE */
+    const char *content;         /* DONE: the TEXT events together, NUL-terminated */
+    const char *reasoning;       /* DONE: the REASONING events together, NUL-terminated */
+    size_t content_bytes, reasoning_bytes;
+    double rate, left_s; /* PROGRESS of a download: done a second; seconds left, < 0: unknown */
 } mlxe_event;
 
 typedef void (*mlxe_event_fn)(void *user, const mlxe_event *event);
@@ -256,11 +275,16 @@ typedef struct mlxe_model mlxe_model;
 
 typedef enum mlxe_load { MLXE_LOAD_MAP = 1, MLXE_LOAD_READ } mlxe_load;
 
+/* How the keys and values of a conversation are stored: bytes of one number 4, 2, 2 and 1 (int8:
+ * and a scale for 32 of them). f16 holds numbers up to 65504 (larger ones are clamped). */
+typedef enum mlxe_kv_type { MLXE_KV_F32 = 1, MLXE_KV_F16, MLXE_KV_BF16, MLXE_KV_INT8 } mlxe_kv_type;
+
 typedef struct mlxe_model_params {
     uint32_t size;
     uint32_t context_tokens; /* KV rows hold at most this many; 0: the model's own limit */
     uint32_t parallel;       /* conversations decoded in one batch; 0: 1 */
     mlxe_load load;          /* 0: map local files, read those on network file systems */
+    mlxe_kv_type kv_type;    /* 0: f32 */
 } mlxe_model_params;
 
 static inline mlxe_model_params mlxe_model_params_new(void)
@@ -343,6 +367,10 @@ typedef struct mlxe_gen_params {
     uint32_t n_stop;        /* stop strings; the answer ends before the first that appears */
     uint32_t logprobs;      /* n > 0: a LOGPROBS event a token, with the n likeliest (at most 20) */
     const char *tools_json; /* JSON array for the template's `tools`; NULL: none */
+    const char *dialect;    /* form of tool calls and reasoning; NULL: what the template says */
+    int32_t reasoning_budget; /* tokens; then reasoning is ended. 0: no bound; MLXE_OFF: none */
+    uint32_t parse_special;   /* 1: control tokens written in messages count as such */
+    const char *template_vars_json; /* JSON object: variables for the template; NULL: none */
 } mlxe_gen_params;
 
 static inline mlxe_gen_params mlxe_gen_params_new(void)
@@ -372,6 +400,14 @@ MLXE_API mlxe_status mlxe_session_chat(mlxe_session *session, const char *messag
 MLXE_API mlxe_status mlxe_session_complete(mlxe_session *session, const char *prompt, size_t bytes,
                                            const mlxe_gen_params *params, mlxe_job **out,
                                            mlxe_error *err);
+/* Adds one message without answering: a JSON object, as in mlxe_session_chat. So a tool's result:
+ * {"role":"tool","tool_call_id":"..","name":"..","content":".."}.
+ * Fails  STATE (a job of this session still runs), INPUT */
+MLXE_API mlxe_status mlxe_session_add(mlxe_session *session, const char *message_json, size_t bytes,
+                                      mlxe_error *err);
+/* Answers the conversation as it is, after mlxe_session_add. Fails like mlxe_session_ask. */
+MLXE_API mlxe_status mlxe_session_answer(mlxe_session *session, const mlxe_gen_params *params,
+                                         mlxe_job **out, mlxe_error *err);
 /* Forgets the conversation; the system message of the params stays. */
 MLXE_API mlxe_status mlxe_session_reset(mlxe_session *session, mlxe_error *err);
 
@@ -402,6 +438,105 @@ MLXE_API mlxe_status mlxe_bench_start(mlxe_engine *engine, const char *model,
                                       const mlxe_model_params *model_params,
                                       const mlxe_bench_params *params, mlxe_job **out,
                                       mlxe_error *err);
+
+/* ---- Hub: find, fetch and keep models ------------------------------------------------------- */
+
+/* A Hub (its endpoint, token and cache). Needs no engine. Every call below starts a job with a
+ * thread of its own; DONE's text is one JSON object. Jobs may outlive their hub's handle.
+ * All jobs fail  ARG, NOT_FOUND, ACCESS (gated, token), OFFLINE, FIT (disk), CORRUPT, IO, TIMEOUT;
+ * a hint names the remedy. */
+typedef struct mlxe_hub mlxe_hub;
+
+typedef struct mlxe_hub_params {
+    uint32_t size;
+    uint32_t workers;        /* transfers at a time; 0: 8 */
+    const char *endpoint;    /* NULL: HF_ENDPOINT, else https://huggingface.co */
+    const char *cache_dir;   /* NULL: HF_HUB_CACHE, else $HF_HOME/hub */
+    const char *token;       /* NULL: HF_TOKEN, else its file; "": none */
+    int32_t offline;         /* 1: no socket is opened; MLXE_OFF: online; 0: HF_HUB_OFFLINE */
+    uint32_t insecure_token; /* 1: the token is sent over plain http to other hosts too */
+    uint32_t timeout_s;      /* to connect, and of silence; 0: HF_HUB_DOWNLOAD_TIMEOUT, else 10 */
+    mlxe_log_fn log;         /* NULL: silent */
+    void *log_user;
+    mlxe_log_level log_level; /* 0: MLXE_LOG_WARN */
+} mlxe_hub_params;
+
+static inline mlxe_hub_params mlxe_hub_params_new(void)
+{
+    mlxe_hub_params params;
+    memset(&params, 0, sizeof params);
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+/* Reads the HF_* variables once, here. Fails ARG (endpoint, token), MEMORY */
+MLXE_API mlxe_status mlxe_hub_open(const mlxe_hub_params *params, mlxe_hub **out, mlxe_error *err);
+MLXE_API void mlxe_hub_close(mlxe_hub *hub);
+
+/* 1: MODEL reads as org/name[@revision] and there is no such folder or file. */
+MLXE_API int mlxe_is_hub_id(const char *model);
+
+typedef struct mlxe_pull_params {
+    uint32_t size;
+    uint32_t force;             /* 1: fetches again what is there */
+    const char *const *include; /* patterns of paths (Python's fnmatch, * matches /); none: all */
+    const char *const *exclude;
+    uint32_t n_include, n_exclude;
+    uint32_t deadline_ms; /* 0: none */
+} mlxe_pull_params;
+
+static inline mlxe_pull_params mlxe_pull_params_new(void)
+{
+    mlxe_pull_params params;
+    memset(&params, 0, sizeof params);
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+/* Fetches "org/name[@revision]" into the cache, verified, resuming what was begun. Events: PROGRESS
+ * in bytes, with rate and left_s. DONE: {"path","bytes","revision","downloaded_bytes","files",
+ * "from_cache"}; from_cache: the Hub was not reached, a complete copy was there. */
+MLXE_API mlxe_status mlxe_hub_pull(mlxe_hub *hub, const char *name, const mlxe_pull_params *params,
+                                   mlxe_job **out, mlxe_error *err);
+
+typedef struct mlxe_search_params {
+    uint32_t size;
+    uint32_t limit;      /* results over all pages; 0: 20 */
+    const char *text;    /* part of the id; NULL: any */
+    const char *author;  /* NULL: any */
+    const char *task;    /* "text-generation", ...; NULL: any */
+    const char *library; /* "mlx", ...; NULL: any */
+    const char *sort;    /* downloads (NULL), likes, lastModified, createdAt, trendingScore */
+    const char *const *filters; /* further tags, all of which must fit */
+    uint32_t n_filters;
+} mlxe_search_params;
+
+static inline mlxe_search_params mlxe_search_params_new(void)
+{
+    mlxe_search_params params;
+    memset(&params, 0, sizeof params);
+    params.size = (uint32_t)sizeof params;
+    return params;
+}
+
+/* RESULT events {"id","downloads","likes","task","library","gated"}, descending; DONE {"count"} */
+MLXE_API mlxe_status mlxe_hub_search(mlxe_hub *hub, const mlxe_search_params *params,
+                                     mlxe_job **out, mlxe_error *err);
+/* What `mlxengine show --json` prints of a Hub id, from the cache where it is complete, else from
+ * the Hub, without weights. */
+MLXE_API mlxe_status mlxe_hub_describe(mlxe_hub *hub, const char *name, mlxe_job **out,
+                                       mlxe_error *err);
+/* The API's own object about a repository. */
+MLXE_API mlxe_status mlxe_hub_info(mlxe_hub *hub, const char *name, mlxe_job **out,
+                                   mlxe_error *err);
+/* {"revision","files":[{"path","size"}]} of a revision. */
+MLXE_API mlxe_status mlxe_hub_files(mlxe_hub *hub, const char *name, mlxe_job **out,
+                                    mlxe_error *err);
+/* {"branches":[..],"tags":[..],"converts":[..]} */
+MLXE_API mlxe_status mlxe_hub_refs(mlxe_hub *hub, const char *name, mlxe_job **out,
+                                   mlxe_error *err);
+/* Who the token belongs to. */
+MLXE_API mlxe_status mlxe_hub_whoami(mlxe_hub *hub, mlxe_job **out, mlxe_error *err);
 
 #ifdef __cplusplus
 }

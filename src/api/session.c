@@ -49,6 +49,23 @@ mlxe_status mlxe_session_chat(mlxe_session *s, const char *messages_json, size_t
     return begin(session_chat, s, messages_json, n, params, out, err);
 }
 
+mlxe_status mlxe_session_add(mlxe_session *s, const char *message_json, size_t n, mlxe_error *err)
+{
+    err_clear(err);
+    return session_add(s, strv_from(message_json, api_length(message_json, n)), err);
+}
+
+mlxe_status mlxe_session_answer(mlxe_session *s, const mlxe_gen_params *params, mlxe_job **out,
+                                mlxe_error *err)
+{
+    mlxe_gen_params p;
+    mlxe_status rc;
+    *out = NULL;
+    err_clear(err);
+    if ((rc = api_params("mlxe_gen_params", params, &p, sizeof p, err))) return rc;
+    return session_answer(s, &p, out, err);
+}
+
 mlxe_status mlxe_session_complete(mlxe_session *s, const char *prompt, size_t n,
                                   const mlxe_gen_params *params, mlxe_job **out, mlxe_error *err)
 {

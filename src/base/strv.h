@@ -10,6 +10,11 @@ typedef struct strv {
     size_t n;      /* bytes */
 } strv;
 
+/* A half-open run of bytes of a text. */
+typedef struct byte_range {
+    size_t begin, end;
+} byte_range;
+
 /* A string literal as a view. */
 #define STRV(literal) ((strv){(literal), sizeof(literal) - 1})
 

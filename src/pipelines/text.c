@@ -214,6 +214,20 @@ static void row_logprobs(text_pipeline *p, row *r, const float *logits, int32_t 
     if (buf_ok(&p->text)) r->req.sink.logprobs(r->req.sink.user, p->text.p, p->text.n);
 }
 
+/* A special token is told to sinks that want it; text before it that was held back goes first. */
+static mlxe_status row_special(text_pipeline *p, row *r, int32_t token, mlxe_error *err)
+{
+    mlxe_status rc;
+    if (!r->req.sink.special || !tok_is_special(p->tokenizer, token)) return MLXE_OK;
+    buf_clear(&p->text);
+    stop_finish(&r->stop, &p->text);
+    if (p->text.n) r->req.sink.text(r->req.sink.user, p->text.p, p->text.n);
+    buf_clear(&p->piece);
+    rc = tok_decode(p->tokenizer, &token, 1, 0, &p->piece, err);
+    if (!rc) r->req.sink.special(r->req.sink.user, buf_str(&p->piece), p->piece.n);
+    return rc;
+}
+
 static int answer_add(row *r, int32_t token)
 {
     if (r->n_answer == r->cap_answer) {
@@ -240,6 +254,7 @@ static int row_token(text_pipeline *p, int index, const eng_row *step)
     if (token < 0) rc = sampler_choose(&in, step->logits, p->caps.vocab, &p->scratch, &token, &err);
     r->last_ns = clock_ns();
     if (!r->first_ns) r->first_ns = r->last_ns;
+    if (!rc && r->req.sink.replace) token = r->req.sink.replace(r->req.sink.user, token);
     if (!rc && r->req.logprobs && step->logits) row_logprobs(p, r, step->logits, token);
     if (!rc && is_end(r, token)) {
         row_finish(p, index, MLXE_FINISH_STOP, 0);
@@ -247,6 +262,7 @@ static int row_token(text_pipeline *p, int index, const eng_row *step)
     }
     if (!rc && !answer_add(r, token))
         rc = err_memory(&err, "answer", r->n_answer * sizeof *r->answer);
+    if (!rc) rc = row_special(p, r, token, &err);
     buf_clear(&p->piece);
     buf_clear(&p->text);
     if (!rc) rc = tok_stream_push(r->stream, token, &p->piece, &err);

@@ -23,6 +23,10 @@ typedef struct text_sink {
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void (*text)(void *user, const char *p, size_t n);
     void (*logprobs)(void *user, const char *json, size_t n);
+    /* The text of a special token, which is no text of the answer; NULL: not wanted. */
+    void (*special)(void *user, const char *p, size_t n);
+    /* Another token in the place of the one that was chosen, or that one; NULL: never. */
+    int32_t (*replace)(void *user, int32_t token);
     /* The last call: ids of the answer (borrowed) and what happened; status is MLXE_OK unless err
      * says otherwise. After it the pipeline no longer knows the request. */
     void (*end)(void *user, const int32_t *ids, size_t n_ids, const mlxe_stats *stats,

@@ -9,6 +9,7 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -16,18 +17,36 @@
 typedef struct queued {
     mlxe_event event;
     buf text;
+    char reason[200];
+    mlxe_tool_call call; /* its texts are the job's */
 } queued;
+
+/* What becomes of the answer's text where a dialect reads it. */
+typedef struct reading {
+    dialect_parser *parser;
+    dialect_choice choice;
+    json_doc *tools;
+    const tok *tokenizer;
+    int32_t budget, thought; /* reasoning tokens allowed (< 0: no bound) and seen */
+    tok_ids forced;          /* ids that end the reasoning */
+    size_t n_forced;         /* of these, given */
+    uint64_t seed;
+    mlxe_error error; /* the parser's: out of memory */
+} reading;
 
 struct mlxe_job {
     atomic_int references, cancel;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    queued queue[JOB_QUEUE];
-    int first, count;
+    queued *queue; /* a ring; grows only when one piece of text makes many events */
+    int cap, first, count;
     queued taken; /* what next gave last; valid until the next call */
     int fd, signalled;
     int ended, told; /* end was called; the end was given to the caller */
-    buf answer;
+    buf answer, content, reasoning;
+    mlxe_tool_call *calls;
+    size_t n_calls, raw_bytes;
+    reading read;
     int32_t *ids;
     size_t n_ids;
     mlxe_stats stats;
@@ -46,6 +65,14 @@ mlxe_status job_open(job **out, mlxe_error *err)
         free(j);
         return err_memory(err, "job", 0);
     }
+    j->cap = JOB_QUEUE;
+    j->queue = calloc((size_t)j->cap, sizeof *j->queue);
+    if (!j->queue) {
+        pthread_mutex_destroy(&j->lock);
+        pthread_cond_destroy(&j->changed);
+        free(j);
+        return err_memory(err, "job", JOB_QUEUE * sizeof *j->queue);
+    }
     j->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     *out = j;
     return MLXE_OK;
@@ -60,10 +87,22 @@ job *job_retain(job *j)
 void job_release(job *j)
 {
     if (!j || atomic_fetch_sub(&j->references, 1) != 1) return;
-    for (int i = 0; i < JOB_QUEUE; i++)
+    for (int i = 0; i < j->cap; i++)
         buf_deinit(&j->queue[i].text);
+    free(j->queue);
     buf_deinit(&j->taken.text);
     buf_deinit(&j->answer);
+    buf_deinit(&j->content);
+    buf_deinit(&j->reasoning);
+    for (size_t i = 0; i < j->n_calls; i++) {
+        free((char *)j->calls[i].id);
+        free((char *)j->calls[i].name);
+        free((char *)j->calls[i].arguments);
+    }
+    free(j->calls);
+    dialect_close(j->read.parser);
+    json_close(j->read.tools);
+    tok_ids_deinit(&j->read.forced);
     if (j->fd >= 0) close(j->fd);
     pthread_mutex_destroy(&j->lock);
     pthread_cond_destroy(&j->changed);
@@ -84,12 +123,29 @@ static void signal_update(job *j)
     j->signalled = want;
 }
 
-/* A place at the queue's end, or NULL when it is full. Lock held. */
+/* Twice the places. The ring begins anew at 0. */
+static int queue_grow(job *j)
+{
+    queued *grown = calloc((size_t)j->cap * 2, sizeof *grown);
+    if (!grown) return 0;
+    for (int i = 0; i < j->cap; i++)
+        grown[i] = j->queue[(j->first + i) % j->cap];
+    free(j->queue);
+    j->queue = grown;
+    j->first = 0;
+    j->cap *= 2;
+    return 1;
+}
+
+/* A place at the queue's end, or NULL when there is no memory. Lock held. */
 static queued *queue_add(job *j, mlxe_event_type type)
 {
     queued *q;
-    if (j->count == JOB_QUEUE) return NULL;
-    q = &j->queue[(j->first + j->count++) % JOB_QUEUE];
+    if (j->count == j->cap && !queue_grow(j)) {
+        err_memory(&j->read.error, "job", 0);
+        return NULL;
+    }
+    q = &j->queue[(j->first + j->count++) % j->cap];
     q->event = (mlxe_event){.type = type};
     buf_clear(&q->text);
     return q;
@@ -97,8 +153,8 @@ static queued *queue_add(job *j, mlxe_event_type type)
 
 static queued *queue_tail(job *j, mlxe_event_type type)
 {
-    queued *q = j->count ? &j->queue[(j->first + j->count - 1) % JOB_QUEUE] : NULL;
-    return q && q->event.type == type ? q : NULL;
+    queued *q = j->count ? &j->queue[(j->first + j->count - 1) % j->cap] : NULL;
+    return q && q->event.type == type && !q->event.reason ? q : NULL;
 }
 
 static void told_changed(job *j)
@@ -115,8 +171,7 @@ static int sink_ready(void *user)
     job *j = user;
     int room;
     pthread_mutex_lock(&j->lock);
-    room =
-        j->count < JOB_QUEUE - 8 || atomic_load(&j->cancel); /* a turn adds a few events at most */
+    room = j->count < JOB_QUEUE || atomic_load(&j->cancel);
     pthread_mutex_unlock(&j->lock);
     return room;
 }
@@ -135,16 +190,107 @@ static void sink_progress(void *user, uint64_t done, uint64_t total)
     told_changed(j);
 }
 
+/* A piece of text or reasoning. Lock held. */
+static void add_piece(job *j, mlxe_event_type type, strv piece, const char *reason)
+{
+    queued *q = reason ? NULL : queue_tail(j, type);
+    buf_add_strv(type == MLXE_EVENT_TEXT ? &j->content : &j->reasoning, piece);
+    if (!q) q = queue_add(j, type);
+    if (!q) return;
+    buf_add_strv(&q->text, piece);
+    if (!reason) return;
+    snprintf(q->reason, sizeof q->reason, "%s", reason);
+    q->event.reason = q->reason;
+}
+
+/* Nine letters and digits, as some templates want it: the same seed gives the same ids. */
+static char *call_id(const job *j)
+{
+    static const char DIGITS[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    uint64_t x = j->read.seed + (j->n_calls + 1) * 0x9E3779B97F4A7C15u;
+    char id[10] = {0};
+    for (int i = 0; i < 9; i++) { /* splitmix64 */
+        uint64_t z = x += 0x9E3779B97F4A7C15u;
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+        id[i] = DIGITS[(z ^ z >> 31) % (sizeof DIGITS - 1)];
+    }
+    return strdup(id);
+}
+
+/* Lock held. */
+static void add_call(job *j, const dialect_event *e)
+{
+    mlxe_tool_call *grown = realloc(j->calls, (j->n_calls + 1) * sizeof *grown), *call;
+    queued *q = queue_add(j, MLXE_EVENT_TOOL_CALL);
+    if (grown) j->calls = grown;
+    if (!grown || !q) {
+        err_memory(&j->read.error, "tool call", 0);
+        return;
+    }
+    call = &j->calls[j->n_calls];
+    call->id = e->id.n ? strndup(e->id.p, e->id.n) : call_id(j);
+    call->name = strndup(e->name.p, e->name.n);
+    call->arguments = strndup(e->arguments.p, e->arguments.n);
+    if (!call->id || !call->name || !call->arguments) err_memory(&j->read.error, "tool call", 0);
+    j->n_calls++;
+    buf_add_strv(&q->text, e->raw);
+    q->call = *call;
+}
+
+/* The dialect's events. Lock held. */
+static void take_read(void *user, const dialect_event *e)
+{
+    job *j = user;
+    j->raw_bytes += e->raw.n;
+    if (e->kind == DIALECT_TEXT)
+        add_piece(j, MLXE_EVENT_TEXT, e->raw, e->reason);
+    else if (e->kind == DIALECT_REASONING)
+        add_piece(j, MLXE_EVENT_REASONING, e->raw, NULL);
+    else if (e->kind == DIALECT_CALL)
+        add_call(j, e);
+}
+
 static void sink_text(void *user, const char *p, size_t n)
 {
     job *j = user;
-    queued *q;
     pthread_mutex_lock(&j->lock);
     buf_add(&j->answer, p, n);
-    q = queue_tail(j, MLXE_EVENT_TEXT);
-    if (!q) q = queue_add(j, MLXE_EVENT_TEXT);
-    if (q) buf_add(&q->text, p, n);
+    if (j->read.parser) {
+        (void)dialect_push(j->read.parser, (strv){p, n}, 0, &j->read.error);
+    } else {
+        j->raw_bytes += n;
+        add_piece(j, MLXE_EVENT_TEXT, (strv){p, n}, NULL);
+    }
     told_changed(j);
+}
+
+static void sink_special(void *user, const char *p, size_t n)
+{
+    job *j = user;
+    pthread_mutex_lock(&j->lock);
+    if (j->read.parser)
+        (void)dialect_push(j->read.parser, (strv){p, n}, 1, &j->read.error);
+    else
+        j->raw_bytes += n;
+    told_changed(j);
+}
+
+/* Ends reasoning whose budget is used up: the next tokens are those of its end. */
+static int32_t sink_replace(void *user, int32_t token)
+{
+    job *j = user;
+    reading *r = &j->read;
+    const char *end;
+    if (r->n_forced < r->forced.n) return r->forced.tokens[r->n_forced++].id;
+    if (!r->parser || r->budget < 0 || r->forced.n) return token;
+    end = dialect_reasoning_end(r->parser);
+    if (!end || r->thought++ < r->budget) return token;
+    if (tok_encode(r->tokenizer, strv_of(end), (strv){NULL, 0}, TOK_NO_TRUNCATION, &r->forced,
+                   &r->error) ||
+        !r->forced.n)
+        return token;
+    return r->forced.tokens[r->n_forced++].id;
 }
 
 static void sink_logprobs(void *user, const char *p, size_t n)
@@ -162,14 +308,21 @@ static void sink_end(void *user, const int32_t *ids, size_t n, const mlxe_stats 
 {
     job *j = user;
     pthread_mutex_lock(&j->lock);
+    if (j->read.parser) (void)dialect_finish(j->read.parser, &j->read.error);
     j->status = status;
     j->stats = *stats;
     if (status && err) j->error = *err;
+    if (!status && j->read.error.code) {
+        j->error = j->read.error;
+        j->status = j->error.code;
+    }
+    if (j->n_calls && j->stats.finish == MLXE_FINISH_STOP) j->stats.finish = MLXE_FINISH_TOOL_CALLS;
     j->ids = n ? malloc(n * sizeof *j->ids) : NULL;
     if (j->ids) memcpy(j->ids, ids, n * sizeof *ids);
     j->n_ids = j->ids ? n : 0;
     buf_add(&j->answer, "", 0);
-    if (!status && (!buf_ok(&j->answer) || (n && !j->ids)))
+    if (!j->status &&
+        (!buf_ok(&j->answer) || !buf_ok(&j->content) || !buf_ok(&j->reasoning) || (n && !j->ids)))
         j->status = err_memory(&j->error, "answer", n);
     j->ended = 1;
     told_changed(j);
@@ -178,8 +331,73 @@ static void sink_end(void *user, const int32_t *ids, size_t n, const mlxe_stats 
 
 text_sink job_sink(job *j)
 {
-    return (text_sink){job_retain(j), sink_ready,    sink_progress,
-                       sink_text,     sink_logprobs, sink_end};
+    return (text_sink){.user = job_retain(j),
+                       .ready = sink_ready,
+                       .progress = sink_progress,
+                       .text = sink_text,
+                       .logprobs = sink_logprobs,
+                       .special = sink_special,
+                       .replace = j->read.parser && j->read.budget >= 0 ? sink_replace : NULL,
+                       .end = sink_end};
+}
+
+mlxe_status job_read_as(job *j, const job_reading *how, mlxe_error *err)
+{
+    reading *r = &j->read;
+    dialect_setup setup = {.choice = &r->choice, .prompt = how->prompt, .fn = take_read, .user = j};
+    r->choice = *how->choice;
+    r->tools = how->tools;
+    r->tokenizer = how->tokenizer;
+    r->seed = how->seed;
+    r->budget = how->budget > 0 ? how->budget : how->budget < 0 ? 0 : -1;
+    setup.tools = r->tools ? json_root(r->tools) : NULL;
+    return dialect_open(&setup, &r->parser, err);
+}
+
+/* ---- work that is no answer: a download, a search -------------------------------------------- */
+
+void job_progress(job *j, const char *unit, uint64_t done, uint64_t total, double rate,
+                  double left_s)
+{
+    queued *q;
+    pthread_mutex_lock(&j->lock);
+    q = queue_tail(j, MLXE_EVENT_PROGRESS);
+    if (q && strcmp(buf_str(&q->text), unit) != 0) q = NULL;
+    if (!q && (q = queue_add(j, MLXE_EVENT_PROGRESS))) buf_add_str(&q->text, unit);
+    if (q) {
+        q->event.done = done;
+        q->event.total = total;
+        q->event.rate = rate;
+        q->event.left_s = left_s;
+    }
+    told_changed(j);
+}
+
+int job_add_result(job *j, strv object)
+{
+    queued *q = NULL;
+    int cancelled;
+    pthread_mutex_lock(&j->lock);
+    while (j->count > JOB_QUEUE / 2 && !atomic_load(&j->cancel))
+        cond_wait_until(&j->changed, &j->lock, clock_ns() + 20 * 1000000LL);
+    cancelled = atomic_load(&j->cancel);
+    if (!cancelled && (q = queue_add(j, MLXE_EVENT_RESULT))) buf_add_strv(&q->text, object);
+    told_changed(j);
+    return cancelled;
+}
+
+void job_finish(job *j, strv text, mlxe_status status, const mlxe_error *err)
+{
+    mlxe_stats stats = {.finish = MLXE_FINISH_STOP, .device = "", .kernels = ""};
+    if (status == MLXE_E_CANCELLED && atomic_load(&j->cancel)) {
+        status = MLXE_OK;
+        stats.finish = MLXE_FINISH_CANCELLED;
+        text = (strv){0};
+    }
+    pthread_mutex_lock(&j->lock);
+    buf_add_strv(&j->answer, text);
+    pthread_mutex_unlock(&j->lock);
+    sink_end(j, NULL, 0, &stats, status, err);
 }
 
 /* ---- the caller's side ----------------------------------------------------------------------- */
@@ -201,12 +419,18 @@ int job_ended(job *j)
     return ended;
 }
 
-strv job_text(const job *j) { return buf_view(&j->answer); }
+mlxe_status job_status(const job *j) { return j->status; }
 
-void job_ids(const job *j, const int32_t **ids, size_t *n)
+void job_result(const job *j, job_answer *out)
 {
-    *ids = j->ids;
-    *n = j->n_ids;
+    *out = (job_answer){.text = buf_view(&j->answer),
+                        .content = buf_view(&j->content),
+                        .reasoning = buf_view(&j->reasoning),
+                        .calls = j->calls,
+                        .n_calls = j->n_calls,
+                        .ids = j->ids,
+                        .n_ids = j->n_ids,
+                        .raw_bytes = j->raw_bytes};
 }
 
 /* Takes the head of the queue into j->taken. Lock held, count > 0. */
@@ -215,10 +439,12 @@ static const mlxe_event *take(job *j)
     queued *q = &j->queue[j->first], old = j->taken;
     j->taken = *q;
     q->text = old.text; /* its memory is used again */
-    j->first = (j->first + 1) % JOB_QUEUE;
+    j->first = (j->first + 1) % j->cap;
     j->count--;
     j->taken.event.text = buf_str(&j->taken.text);
     j->taken.event.text_bytes = j->taken.text.n;
+    if (j->taken.event.type == MLXE_EVENT_TOOL_CALL) j->taken.event.call = &j->taken.call;
+    if (j->taken.event.reason) j->taken.event.reason = j->taken.reason;
     return &j->taken.event;
 }
 
@@ -236,7 +462,13 @@ static mlxe_status take_end(job *j, const mlxe_event **event, mlxe_error *err)
                                   .text_bytes = j->answer.n,
                                   .ids = j->ids,
                                   .n_ids = j->n_ids,
-                                  .stats = &j->stats};
+                                  .stats = &j->stats,
+                                  .calls = j->calls,
+                                  .n_calls = j->n_calls,
+                                  .content = buf_str(&j->content),
+                                  .content_bytes = j->content.n,
+                                  .reasoning = buf_str(&j->reasoning),
+                                  .reasoning_bytes = j->reasoning.n};
     *event = &j->taken.event;
     return MLXE_OK;
 }

@@ -60,6 +60,9 @@ static mlxe_status templates_open(loaded *m, mlxe_error *err)
         tmpl_close(m->chat);
         m->chat = NULL;
     }
+    if (!m->chat) return MLXE_OK;
+    dialect_choose(tmpl_source(m->chat), tmpl_tokens(m->chat), &m->dialect);
+    dialect_choose(tmpl_source(m->chat_tools), tmpl_tokens(m->chat_tools), &m->dialect_tools);
     return MLXE_OK;
 }
 
@@ -81,6 +84,7 @@ mlxe_status loaded_open(const char *folder, const mlxe_model_params *params, con
     fs_mode mode = params->load == MLXE_LOAD_MAP    ? FS_MAP
                    : params->load == MLXE_LOAD_READ ? FS_READ
                                                     : FS_AUTO;
+    eng_options options = {.kv_type = params->kv_type};
     loaded *m = calloc(1, sizeof *m);
     mlxe_status rc;
     *out = NULL;
@@ -89,7 +93,7 @@ mlxe_status loaded_open(const char *folder, const mlxe_model_params *params, con
     if (log) m->log = *log;
     if ((rc = mf_open(folder, mode, &m->files, err))) goto out;
     if ((rc = engine_find(m->files, &m->ops, err))) goto out;
-    if ((rc = m->ops->open(m->files, &m->log, &m->model, err))) goto out;
+    if ((rc = m->ops->open(m->files, &options, &m->log, &m->model, err))) goto out;
     m->ops->capabilities(m->model, &m->caps);
     if ((rc = tok_open_folder(folder, &m->tokenizer, err))) {
         if (rc != MLXE_E_NOT_FOUND) goto out;

@@ -6,6 +6,7 @@
 #define SESSION_LOADED_H
 
 #include "pipelines/text.h"
+#include "text/dialect.h"
 #include "text/tmpl.h"
 
 /* What generation_config.json says; a field that it leaves out is 0 here. */
@@ -24,6 +25,7 @@ typedef struct loaded {
     tok *tokenizer;
     tmpl *chat, *chat_tools; /* NULL: the folder has no template (chat_error says why) */
     mlxe_error chat_error;
+    dialect_choice dialect, dialect_tools; /* of chat and chat_tools */
     text_pipeline *text;
     gen_defaults defaults;
     int32_t *end_ids;

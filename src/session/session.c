@@ -12,9 +12,11 @@
  * Traps: the last token of a prompt is always computed again, since its logits are what is wanted.
  * The last token of an answer was never fed to the row. After a template no special tokens are
  * added: the template has written its own (no double BOS). */
+#define _GNU_SOURCE /* memmem */
 #include "session/session.h"
 
 #include "base/thread.h"
+#include "session/prompt.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,10 +30,12 @@ struct mlxe_session {
     int own_system; /* 1: the messages begin with their own system message */
     int32_t *held;  /* ids that the row has been through, of which kv_length count */
     size_t n_held;
-    int32_t *prompt; /* of the job */
-    size_t n_prompt;
-    job *job;     /* that runs or whose end was not taken in yet */
-    int chat_job; /* its answer joins the messages */
+    prompt asked;         /* of the job */
+    job *job;             /* that runs or whose end was not taken in yet */
+    int chat_job;         /* its answer joins the messages */
+    int reads;            /* the job's answer is read by a dialect */
+    buf tools, vars;      /* of the job: JSON, or empty */
+    prompt_memory memory; /* the conversation's own ids */
     strv *stops;
     buf stop_text;
     mlxe_logit_bias *bias;
@@ -72,28 +76,91 @@ mlxe_status session_open(loaded *m, const mlxe_session_params *params, session *
     return rc;
 }
 
+static int joins(const job_answer *a) { return a->content.n || a->n_calls || !a->reasoning.n; }
+
+/* The answer as a message of the conversation. */
+static void json_answer(buf *out, const job_answer *a)
+{
+    buf_add_str(out, "{\"role\":\"assistant\",\"content\":");
+    json_write_str(out, a->content);
+    if (a->reasoning.n) {
+        buf_add_str(out, ",\"reasoning_content\":");
+        json_write_str(out, a->reasoning);
+    }
+    for (size_t i = 0; i < a->n_calls; i++) {
+        buf_add_str(out, i ? "," : ",\"tool_calls\":[");
+        buf_add_str(out, "{\"id\":");
+        json_write_str(out, strv_of(a->calls[i].id));
+        buf_add_str(out, ",\"type\":\"function\",\"function\":{\"name\":");
+        json_write_str(out, strv_of(a->calls[i].name));
+        buf_add_str(out, ",\"arguments\":");
+        buf_add_str(out, a->calls[i].arguments);
+        buf_add_str(out, "}}");
+    }
+    if (a->n_calls) buf_add_char(out, ']');
+    buf_add_char(out, '}');
+}
+
+static void all_messages(const session *s, buf *out)
+{
+    if (!s->own_system) {
+        buf_add_strv(out, buf_view(&s->system));
+        if (s->system.n && s->messages.n) buf_add_char(out, ',');
+    }
+    buf_add_strv(out, buf_view(&s->messages));
+}
+
+/* Remembers the ids of an answer that joined the messages, where the text that was told is all that
+ * the ids say (a stop string cuts it) and the template shows the reasoning. */
+static void answer_remember(session *s, const job_answer *a)
+{
+    const loaded *m = s->model;
+    buf messages = {0}, raw = {0};
+    prompt own = {0};
+    prompt_request request = {.model = m,
+                              .tools = s->tools.n ? buf_str(&s->tools) : NULL,
+                              .vars = s->vars.n ? buf_str(&s->vars) : NULL};
+    prompt_forget(&s->memory);
+    if (tok_decode(m->tokenizer, a->ids, a->n_ids, !s->reads, &raw, NULL) || raw.n != a->raw_bytes)
+        goto out;
+    all_messages(s, &messages);
+    request.messages = buf_view(&messages);
+    if (!buf_ok(&messages) || prompt_render(&request, &own, NULL)) goto out;
+    if (a->reasoning.n) {
+        size_t n = a->reasoning.n < 64 ? a->reasoning.n : 64, from = s->asked.text.n;
+        if (own.text.n < from || !memmem(own.text.p + from, own.text.n - from, a->reasoning.p, n))
+            goto out;
+    }
+    prompt_remember(m, &own, &s->asked, a->ids, a->n_ids, buf_view(&raw), &s->memory);
+out:
+    buf_deinit(&messages);
+    buf_deinit(&raw);
+    prompt_deinit(&own);
+}
+
 /* Takes in what an ended job leaves: the row's ids, the answer as a message. */
 static void job_settle(session *s)
 {
-    const int32_t *ids;
-    size_t n, room;
+    job_answer a;
+    size_t room;
     int32_t *held;
     if (!s->job) return;
-    job_ids(s->job, &ids, &n);
-    room = s->n_prompt + n;
+    job_result(s->job, &a);
+    room = s->asked.n + a.n_ids;
     held = malloc((room + 1) * sizeof *held);
     s->n_held = 0;
     if (held) {
-        memcpy(held, s->prompt, s->n_prompt * sizeof *held);
-        if (n) memcpy(held + s->n_prompt, ids, n * sizeof *held);
+        memcpy(held, s->asked.ids, s->asked.n * sizeof *held);
+        if (a.n_ids) memcpy(held + s->asked.n, a.ids, a.n_ids * sizeof *held);
         s->n_held = (size_t)s->model->ops->kv_length(s->kv);
         if (s->n_held > room) s->n_held = room;
     }
     free(s->held);
     s->held = held;
-    if (s->chat_job) {
+    if (s->chat_job && joins(&a)) {
         if (s->messages.n) buf_add_char(&s->messages, ',');
-        json_message(&s->messages, "assistant", job_text(s->job));
+        json_answer(&s->messages, &a);
+        if (!job_status(s->job)) answer_remember(s, &a);
     }
     job_release(s->job);
     s->job = NULL;
@@ -115,7 +182,10 @@ void session_close(session *s)
     free(s->stops);
     free(s->bias);
     free(s->held);
-    free(s->prompt);
+    prompt_deinit(&s->asked);
+    prompt_forget(&s->memory);
+    buf_deinit(&s->tools);
+    buf_deinit(&s->vars);
     free(s);
 }
 
@@ -133,6 +203,7 @@ mlxe_status session_reset(session *s, mlxe_error *err)
     mlxe_status rc = idle(s, err);
     if (rc) return rc;
     buf_clear(&s->messages);
+    prompt_forget(&s->memory);
     s->own_system = 0;
     return MLXE_OK;
 }
@@ -230,71 +301,56 @@ static mlxe_status request_copies(session *s, const mlxe_gen_params *p, text_req
 
 /* ---- starting an answer ---------------------------------------------------------------------- */
 
-static mlxe_status prompt_encode(session *s, strv text, unsigned flags, mlxe_error *err)
-{
-    tok_ids ids = {0};
-    strv none = {NULL, 0};
-    mlxe_status rc =
-        tok_encode(s->model->tokenizer, text, none, flags | TOK_NO_TRUNCATION, &ids, err);
-    int32_t *prompt = NULL;
-    if (rc) goto out;
-    if (!ids.n) {
-        rc = err_set(err, MLXE_E_INPUT, "prompt: has no tokens");
-        goto out;
-    }
-    if (ids.n >= (size_t)s->model->context_tokens) {
-        rc = err_set(err, MLXE_E_LIMIT, "prompt: %zu tokens, want less than the context of %lld",
-                     ids.n, (long long)s->model->context_tokens);
-        err_hint(err, "shorten the conversation, or give a larger context if the model allows it");
-        goto out;
-    }
-    prompt = malloc(ids.n * sizeof *prompt);
-    if (!prompt) {
-        rc = err_memory(err, "prompt", ids.n * sizeof *prompt);
-        goto out;
-    }
-    for (size_t i = 0; i < ids.n; i++) {
-        prompt[i] = ids.tokens[i].id;
-        if (prompt[i] < s->model->caps.ids) continue;
-        rc = err_set(err, MLXE_E_CORRUPT,
-                     "tokenizer.json: gives id %d, but the model has %d embeddings", prompt[i],
-                     s->model->caps.ids);
-        goto out;
-    }
-    free(s->prompt);
-    s->prompt = prompt;
-    s->n_prompt = ids.n;
-    prompt = NULL;
-out:
-    free(prompt);
-    tok_ids_deinit(&ids);
-    return rc;
-}
-
 /* Cuts the row to what it shares with the new prompt. */
 static mlxe_status prefix_keep(session *s, mlxe_error *err)
 {
     size_t same = 0;
     int32_t kept;
-    while (same < s->n_held && same + 1 < s->n_prompt && s->held[same] == s->prompt[same])
+    while (same < s->n_held && same + 1 < s->asked.n && s->held[same] == s->asked.ids[same])
         same++;
     return s->model->ops->kv_truncate(s->kv, (int32_t)same, &kept, err);
 }
 
-static mlxe_status start(session *s, strv text, unsigned flags, int chat, const mlxe_gen_params *p,
-                         job **out, mlxe_error *err)
+/* How the answer will be read: by the dialect that was asked for, else by the template's. */
+static mlxe_status reading_start(session *s, const mlxe_gen_params *p, uint64_t seed, job *j,
+                                 mlxe_error *err)
+{
+    dialect_choice choice = p->tools_json ? s->model->dialect_tools : s->model->dialect;
+    job_reading reading = {.choice = &choice,
+                           .prompt = buf_view(&s->asked.text),
+                           .tokenizer = s->model->tokenizer,
+                           .budget = p->reasoning_budget,
+                           .seed = seed};
+    mlxe_status rc = MLXE_OK;
+    s->reads = 0;
+    if (p->dialect) rc = dialect_choose_named(strv_of(p->dialect), &choice, err);
+    if (rc || !dialect_needed(&choice, p->tools_json != NULL)) return rc;
+    if (p->tools_json)
+        rc = json_parse("tools", p->tools_json, strlen(p->tools_json), &reading.tools, err);
+    if (!rc) rc = job_read_as(j, &reading, err);
+    s->reads = !rc;
+    return rc;
+}
+
+/* Answers s->asked, whose text is there. */
+static mlxe_status start(session *s, unsigned flags, int chat, const mlxe_gen_params *p, job **out,
+                         mlxe_error *err)
 {
     text_request req = {0};
     job *j = NULL;
     mlxe_status rc;
     if ((rc = sampler_of(s->model, p, &req.sampler, err))) return rc;
     if ((rc = request_copies(s, p, &req, err))) return rc;
-    if ((rc = prompt_encode(s, text, flags, err))) return rc;
+    if ((rc = prompt_encode(s->model, &s->asked, chat ? &s->memory : NULL, flags, err))) return rc;
     if ((rc = prefix_keep(s, err))) return rc;
     if ((rc = job_open(&j, err))) return rc;
+    if (chat && (rc = reading_start(s, p, req.sampler.seed, j, err))) {
+        job_release(j);
+        return rc;
+    }
     req.kv = s->kv;
-    req.prompt = s->prompt;
-    req.n_prompt = s->n_prompt;
+    req.prompt = s->asked.ids;
+    req.n_prompt = s->asked.n;
     req.max_tokens = p->max_tokens;
     req.context_tokens = s->model->context_tokens;
     req.end_ids = s->model->end_ids;
@@ -316,34 +372,24 @@ static mlxe_status start(session *s, strv text, unsigned flags, int chat, const 
 /* Renders the conversation and starts. */
 static mlxe_status answer(session *s, const mlxe_gen_params *p, job **out, mlxe_error *err)
 {
-    const tmpl *t = p->tools_json ? s->model->chat_tools : s->model->chat;
-    buf request = {0}, prompt = {0};
-    json_doc *doc = NULL;
+    buf messages = {0};
+    prompt_request request = {.model = s->model,
+                              .tools = p->tools_json,
+                              .vars = p->template_vars_json,
+                              .generation = 1,
+                              .parse_special = p->parse_special != 0};
     mlxe_status rc;
-    if (!t) {
-        if (err) *err = s->model->chat_error;
-        return s->model->chat_error.code;
-    }
-    buf_add_str(&request, "{\"messages\":[");
-    if (!s->own_system) {
-        buf_add_strv(&request, buf_view(&s->system));
-        if (s->system.n && s->messages.n) buf_add_char(&request, ',');
-    }
-    buf_add_strv(&request, buf_view(&s->messages));
-    buf_add_str(&request, "],\"add_generation_prompt\":true");
-    if (p->tools_json) {
-        buf_add_str(&request, ",\"tools\":");
-        buf_add_str(&request, p->tools_json);
-    }
-    buf_add_char(&request, '}');
-    rc = buf_ok(&request) ? MLXE_OK : err_memory(err, "conversation", request.n);
-    if (!rc) rc = json_parse("conversation", buf_str(&request), request.n, &doc, err);
-    if (!rc) rc = tmpl_render(t, json_root(doc), &prompt, err);
-    if (!rc && !buf_ok(&prompt)) rc = err_memory(err, "conversation", prompt.n);
-    if (!rc) rc = start(s, buf_view(&prompt), 0, 1, p, out, err);
-    json_close(doc);
-    buf_deinit(&request);
-    buf_deinit(&prompt);
+    all_messages(s, &messages);
+    request.messages = buf_view(&messages);
+    buf_clear(&s->tools);
+    buf_clear(&s->vars);
+    buf_add_str(&s->tools, p->tools_json ? p->tools_json : "");
+    buf_add_str(&s->vars, p->template_vars_json ? p->template_vars_json : "");
+    rc = buf_ok(&messages) && buf_ok(&s->tools) && buf_ok(&s->vars)
+             ? prompt_render(&request, &s->asked, err)
+             : err_memory(err, "conversation", messages.n);
+    if (!rc) rc = start(s, 0, 1, p, out, err);
+    buf_deinit(&messages);
     return rc;
 }
 
@@ -414,9 +460,42 @@ out:
     return rc;
 }
 
-mlxe_status session_complete(session *s, strv prompt, const mlxe_gen_params *params, job **out,
+mlxe_status session_complete(session *s, strv text, const mlxe_gen_params *params, job **out,
                              mlxe_error *err)
 {
     mlxe_status rc = idle(s, err);
-    return rc ? rc : start(s, prompt, TOK_ADD_SPECIAL, 0, params, out, err);
+    if (rc) return rc;
+    prompt_deinit(&s->asked);
+    buf_add_strv(&s->asked.text, text);
+    if (!buf_ok(&s->asked.text)) return err_memory(err, "prompt", text.n);
+    return start(s, TOK_ADD_SPECIAL, 0, params, out, err);
+}
+
+mlxe_status session_add(session *s, strv message_json, mlxe_error *err)
+{
+    json_doc *doc = NULL;
+    const json *role;
+    mlxe_status rc = idle(s, err);
+    if (!rc) rc = json_parse("message", message_json.p, message_json.n, &doc, err);
+    if (rc) return rc;
+    role = json_get(json_root(doc), "role");
+    if (!json_is(json_root(doc), JSON_OBJECT) || !json_is(role, JSON_STRING)) {
+        rc = err_set(err, MLXE_E_INPUT, "message: role is %s, want an object with a role",
+                     json_type_name(json_typeof(role)));
+    } else {
+        if (!s->messages.n) s->own_system = strv_is(json_str(role), "system");
+        if (s->messages.n) buf_add_char(&s->messages, ',');
+        json_write_value(&s->messages, json_root(doc));
+        if (!buf_ok(&s->messages)) rc = err_memory(err, "conversation", message_json.n);
+    }
+    json_close(doc);
+    return rc;
+}
+
+mlxe_status session_answer(session *s, const mlxe_gen_params *params, job **out, mlxe_error *err)
+{
+    mlxe_status rc = idle(s, err);
+    if (!rc && !s->messages.n)
+        rc = err_set(err, MLXE_E_STATE, "session: no message to answer, want one added first");
+    return rc ? rc : answer(s, params, out, err);
 }

@@ -14,6 +14,8 @@ mlxe_status session_ask(session *s, strv text, const mlxe_gen_params *params, jo
                         mlxe_error *err);
 mlxe_status session_chat(session *s, strv messages_json, const mlxe_gen_params *params, job **out,
                          mlxe_error *err);
+mlxe_status session_add(session *s, strv message_json, mlxe_error *err);
+mlxe_status session_answer(session *s, const mlxe_gen_params *params, job **out, mlxe_error *err);
 mlxe_status session_complete(session *s, strv prompt, const mlxe_gen_params *params, job **out,
                              mlxe_error *err);
 mlxe_status session_reset(session *s, mlxe_error *err);

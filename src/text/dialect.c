@@ -83,15 +83,13 @@ static const dialect_marker *matching(const dialect *d, strv source, strv tokens
 }
 
 /* The reasoning markers of a dialect; only those that are there, where there is a template. */
-static void choose_reasoning(const dialect *d, const strv *source, const strv *tokens,
-                             dialect_choice *out)
+static void choose_reasoning(const dialect *d, const strv *source, dialect_choice *out)
 {
     for (int i = 0; i < DIALECT_BLOCKS && d->blocks[i].kind; i++) {
         const dialect_block *b = &d->blocks[i];
         if (b->kind != BLOCK_REASONING || !b->close) continue;
         if (source && (b->flags & BLOCK_IF_SEEN) && text_find(*source, b->open, 0) == SIZE_MAX &&
-            text_find(*source, b->close, 0) == SIZE_MAX &&
-            text_find(*tokens, b->open, 0) == SIZE_MAX)
+            text_find(*source, b->close, 0) == SIZE_MAX)
             continue;
         out->begin = b->open;
         out->end = b->close;
@@ -128,7 +126,7 @@ void dialect_choose(strv source, strv tokens, dialect_choice *out)
         found = m;
         out->dialect = dialects_table[i];
     }
-    choose_reasoning(out->dialect, &source, &tokens, out);
+    choose_reasoning(out->dialect, &source, out);
     explain(out, found);
 }
 
@@ -143,7 +141,7 @@ mlxe_status dialect_choose_named(strv name, dialect_choice *out, mlxe_error *err
         buf_deinit(&names);
         return MLXE_E_ARG;
     }
-    choose_reasoning(out->dialect, NULL, NULL, out);
+    choose_reasoning(out->dialect, NULL, out);
     snprintf(out->why, sizeof out->why, "it was asked for");
     return MLXE_OK;
 }
@@ -575,7 +573,18 @@ int dialect_reasoning(const dialect_parser *p)
 
 const char *dialect_reasoning_end(const dialect_parser *p)
 {
-    return dialect_reasoning(p) ? p->d->blocks[p->state].close : NULL;
+    const dialect_block *b = dialect_reasoning(p) ? &p->d->blocks[p->state] : NULL;
+    return !b ? NULL : b->force ? b->force : b->close;
+}
+
+int dialect_needed(const dialect_choice *choice, int has_tools)
+{
+    if (has_tools || choice->begin) return 1;
+    for (int i = 0; i < DIALECT_BLOCKS && choice->dialect->blocks[i].kind; i++)
+        if (choice->dialect->blocks[i].kind == BLOCK_HEADER ||
+            choice->dialect->blocks[i].kind == BLOCK_DROP)
+            return 1;
+    return 0;
 }
 
 size_t dialect_calls(const dialect_parser *p) { return p->n_calls; }

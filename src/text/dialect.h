@@ -67,6 +67,8 @@ typedef struct dialect_setup {
     void *user;
 } dialect_setup;
 
+/* 0: the dialect has nothing to do: every answer is text. */
+int dialect_needed(const dialect_choice *choice, int has_tools);
 mlxe_status dialect_open(const dialect_setup *setup, dialect_parser **out, mlxe_error *err);
 /* The next piece. special: it is the text of one special token, which is markup (and no text) if
  * the dialect has no use for it. Fails MEMORY, sticky */

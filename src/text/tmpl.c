@@ -13,6 +13,7 @@
  *        own keys win; `reasoning_content` goes last. */
 #include "text/tmpl.h"
 
+#include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/tmpl_internal.h"
 
@@ -51,6 +52,7 @@ void tmpl_close(tmpl *t)
     if (!t) return;
     jj_template_close(t->t);
     json_close(t->variables);
+    buf_deinit(&t->tokens);
     free(t);
 }
 
@@ -291,17 +293,85 @@ static jv prepare_messages(jj_rt *rt, const json *request)
     return tag_final(rt, &how, messages);
 }
 
+/* ---- what messages brought ---- */
+
+/* All texts of a value, keys of objects too. */
+static void declare_texts(jj_rt *rt, const json *v)
+{
+    json_iter it = json_iterate(v);
+    const json *key, *item;
+    if (json_is(v, JSON_STRING)) jj_content_add(rt, json_str(v));
+    if (!json_is(v, JSON_ARRAY) && !json_is(v, JSON_OBJECT)) return;
+    while (json_next(&it, &key, &item)) {
+        if (key) jj_content_add(rt, json_str(key));
+        declare_texts(rt, item);
+    }
+}
+
+/* Of the model's own messages only the calls' arguments: the rest is what the model wrote. */
+static void declare_message(jj_rt *rt, const json *message)
+{
+    strv role = json_str(json_get(message, "role"));
+    json_iter it = json_iterate(message);
+    const json *key, *value, *call;
+    if (!json_is(message, JSON_OBJECT) || strv_is(role, "system") || strv_is(role, "developer"))
+        return;
+    if (strv_is(role, "assistant") || strv_is(role, "model")) {
+        it = json_iterate(json_get(message, "tool_calls"));
+        while (json_next(&it, NULL, &call)) {
+            const json *f = json_get(call, "function");
+            declare_texts(rt, json_get(f ? f : call, "arguments"));
+        }
+        return;
+    }
+    while (json_next(&it, &key, &value))
+        if (!strv_is(json_str(key), "role")) declare_texts(rt, value);
+}
+
+static void declare_content(jj_rt *rt, const json *request)
+{
+    json_iter it = json_iterate(json_get(request, "messages"));
+    const json *message;
+    if (json_is(json_get(request, "messages"), JSON_ARRAY))
+        while (json_next(&it, NULL, &message))
+            declare_message(rt, message);
+    declare_texts(rt, json_get(request, "documents"));
+}
+
+/* Hands the spans out; what was cut off the text goes. */
+static void take_spans(jj_content *c, size_t end, tmpl_spans *spans)
+{
+    while (c->n_spans && c->spans[c->n_spans - 1].begin >= end)
+        c->n_spans--;
+    if (c->n_spans && c->spans[c->n_spans - 1].end > end) c->spans[c->n_spans - 1].end = end;
+    *spans = (tmpl_spans){c->spans, c->n_spans};
+    c->spans = NULL;
+}
+
+void tmpl_spans_deinit(tmpl_spans *spans)
+{
+    free(spans->v);
+    *spans = (tmpl_spans){0};
+}
+
+strv tmpl_source(const tmpl *t) { return t->t->source; }
+strv tmpl_tokens(const tmpl *t) { return buf_view(&t->tokens); }
+
 mlxe_status tmpl_render_limited(const tmpl *t, const json *request, const jj_limits *limits,
-                                buf *out, mlxe_error *err)
+                                buf *out, tmpl_spans *spans, mlxe_error *err)
 {
     size_t from = out->n;
     mlxe_status status;
     jv final = jj_none();
+    jj_content content = {.root = out};
     jj_rt rt;
+    if (spans) *spans = (tmpl_spans){0};
     if (!json_is(request, JSON_OBJECT))
         return err_set(err, MLXE_E_INPUT, "%s: the request is %s, want an object", t->t->where,
                        json_type_name(json_typeof(request)));
     jj_rt_init(&rt, t->t, limits, out);
+    if (spans) rt.content = &content;
+    if (spans) declare_content(&rt, request);
     if (t->variables) take_variables(&rt, json_root(t->variables));
     take_variables(&rt, request);
     prepare_time(&rt, request);
@@ -309,6 +379,8 @@ mlxe_status tmpl_render_limited(const tmpl *t, const json *request, const jj_lim
     if (jj_ok(&rt)) jj_run(&rt);
     if (jj_ok(&rt) && jj_is_str(final)) cut_at_tag(&rt, out, from, final);
     status = jj_rt_error(&rt, err);
+    if (spans && !status) take_spans(&content, out->n, spans);
+    jj_content_deinit(&content);
     jj_rt_deinit(&rt);
     if (!buf_ok(out) && !status) status = err_memory(err, t->t->where, out->n);
     if (status && out->p) {
@@ -320,5 +392,11 @@ mlxe_status tmpl_render_limited(const tmpl *t, const json *request, const jj_lim
 
 mlxe_status tmpl_render(const tmpl *t, const json *request, buf *out, mlxe_error *err)
 {
-    return tmpl_render_limited(t, request, &TMPL_LIMITS, out, err);
+    return tmpl_render_limited(t, request, &TMPL_LIMITS, out, NULL, err);
+}
+
+mlxe_status tmpl_render_spans(const tmpl *t, const json *request, buf *out, tmpl_spans *spans,
+                              mlxe_error *err)
+{
+    return tmpl_render_limited(t, request, &TMPL_LIMITS, out, spans, err);
 }

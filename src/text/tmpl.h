@@ -26,4 +26,21 @@ void tmpl_close(tmpl *t);
  * Fails INPUT (line, column, expression; raise_exception's message), LIMIT, MEMORY */
 mlxe_status tmpl_render(const tmpl *t, const json *request, buf *out, mlxe_error *err);
 
+/* The bytes of a rendered text that messages brought, ascending. */
+typedef struct tmpl_spans {
+    byte_range *v;
+    size_t n;
+} tmpl_spans;
+void tmpl_spans_deinit(tmpl_spans *spans);
+
+/* The same, and tells which bytes of out come from the text of users, tools and documents, and from
+ * the arguments of tool calls: whatever they say, it is no control token. spans: NULL: not asked */
+mlxe_status tmpl_render_spans(const tmpl *t, const json *request, buf *out, tmpl_spans *spans,
+                              mlxe_error *err);
+
+/* The template's source, and the texts of the added tokens that tokenizer_config.json names, one a
+ * line: what a dialect is chosen by. */
+strv tmpl_source(const tmpl *t);
+strv tmpl_tokens(const tmpl *t);
+
 #endif

@@ -172,6 +172,18 @@ static mlxe_status read_variables(folder *f, json_doc **out)
     return status;
 }
 
+/* Texts of the added tokens that tokenizer_config.json lists. */
+static void list_tokens(const json *config, buf *out)
+{
+    json_iter it = json_iterate(json_get(config, "added_tokens_decoder"));
+    const json *key, *token;
+    if (!json_is(json_get(config, "added_tokens_decoder"), JSON_OBJECT)) return;
+    while (json_next(&it, &key, &token)) {
+        buf_add_strv(out, json_str(json_get(token, "content")));
+        buf_add_char(out, '\n');
+    }
+}
+
 mlxe_status tmpl_open_folder(const char *path, int has_tools, tmpl **out, mlxe_error *err)
 {
     folder f = {.path = path, .has_tools = has_tools, .err = err};
@@ -184,6 +196,7 @@ mlxe_status tmpl_open_folder(const char *path, int has_tools, tmpl **out, mlxe_e
         status = err_memory(err, path, f.source.n);
     if (!status) status = tmpl_open(buf_str(&f.where), buf_view(&f.source), out, err);
     if (!status) status = read_variables(&f, &(*out)->variables);
+    if (!status && f.config) list_tokens(json_root(f.config), &(*out)->tokens);
     if (status) {
         tmpl_close(*out);
         *out = NULL;

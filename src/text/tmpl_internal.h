@@ -8,12 +8,13 @@
 struct tmpl {
     jj_template *t;
     json_doc *variables; /* an object: bos_token and the like; NULL: none */
+    buf tokens;          /* texts of added tokens, one a line */
 };
 
 /* The limits of tmpl_render: about two seconds of work. */
 extern const jj_limits TMPL_LIMITS;
 
 mlxe_status tmpl_render_limited(const tmpl *t, const json *request, const jj_limits *limits,
-                                buf *out, mlxe_error *err);
+                                buf *out, tmpl_spans *spans, mlxe_error *err);
 
 #endif

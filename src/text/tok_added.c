@@ -108,6 +108,23 @@ static int is_single_word(strv text, size_t b, size_t e)
     return e == text.n || !uni_word(utf8_at(text.p + e, &width));
 }
 
+/* Whether bytes of the text touch content. */
+static int in_content(const tok_text *t, const tok_piece *piece, size_t b, size_t e)
+{
+    size_t low = 0, high = t->n_content;
+    tok_span from;
+    if (!high) return 0;
+    from = tt_origin(t, piece, b, e);
+    while (low < high) { /* the first that ends behind the begin */
+        size_t mid = (low + high) / 2;
+        if (t->content[mid].end > from.b + t->content_base)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return low < t->n_content && t->content[low].begin < from.e + t->content_base;
+}
+
 static void cut_piece(const tok_added *a, const tok_needles *needles, int plain_special,
                       tok_text *t, const tok_piece *piece)
 {
@@ -125,7 +142,7 @@ static void cut_piece(const tok_added *a, const tok_needles *needles, int plain_
         const tok_added_token *token = &a->v[hit->token];
         size_t b = i, e = i + hit->text.n;
         i = e;
-        if (plain_special && token->control) continue;
+        if (token->control && (plain_special || in_content(t, piece, b, e))) continue;
         if (token->single_word && !is_single_word(text, b, e)) continue;
         while (token->lstrip && b > done && uni_space(utf8_before(text.p, b, &width)))
             b -= width;

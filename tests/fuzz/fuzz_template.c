@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     }
     for (int i = 0; i < 2; i++) {
-        status[i] = tmpl_render_limited(t, json_root(request), &SMALL, out + i, &err);
+        status[i] = tmpl_render_limited(t, json_root(request), &SMALL, out + i, NULL, &err);
         if (status[i] && status[i] != MLXE_E_INPUT && status[i] != MLXE_E_LIMIT) abort();
         if (status[i] && out[i].n) abort();
     }

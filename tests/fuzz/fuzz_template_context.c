@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (!compiled[which] && tmpl_open("t", strv_of(TEMPLATES[which]), compiled + which, &err))
         abort();
     if (json_parse("request", (const char *)data + 1, n - 1, &doc, &err)) return 0;
-    status = tmpl_render_limited(compiled[which], json_root(doc), &SMALL, &out, &err);
+    status = tmpl_render_limited(compiled[which], json_root(doc), &SMALL, &out, NULL, &err);
     if (status && ((status != MLXE_E_INPUT && status != MLXE_E_LIMIT) || out.n)) abort();
     if (!jj_utf8_ok(buf_view(&out), &bad)) abort();
     buf_deinit(&out);

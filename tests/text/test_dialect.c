@@ -303,7 +303,8 @@ static void choosing(void **state)
     } ROWS[] = {
         {"{{ messages }}", "", "plain", NULL},
         {"<tool_call>{{ x | tojson }}</tool_call>", "", "hermes", NULL},
-        {"<tool_call>{{ x | tojson }}</tool_call>", "<think>\n</think>\n", "hermes", "</think>"},
+        {"<tool_call>{{ x | tojson }}</tool_call>", "<think>\n</think>\n", "hermes", NULL},
+        {"<tool_call>{% if x %}<think></think>{% endif %}", "", "hermes", "</think>"},
         {"<tool_call><function={{ n }}>", "", "xml_function", NULL},
         {"<tool_call>{{ n }}<arg_key>{{ k }}</arg_key><think>", "", "glm45", "</think>"},
         {"<|start_header_id|>", "<|python_tag|>", "plain", NULL},

@@ -240,7 +240,8 @@ static void hostile_templates_end(void **state)
         tmpl *t = NULL;
         mlxe_status status = tmpl_open("template", strv_of(HOSTILE[i]), &t, &err);
         if (!status)
-            status = tmpl_render_limited(t, json_root(doc), i ? &small : &TMPL_LIMITS, &out, &err);
+            status =
+                tmpl_render_limited(t, json_root(doc), i ? &small : &TMPL_LIMITS, &out, NULL, &err);
         tmpl_close(t);
         if (status != MLXE_E_LIMIT) fail_msg("%s: %d %s", HOSTILE[i], status, err.message);
         assert_int_equal(out.n, 0);

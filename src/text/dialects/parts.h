@@ -24,7 +24,7 @@ typedef enum block_kind {
 
 enum {
     BLOCK_AT_START = 1, /* opens only where nothing but white space and calls came before */
-    BLOCK_IF_SEEN = 2,  /* counts only where the template or the tokens have its markers */
+    BLOCK_IF_SEEN = 2,  /* counts only where the template has its markers */
     BLOCK_HIDDEN = 4    /* does not open by itself: a header leads to it */
 };
 
@@ -44,6 +44,7 @@ typedef struct dialect_block {
     unsigned flags;
     const char *open;  /* HIDDEN: NULL */
     const char *close; /* NULL: none */
+    const char *force; /* REASONING: what ends it when its budget is used up */
     /* Where the body ends: bytes of `raw` (all after open) up to behind the close; SCAN_MORE: not
      * known yet; SCAN_NO_CALL: this cannot become a call. last: no more will come. */
     ptrdiff_t (*end)(const struct dialect_block *b, strv raw, int last, block_scan *s);
@@ -132,7 +133,8 @@ void object_add_text(call_list *c, strv tool, strv key, strv text);
 
 #define BLOCK_THINK                                                                                \
     {                                                                                              \
-        .kind = BLOCK_REASONING, .flags = BLOCK_IF_SEEN, .open = "<think>", .close = "</think>"    \
+        .kind = BLOCK_REASONING, .flags = BLOCK_IF_SEEN, .open = "<think>", .close = "</think>",   \
+        .force = "\n</think>\n\n"                                                                  \
     }
 
 #endif

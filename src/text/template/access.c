@@ -10,6 +10,7 @@
  *        underscores that exist on the Python type. A slice of something that cannot be sliced is
  *        an error; an index of the wrong type is only undefined.
  * Source: jinja2 3.1.6 sandbox.py (ImmutableSandboxedEnvironment). */
+#include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
@@ -250,14 +251,14 @@ static jv slice_text(jj_rt *rt, jv v, int64_t start, int64_t step, size_t count)
     }
     if (s->chars == s->n) {
         for (size_t i = 0; i < count; i++, start += step)
-            buf_add_char(&b, s->p[start]);
+            jj_put(rt, &b, (strv){s->p + start, 1});
         return jj_take(rt, &b);
     }
     if (step > 0) {
         size_t at = jj_offset(s, (size_t)start);
         for (size_t i = 0; i < count; i++) {
             jj_decode(s->p + at, s->p + s->n, &n);
-            buf_add(&b, s->p + at, n);
+            jj_put(rt, &b, (strv){s->p + at, n});
             for (int64_t k = 0; k < step && at < s->n; k++) {
                 jj_decode(s->p + at, s->p + s->n, &n);
                 at += n;
@@ -269,7 +270,7 @@ static jv slice_text(jj_rt *rt, jv v, int64_t start, int64_t step, size_t count)
         size_t end = jj_offset(s, (size_t)start + 1);
         for (size_t i = 0; i < count; i++) {
             n = jj_last_char((strv){s->p, end});
-            buf_add(&b, s->p + end - n, n);
+            jj_put(rt, &b, (strv){s->p + end - n, n});
             for (int64_t k = 0; k > step && end > 0; k--)
                 end -= jj_last_char((strv){s->p, end});
         }

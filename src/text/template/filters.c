@@ -6,6 +6,7 @@
  * Traps: `int` and `float` give their default for what is no number, but an undefined value is an
  *        error. `round` gives an int for an int. `title` splits at other places than str.title. */
 #include "text/template/filters.h"
+#include "text/template/content.h"
 #include "text/template/text.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ static jv cased(jj_rt *rt, const jj_args *args, const char *name, jj_case how)
     s = jj_soft_str(rt, v[0]);
     if (!jj_ok(rt) || !jj_work(rt, s.u.s->n * 4)) return jj_none();
     jj_write_case(&b, jj_strv(s), how);
+    jj_trace(rt, &b, 0, b.n, jj_strv(s));
     return s.u.s->markup ? jj_marked(rt, jj_take(rt, &b)) : jj_take(rt, &b);
 }
 
@@ -51,6 +53,7 @@ static jv f_title(jj_rt *rt, const jj_args *args)
         jj_write_case(&b, (strv){s.p + i, n}, JJ_UPPER);
         jj_write_case(&b, (strv){s.p + i + n, end - i - n}, JJ_LOWER);
     }
+    jj_trace(rt, &b, 0, b.n, s);
     return jj_take(rt, &b);
 }
 
@@ -121,11 +124,11 @@ static jv f_indent(jj_rt *rt, const jj_args *args)
     }
     s = jj_binary(rt, JJ_ADD, v[0], jj_borrow(rt, STRV("\n")));
     lines = jj_ok(rt) ? jj_splitlines(rt, s, 0) : NULL;
-    if (lines && jj_truth(v[2])) buf_add_strv(&b, by);
+    if (lines && jj_truth(v[2])) jj_put(rt, &b, by);
     for (size_t i = 0; lines && i < lines->n && jj_room(rt, b.n, 1); i++) {
         if (i) buf_add_char(&b, '\n');
-        if (i && (jj_truth(v[3]) || lines->v[i].u.s->n)) buf_add_strv(&b, by);
-        buf_add_strv(&b, jj_strv(lines->v[i]));
+        if (i && (jj_truth(v[3]) || lines->v[i].u.s->n)) jj_put(rt, &b, by);
+        jj_put(rt, &b, jj_strv(lines->v[i]));
     }
     buf_deinit(&margin);
     s = jj_take(rt, &b);
@@ -153,8 +156,8 @@ static jv f_truncate(jj_rt *rt, const jj_args *args)
     s.n = jj_offset(v[0].u.s, (size_t)length - jj_count(end));
     at = jj_truth(v[2]) ? SIZE_MAX : jj_rfind(s, STRV(" "));
     if (at != SIZE_MAX) s.n = at;
-    buf_add_strv(&b, s);
-    buf_add_strv(&b, end);
+    jj_put(rt, &b, s);
+    jj_put(rt, &b, end);
     return jj_take(rt, &b);
 }
 
@@ -243,12 +246,14 @@ static jv f_urlencode(jj_rt *rt, const jj_args *args)
 {
     jv v[1], item;
     buf b = {0};
+    size_t from;
     jj_iter *it;
     int first = 1;
     if (!jj_bind(rt, "urlencode", "value", 1, args, v)) return jj_none();
     if (jj_is_str(v[0]) || !jj_iterable(v[0])) {
         v[0] = jj_str_of(rt, v[0]);
         if (jj_ok(rt)) quote(&b, jj_strv(v[0]), 0);
+        if (jj_ok(rt)) jj_trace(rt, &b, 0, b.n, jj_strv(v[0]));
         return jj_take(rt, &b);
     }
     if (v[0].type == JJ_DICT) v[0] = jj_view_new(rt, JJ_ITEMS, v[0].u.d);
@@ -259,7 +264,9 @@ static jv f_urlencode(jj_rt *rt, const jj_args *args)
         for (size_t i = 0; i < 2 && jj_ok(rt); i++) {
             jv part = jj_str_of(rt, pair->v[i]);
             if (!first || i) buf_add_char(&b, i ? '=' : '&');
+            from = b.n;
             if (jj_ok(rt)) quote(&b, jj_strv(part), 1);
+            if (jj_ok(rt)) jj_trace(rt, &b, from, b.n, jj_strv(part));
         }
         first = 0;
     }

@@ -9,6 +9,7 @@
  *        sandbox's attribute rules. `g` without a type and without precision is repr.
  * Source: CPython 3.11 unicode_format, formatter_unicode.c, string.Formatter; jinja2's
  *         SandboxedFormatter. */
+#include "text/template/content.h"
 #include "text/template/text.h"
 
 #include <inttypes.h>
@@ -72,7 +73,7 @@ static void fill_with(jj_rt *rt, buf *b, strv fill, int64_t n)
 {
     if (n > 0 && jj_room(rt, (size_t)n, fill.n))
         for (; n > 0; n--)
-            buf_add_strv(b, fill);
+            jj_put(rt, b, fill);
 }
 
 /* sign, prefix ("0x") and digits in the field. */
@@ -104,7 +105,7 @@ static void put_text(jj_rt *rt, buf *b, const layout *l, strv text)
     if (gap < 0) gap = 0;
     left = l->align == '>' ? gap : l->align == '^' ? gap / 2 : 0;
     fill_with(rt, b, l->fill, left);
-    buf_add_strv(b, text);
+    jj_put(rt, b, text);
     fill_with(rt, b, l->fill, gap - left);
 }
 
@@ -414,6 +415,12 @@ static void ascii_repr(buf *b, strv text)
     }
 }
 
+static void text_drop(jj_rt *rt, buf *b)
+{
+    if (rt->content) jj_content_drop(rt, b);
+    buf_deinit(b);
+}
+
 static void percent_text(percent *p, buf *b, jv v, const layout *l)
 {
     buf text = {0}, plain = {0};
@@ -425,11 +432,12 @@ static void percent_text(percent *p, buf *b, jv v, const layout *l)
         jj_write_repr(p->rt, &text, v);
     if (l->type == 'a') {
         ascii_repr(&plain, buf_view(&text));
+        jj_trace(p->rt, &plain, 0, plain.n, buf_view(&text));
         put_text(p->rt, b, l, buf_view(&plain));
     } else
         put_text(p->rt, b, l, buf_view(&text));
-    buf_deinit(&text);
-    buf_deinit(&plain);
+    text_drop(p->rt, &text);
+    text_drop(p->rt, &plain);
 }
 
 static void percent_char(percent *p, buf *b, jv v, const layout *l)
@@ -440,11 +448,11 @@ static void percent_char(percent *p, buf *b, jv v, const layout *l)
         if (i < 0 || i > 0x10FFFF) jj_fail(p->rt, "%%c arg not in range(0x110000)");
         buf_add_utf8(&text, (unsigned)i);
     } else if (jj_is_str(v) && jj_chars(v.u.s) == 1)
-        buf_add_strv(&text, jj_strv(v));
+        jj_put(p->rt, &text, jj_strv(v));
     else
         jj_fail(p->rt, "%%c requires int or char");
     put_text(p->rt, b, l, buf_view(&text));
-    buf_deinit(&text);
+    text_drop(p->rt, &text);
 }
 
 static void percent_int(percent *p, buf *b, jv v, layout *l)
@@ -602,9 +610,10 @@ jv jj_percent(jj_rt *rt, jv format, jv args)
     if (args.type == JJ_TUPLE) p.values = args.u.l;
     if (args.type == JJ_DICT) p.mapping = args;
     for (size_t i = 0; i < s.n && jj_ok(rt) && jj_room(rt, b.n, 1);) {
-        if (s.p[i] != '%')
-            buf_add_char(&b, s.p[i++]);
-        else
+        if (s.p[i] != '%') {
+            jj_put(rt, &b, (strv){s.p + i, 1});
+            i++;
+        } else
             i = percent_one(&p, &b, s, i + 1);
     }
     /* Values may be left over only from what can be asked by key or index. */
@@ -711,6 +720,7 @@ static void format_field(formatter *f, buf *b, strv field, char conversion, strv
         v = jj_take(f->rt, &shown);
         if (conversion == 'a' && jj_ok(f->rt)) {
             ascii_repr(&text, jj_strv(v));
+            jj_trace(f->rt, &text, 0, text.n, jj_strv(v));
             v = jj_take(f->rt, &text);
         }
     }
@@ -720,10 +730,10 @@ static void format_field(formatter *f, buf *b, strv field, char conversion, strv
             v = jj_escape(f->rt, jj_take(f->rt, &text));
         } else if (nested.n)
             jj_fail(f->rt, "format specifier given for escaped text");
-        if (jj_ok(f->rt)) buf_add_strv(b, jj_strv(v));
+        if (jj_ok(f->rt)) jj_put(f->rt, b, jj_strv(v));
     } else
         jj_format_spec(f->rt, b, v, buf_view(&nested));
-    buf_deinit(&nested);
+    text_drop(f->rt, &nested);
 }
 
 /* One field, s.p[i] is behind the '{'. -> behind its '}' */
@@ -783,8 +793,10 @@ static void format_run(formatter *f, buf *b, strv s, int depth)
         } else if (c == '{')
             i = i + 1 < s.n ? format_one(f, b, s, i + 1, depth)
                             : (jj_fail(f->rt, "single '{' encountered in format string"), s.n);
-        else
-            buf_add_char(b, s.p[i++]);
+        else {
+            jj_put(f->rt, b, (strv){s.p + i, 1});
+            i++;
+        }
     }
 }
 

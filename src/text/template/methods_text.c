@@ -5,6 +5,7 @@
  *        points, not bytes. strip takes a set of characters. startswith takes a tuple. Methods of
  *        escaped text give escaped text.
  * Source: CPython 3.11 unicodeobject.c. */
+#include "text/template/content.h"
 #include "text/template/methods.h"
 #include "text/template/text.h"
 
@@ -28,6 +29,7 @@ static jv with_case(jj_rt *rt, jv self, const jj_args *args, jj_case how)
     if (!jj_bind(rt, "str method", "/", 0, args, NULL) || !jj_work(rt, self.u.s->n * 4))
         return jj_none();
     jj_write_case(&b, jj_strv(self), how);
+    jj_trace(rt, &b, 0, b.n, jj_strv(self));
     return same_kind(rt, self, jj_take(rt, &b));
 }
 
@@ -336,7 +338,7 @@ static jv str_rpartition(jj_rt *rt, jv self, const jj_args *a) { return partitio
 /* ---- searching ---- */
 
 /* Optional start and end in code points, as byte offsets. 0: the range cannot hold even "". */
-static int byte_range(jj_rt *rt, jv self, jv start, jv end, size_t *from, size_t *to)
+static int byte_bounds(jj_rt *rt, jv self, jv start, jv end, size_t *from, size_t *to)
 {
     int64_t n = (int64_t)jj_chars(self.u.s), b = 0, e = n;
     if (start.type != JJ_NONE) jj_arg_int(rt, "start", start, &b);
@@ -359,7 +361,7 @@ static jv find(jj_rt *rt, jv self, const jj_args *args, int right, int strict)
     if (!jj_bind(rt, "find", "/sub,start,end", 1, args, v) ||
         !jj_arg_str(rt, "find()'s argument", v[0], &needle))
         return jj_none();
-    if (byte_range(rt, self, v[1], v[2], &from, &to)) {
+    if (byte_bounds(rt, self, v[1], v[2], &from, &to)) {
         s = (strv){self.u.s->p + from, to - from};
         at = right ? jj_rfind(s, needle) : jj_find(s, needle, 0);
     }
@@ -382,7 +384,7 @@ static jv str_count(jj_rt *rt, jv self, const jj_args *args)
     if (!jj_bind(rt, "count", "/sub,start,end", 1, args, v) ||
         !jj_arg_str(rt, "count()'s argument", v[0], &needle))
         return jj_none();
-    if (!byte_range(rt, self, v[1], v[2], &from, &to)) return jj_int(0);
+    if (!byte_bounds(rt, self, v[1], v[2], &from, &to)) return jj_int(0);
     s = (strv){self.u.s->p + from, to - from};
     if (!needle.n) return jj_int((int64_t)jj_count(s) + 1);
     while ((at = jj_find(s, needle, at)) != SIZE_MAX) {
@@ -405,7 +407,7 @@ static jv affix(jj_rt *rt, jv self, const jj_args *args, int tail)
     int inside, found = 0;
     if (!jj_bind(rt, tail ? "endswith" : "startswith", "/prefix,start,end", 1, args, v))
         return jj_none();
-    inside = byte_range(rt, self, v[1], v[2], &from, &to);
+    inside = byte_bounds(rt, self, v[1], v[2], &from, &to);
     s = inside ? (strv){self.u.s->p + from, to - from} : (strv){0};
     if (v[0].type == JJ_TUPLE) {
         for (size_t i = 0; i < v[0].u.l->n && !found && jj_step(rt, 1); i++) {
@@ -434,21 +436,21 @@ jv jj_replace(jj_rt *rt, strv s, strv old, strv with, int64_t max)
     if (!old.n) {
         /* Between all characters, and at both ends. */
         for (size_t i = 0, n; max != 0 && i <= s.n && jj_room(rt, b.n, 1); i += n) {
-            buf_add_strv(&b, with);
+            jj_put(rt, &b, with);
             if (max > 0) max--;
             from = i;
             if (i == s.n) break;
             jj_decode(s.p + i, s.p + s.n, &n);
-            buf_add(&b, s.p + i, n);
+            jj_put(rt, &b, (strv){s.p + i, n});
             from = i + n;
         }
     } else
         while (max-- != 0 && (at = jj_find(s, old, from)) != SIZE_MAX && jj_room(rt, b.n, 1)) {
-            buf_add(&b, s.p + from, at - from);
-            buf_add_strv(&b, with);
+            jj_put(rt, &b, (strv){s.p + from, at - from});
+            jj_put(rt, &b, with);
             from = at + old.n;
         }
-    if (from < s.n) buf_add(&b, s.p + from, s.n - from);
+    if (from < s.n) jj_put(rt, &b, (strv){s.p + from, s.n - from});
     return jj_take(rt, &b);
 }
 
@@ -483,11 +485,11 @@ static jv str_join(jj_rt *rt, jv self, const jj_args *args)
             jj_fail(rt, "join() wants texts, got '%s'", jj_type_name(item));
             break;
         }
-        if (!first) buf_add_strv(&b, jj_strv(self));
+        if (!first) jj_put(rt, &b, jj_strv(self));
         if (markup)
             jj_write_escaped(rt, &b, item);
         else
-            buf_add_strv(&b, jj_strv(item));
+            jj_put(rt, &b, jj_strv(item));
         first = 0;
     }
     return same_kind(rt, self, jj_take(rt, &b));
@@ -498,7 +500,7 @@ static int pad(jj_rt *rt, buf *b, strv fill, int64_t n)
 {
     if (n > 0 && !jj_room(rt, (size_t)n + b->n, fill.n)) return 0;
     for (; n > 0; n--)
-        buf_add_strv(b, fill);
+        jj_put(rt, b, fill);
     return 1;
 }
 
@@ -517,7 +519,7 @@ static jv justify(jj_rt *rt, jv self, const jj_args *args, int where)
     /* Centering puts the odd one to the left when the width is odd too. */
     left = where < 0 ? 0 : where > 0 ? gap : gap / 2 + (gap & width & 1);
     pad(rt, &b, fill, left);
-    buf_add_strv(&b, jj_strv(self));
+    jj_put(rt, &b, jj_strv(self));
     pad(rt, &b, fill, gap - left);
     return same_kind(rt, self, jj_take(rt, &b));
 }
@@ -536,11 +538,11 @@ static jv str_zfill(jj_rt *rt, jv self, const jj_args *args)
         return jj_none();
     gap = width - (int64_t)jj_chars(self.u.s);
     if (s.n && gap > 0 && (s.p[0] == '-' || s.p[0] == '+')) {
-        buf_add_char(&b, s.p[0]);
+        jj_put(rt, &b, (strv){s.p, 1});
         s = (strv){s.p + 1, s.n - 1};
     }
     pad(rt, &b, STRV("0"), gap);
-    buf_add_strv(&b, s);
+    jj_put(rt, &b, s);
     return same_kind(rt, self, jj_take(rt, &b));
 }
 
@@ -561,7 +563,7 @@ static jv str_expandtabs(jj_rt *rt, jv self, const jj_args *args)
             column += gap;
             continue;
         }
-        buf_add(&b, s.p + i, n);
+        jj_put(rt, &b, (strv){s.p + i, n});
         column = c == '\n' || c == '\r' ? 0 : column + 1;
     }
     return same_kind(rt, self, jj_take(rt, &b));

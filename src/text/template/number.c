@@ -4,6 +4,7 @@
  * Traps: // and % round towards minus infinity and a remainder has the divisor's sign. / gives a
  *        float. % on a text formats. 0 ** -1 and x / 0 are errors, also for floats.
  * Source: CPython 3.11 longobject.c, floatobject.c. */
+#include "text/template/content.h"
 #include "text/template/text.h"
 
 #include <math.h>
@@ -104,7 +105,7 @@ static jv repeat(jj_rt *rt, jv v, int64_t times)
     if (n && !jj_room(rt, (size_t)times, n * (v.type == JJ_STR ? 1 : sizeof(jv)))) return jj_none();
     if (v.type == JJ_STR) {
         for (int64_t i = 0; i < times && n; i++)
-            buf_add_strv(&b, jj_strv(v));
+            jj_put(rt, &b, jj_strv(v));
         return v.u.s->markup ? jj_marked(rt, jj_take(rt, &b)) : jj_take(rt, &b);
     }
     l = jj_list_new(rt, n * (size_t)times);
@@ -123,8 +124,8 @@ static jv join_text(jj_rt *rt, jv a, jv b)
         jj_write_escaped(rt, &out, b);
         return jj_marked(rt, jj_take(rt, &out));
     }
-    buf_add_strv(&out, jj_strv(a));
-    buf_add_strv(&out, jj_strv(b));
+    jj_put(rt, &out, jj_strv(a));
+    jj_put(rt, &out, jj_strv(b));
     return jj_take(rt, &out);
 }
 

@@ -7,6 +7,7 @@
  * Traps: break inside a set or filter block leaves the block without its assignment or output. The
  *        else branch of a loop runs also when every round was left by continue or break before its
  *        end. A loop reads one item ahead only when asked for `last`, `nextitem` or `length`. */
+#include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
@@ -22,7 +23,7 @@ void jj_emit(jj_rt *rt, strv text)
         return;
     }
     rt->output_left -= text.n;
-    buf_add_strv(rt->out, text);
+    jj_put(rt, rt->out, text);
     if (!buf_ok(rt->out)) jj_no_memory(rt, rt->out->n);
 }
 

@@ -6,6 +6,7 @@
  *        reverse. `attribute` is a path by items first ("a.0.b"); for sort it may list several. A
  *        value that is false ends map and select without looking at their arguments.
  * Source: jinja2 3.1.6 filters.py. */
+#include "text/template/content.h"
 #include "text/template/filters.h"
 #include "text/template/text.h"
 
@@ -46,6 +47,7 @@ static jv ignore_case(jj_rt *rt, jv v, int case_sensitive)
     buf b = {0};
     if (case_sensitive || !jj_is_str(v) || !jj_work(rt, v.u.s->n)) return v;
     jj_write_case(&b, jj_strv(v), JJ_LOWER);
+    jj_trace(rt, &b, 0, b.n, jj_strv(v));
     return jj_take(rt, &b);
 }
 
@@ -272,7 +274,7 @@ jv jj_filter_join(jj_rt *rt, const jj_args *args)
         if (i && markup)
             jj_write_escaped(rt, &b, d);
         else if (i)
-            buf_add_strv(&b, jj_strv(d));
+            jj_put(rt, &b, jj_strv(d));
         if (markup)
             jj_write_escaped(rt, &b, item);
         else

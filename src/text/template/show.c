@@ -6,6 +6,7 @@
  *        times, so each value shown counts a step and the text built is held against the memory
  *        limit.
  * Source: CPython 3.11 unicode_repr, json.encoder; markupsafe 3. */
+#include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
@@ -23,8 +24,9 @@ void jj_float_repr(buf *b, double f)
         json_write_float(b, f);
 }
 
-static void repr_text(buf *b, strv text)
+static void repr_text(jj_rt *rt, buf *b, strv text)
 {
+    size_t from = b->n + 1;
     char quote = jj_find(text, STRV("'"), 0) != SIZE_MAX && jj_find(text, STRV("\""), 0) == SIZE_MAX
                      ? '"'
                      : '\'';
@@ -49,6 +51,7 @@ static void repr_text(buf *b, strv text)
         else
             buf_addf(b, "\\U%08x", c);
     }
+    jj_trace(rt, b, from, b->n, text);
     buf_add_char(b, quote);
 }
 
@@ -147,7 +150,7 @@ void jj_write_repr(jj_rt *rt, buf *b, jv v)
     case JJ_STR:
         jj_work(rt, v.u.s->n);
         if (v.u.s->markup) buf_add_str(b, "Markup(");
-        repr_text(b, jj_strv(v));
+        repr_text(rt, b, jj_strv(v));
         if (v.u.s->markup) buf_add_char(b, ')');
         break;
     case JJ_RANGE:
@@ -168,7 +171,7 @@ void jj_write_repr(jj_rt *rt, buf *b, jv v)
     case JJ_MACRO:
         buf_add_str(b, "<Macro ");
         if (jj_macro_name(v.u.macro).n)
-            repr_text(b, jj_macro_name(v.u.macro));
+            repr_text(rt, b, jj_macro_name(v.u.macro));
         else
             buf_add_str(b, "anonymous");
         buf_add_char(b, '>');
@@ -184,7 +187,7 @@ void jj_write_repr(jj_rt *rt, buf *b, jv v)
 void jj_write_str(jj_rt *rt, buf *b, jv v)
 {
     if (v.type == JJ_STR) {
-        if (jj_work(rt, v.u.s->n)) buf_add_strv(b, jj_strv(v));
+        if (jj_work(rt, v.u.s->n)) jj_put(rt, b, jj_strv(v));
     } else if (v.type != JJ_UNDEFINED)
         jj_write_repr(rt, b, v);
 }
@@ -231,11 +234,14 @@ static void escape_text(buf *b, strv text)
 void jj_write_escaped(jj_rt *rt, buf *b, jv v)
 {
     jv text = jj_soft_str(rt, v);
+    size_t from;
     if (!jj_is_str(text) || !jj_work(rt, text.u.s->n)) return;
+    from = b->n;
     if (text.u.s->markup)
         buf_add_strv(b, jj_strv(text));
     else
         escape_text(b, jj_strv(text));
+    jj_trace(rt, b, from, b->n, jj_strv(text));
 }
 
 jv jj_escape(jj_rt *rt, jv v)
@@ -248,8 +254,9 @@ jv jj_escape(jj_rt *rt, jv v)
 
 /* ---- JSON ---- */
 
-static void json_text(buf *b, strv text, int ensure_ascii)
+static void json_text(jj_rt *rt, buf *b, strv text, int ensure_ascii)
 {
+    size_t from = b->n + 1;
     buf_add_char(b, '"');
     for (size_t i = 0, n; i < text.n; i += n) {
         unsigned c = jj_decode(text.p + i, text.p + text.n, &n);
@@ -274,6 +281,7 @@ static void json_text(buf *b, strv text, int ensure_ascii)
         else
             buf_add(b, text.p + i, n);
     }
+    jj_trace(rt, b, from, b->n, text);
     buf_add_char(b, '"');
 }
 
@@ -307,7 +315,7 @@ static void json_key(jj_rt *rt, buf *b, jv key, const jj_json_style *style)
 {
     buf text = {0};
     if (jj_is_str(key)) {
-        json_text(b, jj_strv(key), style->ensure_ascii);
+        json_text(rt, b, jj_strv(key), style->ensure_ascii);
         return;
     }
     if (key.type != JJ_NONE && key.type != JJ_BIG && !jj_is_number(key)) {
@@ -315,7 +323,7 @@ static void json_key(jj_rt *rt, buf *b, jv key, const jj_json_style *style)
         return;
     }
     json_value(rt, &text, key, style, 0);
-    json_text(b, buf_view(&text), style->ensure_ascii);
+    json_text(rt, b, buf_view(&text), style->ensure_ascii);
     buf_deinit(&text);
 }
 
@@ -382,7 +390,7 @@ static void json_value(jj_rt *rt, buf *b, jv v, const jj_json_style *style, size
         break;
     case JJ_STR:
         jj_work(rt, v.u.s->n);
-        json_text(b, jj_strv(v), style->ensure_ascii);
+        json_text(rt, b, jj_strv(v), style->ensure_ascii);
         break;
     case JJ_LIST:
     case JJ_TUPLE:

@@ -3,6 +3,7 @@
  * Traps: an arena allocation that fails may be the limit or the machine; both end the rendering,
  *        the first with LIMIT. A failed jj_alloc gives NULL: containers accept NULL and stay empty,
  *        so that a caller needs no check of its own after each piece. */
+#include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
@@ -113,6 +114,7 @@ jv jj_text(jj_rt *rt, strv text)
     p = jj_alloc(rt, text.n + 1);
     if (!p) return jj_none();
     if (text.n) memcpy(p, text.p, text.n);
+    if (rt->content) jj_content_copy(rt, text, p);
     return jj_borrow(rt, (strv){p, text.n});
 }
 
@@ -135,6 +137,7 @@ jv jj_take(jj_rt *rt, buf *b)
         jj_no_memory(rt, b->n);
     else
         v = jj_text(rt, buf_view(b));
+    if (rt->content) jj_content_drop(rt, b);
     buf_deinit(b);
     return v;
 }

@@ -160,6 +160,7 @@ typedef struct jj_rt {
     mlxe_status code;
     char message[900];
     const struct jj_node *where; /* what is being evaluated; after a failure: what failed */
+    struct jj_content *content;  /* NULL: nobody asks what came from messages */
     int autoescape;
     int has_time;
     jj_time time;
