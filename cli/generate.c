@@ -191,8 +191,15 @@ mlxe_status gen_tools(const cli_value *value, cli_text *out, mlxe_error *err)
     return status;
 }
 
-mlxe_status gen_model_open(const char *name, const cli_value *threads, const cli_value *device,
-                           const cli_value *context, uint32_t parallel, gen_model *out,
+mlxe_kv_type gen_kv_type(const cli_value *value)
+{
+    static const char *const NAMES[] = {"f32", "f16", "bf16", "int8"};
+    for (int i = 0; value && value->set && i < 4; i++)
+        if (!strcmp(value->s, NAMES[i])) return (mlxe_kv_type)(MLXE_KV_F32 + i);
+    return (mlxe_kv_type)0;
+}
+
+mlxe_status gen_model_open(const char *name, const gen_model_options *o, gen_model *out,
                            mlxe_error *err)
 {
     mlxe_engine_params engine = mlxe_engine_params_new();
@@ -201,10 +208,11 @@ mlxe_status gen_model_open(const char *name, const cli_value *threads, const cli
     mlxe_status status = cli_model_check(name, err);
     if (status) return status;
     engine.log = out_log;
-    if (threads && threads->set) engine.threads = (uint32_t)threads->i;
-    if (device && device->set) engine.device = device->s;
-    if (context && context->set) model.context_tokens = (uint32_t)context->i;
-    model.parallel = parallel;
+    if (o->threads && o->threads->set) engine.threads = (uint32_t)o->threads->i;
+    if (o->device && o->device->set) engine.device = o->device->s;
+    if (o->context && o->context->set) model.context_tokens = (uint32_t)o->context->i;
+    model.kv_type = gen_kv_type(o->kv_type);
+    model.parallel = o->parallel;
     status = mlxe_engine_open(&engine, &out->engine, err);
     if (status == MLXE_OK) status = mlxe_model_open(out->engine, name, &model, &out->model, err);
     if (status) gen_model_close(out);

@@ -92,9 +92,14 @@ typedef struct gen_model {
     mlxe_engine *engine;
     mlxe_model *model;
 } gen_model;
-mlxe_status gen_model_open(const char *name, const cli_value *threads, const cli_value *device,
-                           const cli_value *context, uint32_t parallel, gen_model *out,
+typedef struct gen_model_options {
+    const cli_value *threads, *device, *context, *kv_type;
+    uint32_t parallel;
+} gen_model_options;
+mlxe_status gen_model_open(const char *name, const gen_model_options *options, gen_model *out,
                            mlxe_error *err);
+/* The value of --kv-type; 0: not given. */
+mlxe_kv_type gen_kv_type(const cli_value *value);
 void gen_model_close(gen_model *model);
 
 /* Rows of the options that say where and how large the model runs. */
@@ -112,6 +117,11 @@ void gen_model_close(gen_model *model);
     {                                                                                              \
         "device", 0, CLI_CHOICE, 0, 0, "cpu|gpu",                                                  \
             "where to run (default: MLXE_DEVICE, else the best)"                                   \
+    }
+#define GEN_ROW_KV_TYPE                                                                            \
+    {                                                                                              \
+        "kv-type", 0, CLI_CHOICE, 0, 0, "f32|f16|bf16|int8",                                       \
+            "how the KV cache stores numbers (default: f32)"                                       \
     }
 #define GEN_ROW_PRECISE                                                                            \
     {                                                                                              \

@@ -26,6 +26,7 @@ enum {
     BENCH_REPEAT,
     BENCH_THREADS,
     BENCH_DEVICE,
+    BENCH_KV_TYPE,
     BENCH_PRECISE,
     BENCH_COUNT
 };
@@ -46,6 +47,7 @@ static const cli_option OPTIONS[BENCH_COUNT] = {
     [BENCH_THREADS] = {"threads", 0, CLI_TEXT, 0, 0, "LIST",
                        "counts of CPU threads: 1,2,4 (default: MLXE_THREADS, else what is free)"},
     [BENCH_DEVICE] = GEN_ROW_DEVICE,
+    [BENCH_KV_TYPE] = GEN_ROW_KV_TYPE,
     [BENCH_PRECISE] = GEN_ROW_PRECISE,
 };
 
@@ -62,6 +64,7 @@ static mlxe_status start(const cli_call *call, mlxe_engine *engine, mlxe_job **j
     const cli_value *v = call->values;
     mlxe_model_params model = mlxe_model_params_new();
     mlxe_bench_params params = mlxe_bench_params_new();
+    model.kv_type = gen_kv_type(&v[BENCH_KV_TYPE]);
     params.prompt_tokens = size_or_off(&v[BENCH_PROMPT]);
     params.gen_tokens = size_or_off(&v[BENCH_GEN]);
     params.depth_tokens = v[BENCH_DEPTH].set ? (uint32_t)v[BENCH_DEPTH].i : 0;

@@ -15,6 +15,7 @@ enum {
     LOGITS_CONTEXT,
     LOGITS_THREADS,
     LOGITS_DEVICE,
+    LOGITS_KV_TYPE,
     LOGITS_PRECISE,
     LOGITS_COUNT
 };
@@ -26,6 +27,7 @@ static const cli_option OPTIONS[LOGITS_COUNT] = {
     [LOGITS_CONTEXT] = GEN_ROW_CONTEXT,
     [LOGITS_THREADS] = GEN_ROW_THREADS,
     [LOGITS_DEVICE] = GEN_ROW_DEVICE,
+    [LOGITS_KV_TYPE] = GEN_ROW_KV_TYPE,
     [LOGITS_PRECISE] = GEN_ROW_PRECISE,
 };
 
@@ -76,6 +78,11 @@ static int save_once(const cli_call *call, mlxe_model *model, const int32_t *ids
 static int run(cli_call *call)
 {
     const cli_value *v = call->values;
+    gen_model_options options = {.threads = &v[LOGITS_THREADS],
+                                 .device = &v[LOGITS_DEVICE],
+                                 .context = &v[LOGITS_CONTEXT],
+                                 .kv_type = &v[LOGITS_KV_TYPE],
+                                 .parallel = 1};
     gen_model m = {0};
     mlxe_error err;
     cli_text text = {0};
@@ -93,9 +100,7 @@ static int run(cli_call *call)
     if (!call->lines) status = text_input("--ids", v[LOGITS_IDS].s, &text, &err);
     if (status == MLXE_OK && !call->lines)
         status = text_ids("--ids", text.data, text.bytes, &ids, &n, &err);
-    if (status == MLXE_OK)
-        status = gen_model_open(call->args[0], &v[LOGITS_THREADS], &v[LOGITS_DEVICE],
-                                &v[LOGITS_CONTEXT], 1, &m, &err);
+    if (status == MLXE_OK) status = gen_model_open(call->args[0], &options, &m, &err);
     if (status)
         code = cli_fail(call, &err);
     else if (call->lines)

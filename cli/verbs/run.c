@@ -19,6 +19,7 @@ enum {
     RUN_CONTEXT,
     RUN_THREADS,
     RUN_DEVICE,
+    RUN_KV_TYPE,
     RUN_PRECISE,
     RUN_COUNT
 };
@@ -31,6 +32,7 @@ static const cli_option OPTIONS[RUN_COUNT] = {
     [RUN_CONTEXT] = GEN_ROW_CONTEXT,
     [RUN_THREADS] = GEN_ROW_THREADS,
     [RUN_DEVICE] = GEN_ROW_DEVICE,
+    [RUN_KV_TYPE] = GEN_ROW_KV_TYPE,
     [RUN_PRECISE] = GEN_ROW_PRECISE,
 };
 
@@ -149,6 +151,7 @@ static int run(cli_call *call)
     const char *name, *argument;
     cli_text prompt = {0}, tools = {0}, system = {0};
     gen_model m = {0};
+    gen_model_options options;
     mlxe_error err;
     cli_value *v = call->values;
     int code = split_args(call, &name, &argument);
@@ -167,9 +170,13 @@ static int run(cli_call *call)
     if (argument) status = text_input("PROMPT", argument, &prompt, &err);
     if (status == MLXE_OK) status = read_system(call, &system, &err);
     if (status == MLXE_OK) status = gen_tools(&v[GEN_TOOLS], &tools, &err);
-    if (status == MLXE_OK)
-        status = gen_model_open(name, &v[RUN_THREADS], &v[RUN_DEVICE], &v[RUN_CONTEXT],
-                                v[RUN_PARALLEL].set ? (uint32_t)v[RUN_PARALLEL].i : 1, &m, &err);
+    options =
+        (gen_model_options){.threads = &v[RUN_THREADS],
+                            .device = &v[RUN_DEVICE],
+                            .context = &v[RUN_CONTEXT],
+                            .kv_type = &v[RUN_KV_TYPE],
+                            .parallel = v[RUN_PARALLEL].set ? (uint32_t)v[RUN_PARALLEL].i : 1};
+    if (status == MLXE_OK) status = gen_model_open(name, &options, &m, &err);
     if (status)
         code = cli_fail(call, &err);
     else if (call->lines)

@@ -328,8 +328,8 @@ static void report_write(bench *b)
     json_write_str(&b->report, strv_of(b->name));
     buf_add_str(&b->report, ",\"kernels\":");
     json_write_str(&b->report, strv_of(kn_isa()));
-    buf_addf(&b->report, ",\"threads\":%d,\"repeat\":%u,\"load\":{", kn_pool_threads(),
-             b->p.repeat);
+    buf_addf(&b->report, ",\"kv_type\":\"%s\",\"threads\":%d,\"repeat\":%u,\"load\":{",
+             b->m->caps.kv_type, kn_pool_threads(), b->p.repeat);
     number(&b->report, "engine_ms", b->engine->open_ms);
     buf_add_char(&b->report, ',');
     number(&b->report, "open_ms", b->open_ms);

@@ -54,6 +54,7 @@ typedef struct eng_caps {
     const char *model_type; /* "qwen3" */
     const char *device;     /* "cpu" */
     const char *kernels;    /* "avx2" */
+    const char *kv_type;    /* "f16" */
     int32_t vocab;          /* logits a token */
     int32_t ids;            /* valid ids are below */
     int64_t context_tokens; /* what the model was made for */
@@ -65,10 +66,17 @@ typedef struct eng_caps {
     int deterministic;       /* 1: bits depend on no batch, chunk or thread count */
 } eng_caps;
 
+/* How a model is opened; 0 in a field is its default. */
+typedef struct eng_options {
+    mlxe_kv_type kv_type;
+} eng_options;
+
 typedef struct engine_ops {
     const char *name;
-    /* files is borrowed for the model's life. Fails UNSUPPORTED (names what), CORRUPT, MEMORY */
-    mlxe_status (*open)(model_files *files, const log_sink *log, eng_model **out, mlxe_error *err);
+    /* files is borrowed for the model's life; options NULL: defaults.
+     * Fails UNSUPPORTED (names what), CORRUPT, MEMORY */
+    mlxe_status (*open)(model_files *files, const eng_options *options, const log_sink *log,
+                        eng_model **out, mlxe_error *err);
     void (*close)(eng_model *m);
     void (*capabilities)(const eng_model *m, eng_caps *out);
 

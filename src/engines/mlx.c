@@ -59,8 +59,13 @@ static void model_close(eng_model *m)
     free(m);
 }
 
-static mlxe_status model_open(model_files *files, const log_sink *log, eng_model **out,
-                              mlxe_error *err)
+static kn_kv_type kv_type_of(const eng_options *options)
+{
+    return options && options->kv_type ? (kn_kv_type)(options->kv_type - MLXE_KV_F32) : KN_KV_F32;
+}
+
+static mlxe_status model_open(model_files *files, const eng_options *options, const log_sink *log,
+                              eng_model **out, mlxe_error *err)
 {
     eng_model *m = calloc(1, sizeof *m);
     nn_loader ld = {0};
@@ -81,6 +86,7 @@ static mlxe_status model_open(model_files *files, const log_sink *log, eng_model
     }
     if ((rc = nn_loader_init(&ld, files, &m->mem, log, err))) goto out;
     rc = m->family->load(&ld, type, &m->model, &m->info, err);
+    m->info.kv.type = kv_type_of(options);
 out:
     nn_loader_deinit(&ld);
     if (rc) {
@@ -98,6 +104,7 @@ static void capabilities(const eng_model *m, eng_caps *out)
                       .model_type = m->info.model_type,
                       .device = "cpu",
                       .kernels = kn_isa(),
+                      .kv_type = nn_kv_type_name(m->info.kv.type),
                       .vocab = m->info.vocab,
                       .ids = m->info.embeddings,
                       .context_tokens = m->info.context,

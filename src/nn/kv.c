@@ -20,19 +20,12 @@ struct nn_kv {
 
 enum { CAPACITY_STEP = 256 }; /* a multiple of KN_KV_BLOCK */
 static const char MAGIC[8] = {'M', 'L', 'X', 'E', 'K', 'V', '0', '2'};
-static const char *const TYPES[] = {"f32", "f16", "bf16", "int8"};
 
-mlxe_status nn_kv_type_parse(const char *name, kn_kv_type *out, mlxe_error *err)
+const char *nn_kv_type_name(kn_kv_type type)
 {
-    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
-        if (strcmp(name, TYPES[i]) != 0) continue;
-        *out = (kn_kv_type)i;
-        return MLXE_OK;
-    }
-    return err_set(err, MLXE_E_ARG, "KV type: %s, want f32, f16, bf16 or int8", name);
+    static const char *const NAMES[] = {"f32", "f16", "bf16", "int8"};
+    return NAMES[type];
 }
-
-const char *nn_kv_type_name(kn_kv_type type) { return TYPES[type]; }
 
 mlxe_status nn_kv_open(const nn_kv_spec *spec, nn_kv **out, mlxe_error *err)
 {

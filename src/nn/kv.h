@@ -4,7 +4,8 @@
  * before the row changes again; then nn_kv_commit makes the new tokens count. Until then a failed
  * or cancelled pass has left nothing. Nothing outside src/nn sees its layout.
  *
- *   layer -> kn_kv: k, v [K, capacity, D] in the row's type; capacity grows by half, rounded to 256 */
+ *   layer -> kn_kv: k, v [K, capacity, D] in the row's type; capacity grows by half, to a multiple
+ *            of 256 */
 #ifndef NN_KV_H
 #define NN_KV_H
 
@@ -25,9 +26,7 @@ typedef struct nn_kv_spec {
     kn_kv_type type; /* how keys and values are stored */
 } nn_kv_spec;
 
-/* "f32", "f16", "bf16", "int8". Fails ARG, naming what is accepted */
-mlxe_status nn_kv_type_parse(const char *name, kn_kv_type *out, mlxe_error *err);
-const char *nn_kv_type_name(kn_kv_type type);
+const char *nn_kv_type_name(kn_kv_type type); /* "f32", "f16", "bf16", "int8" */
 
 mlxe_status nn_kv_open(const nn_kv_spec *spec, nn_kv **out, mlxe_error *err);
 void nn_kv_close(nn_kv *kv);

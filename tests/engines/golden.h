@@ -38,17 +38,23 @@ typedef struct opened {
     eng_caps caps;
 } opened;
 
-static inline mlxe_status opened_open(const char *folder, opened *o, mlxe_error *err)
+static inline mlxe_status opened_open_with(const char *folder, const eng_options *options,
+                                           opened *o, mlxe_error *err)
 {
     mlxe_status rc;
     *o = (opened){0};
     if ((rc = mf_open(folder, FS_AUTO, &o->files, err))) return rc;
-    if ((rc = engine_mlx.open(o->files, NULL, &o->model, err))) {
+    if ((rc = engine_mlx.open(o->files, options, NULL, &o->model, err))) {
         mf_close(o->files);
         return rc;
     }
     engine_mlx.capabilities(o->model, &o->caps);
     return MLXE_OK;
+}
+
+static inline mlxe_status opened_open(const char *folder, opened *o, mlxe_error *err)
+{
+    return opened_open_with(folder, NULL, o, err);
 }
 
 static inline void opened_close(opened *o)

@@ -1,7 +1,8 @@
 /* test_invariants.c: what must not change a bit: caching, chunking, batching, truncating, forking,
  * exporting, the number of threads; and what a failed or cancelled pass must leave behind.
  *
- * The CPU engine says that it is deterministic, so everything here is compared bitwise. */
+ * The CPU engine says that it is deterministic, so everything here is compared bitwise. Each folder
+ * has a KV type of its own. */
 #include "golden.h"
 
 #include <sys/wait.h>
@@ -26,11 +27,12 @@ typedef struct golden {
 
 static void golden_open(int i, golden *t)
 {
+    eng_options options = {.kv_type = (mlxe_kv_type)(MLXE_KV_F32 + i % 4)};
     buf folder = {0};
     mlxe_error err;
     fs_join(&folder, GOLDEN_DIR, FOLDERS[i]);
     expected_open(buf_str(&folder), &t->e);
-    if (opened_open(buf_str(&folder), &t->o, &err)) fail_msg("%s", err.message);
+    if (opened_open_with(buf_str(&folder), &options, &t->o, &err)) fail_msg("%s", err.message);
     t->floats = (size_t)t->e.n_ids * (size_t)t->e.vocab;
     t->whole = malloc(t->floats * sizeof *t->whole);
     assert_int_equal(forward_chunks(&t->o, t->e.ids, t->e.n_ids, t->e.n_ids, t->whole, &err),
