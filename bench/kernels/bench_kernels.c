@@ -209,8 +209,17 @@ static void print_rate(double bytes, double flops, double t)
     fflush(stdout);
 }
 
+static kn_precision precision;
+
+static void product(const kn_matrix *w, const float *x, float *y, int m)
+{
+    kn_input in = {.x = x, .ldx = w->k, .m = m, .precision = precision};
+    kn_projection p = {.w = w, .y = y, .ldy = w->n};
+    if (kn_project(&in, &p, 1, NULL)) abort();
+}
+
 /* All linear layers of a model's decoder layers, as many as make SET_BYTES. */
-static void bench_linear(const model *mo, const store *s)
+static void bench_linear(const model *mo, const store *s, const char *name)
 {
     static const int MS[] = {1, 2, 4, 8, 16, 32, 128, 512};
     const int64_t shape[7][2] = {{mo->e, mo->e}, {mo->kv, mo->e}, {mo->kv, mo->e}, {mo->e, mo->e},
@@ -235,11 +244,11 @@ static void bench_linear(const model *mo, const store *s)
         do {
             double t = now();
             for (int i = 0; i < used; i++)
-                kn_linear(&w[i], NULL, x, w[i].k, y, w[i].n, m, 0, NULL);
+                product(&w[i], x, y, m);
             t = now() - t;
             if (t < best) best = t;
         } while (now() < end);
-        printf("linear %-5s %-9s m %3d  ", mo->name, s->name, m);
+        printf("%-27s m %3d  ", name, m);
         print_rate(bytes * part, 2 * macs * part * m, best);
     }
     for (int i = 0; i < n; i++) {
@@ -343,8 +352,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS; i++)
         for (size_t s = 0; s < sizeof STORES / sizeof *STORES; s++) {
             char name[64];
-            snprintf(name, sizeof name, "linear %s %s", MODELS[i].name, STORES[s].name);
-            if (strstr(name, filter)) bench_linear(&MODELS[i], &STORES[s]);
+            for (int f32 = !STORES[s].bits; f32 < 2; f32++) {
+                precision = f32 ? KN_PRECISE : KN_DEFAULT;
+                snprintf(name, sizeof name, "linear %s %s %s", MODELS[i].name, STORES[s].name,
+                         f32 ? "f32" : "int8");
+                if (strstr(name, filter)) bench_linear(&MODELS[i], &STORES[s], name);
+            }
         }
     if (strstr("attention", filter)) {
         for (int type = 0; type < 4; type++) {

@@ -1,8 +1,8 @@
 /* dispatch.c: which instruction set runs: CPUID once, one table.
  *
  * A set counts only when the CPU has all of its extensions and the operating system saves its
- * registers (XCR0). avx512 asks for F, BW, DQ, VL and VBMI: Ice Lake and later; older AVX-512
- * machines run the avx2 table. Mutable state: the chosen table and the counters, both atomic. */
+ * registers (XCR0). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake and later; older
+ * AVX-512 machines run the avx2 table. Mutable state: the chosen table and the counters, both atomic. */
 #include "kernels/internal.h"
 
 #include <stdio.h>
@@ -104,7 +104,7 @@ int kn_tables(const kn_ops **out, int cap)
     if (!(has[AVX2] && has[FMA] && has[F16C] && has[BMI2])) return n;
     if (n < cap) out[n++] = &kn_ops_avx2;
     if (has[AVX512F] && has[AVX512BW] && has[AVX512DQ] && has[AVX512VL] && has[AVX512VBMI] &&
-        n < cap)
+        has[AVX512VNNI] && n < cap)
         out[n++] = &kn_ops_avx512;
     return n;
 }

@@ -18,11 +18,31 @@
 #define KN_FEW           2    /* rows of x of dot_rows, at most */
 #define KN_NC            96   /* weight rows that are unpacked at a time, at most */
 #define KN_MC            96   /* activation rows of a chunk, at most */
+#define KN_QB            512  /* k block of a panel; a multiple of every group */
+#define KN_QN            32   /* weight rows of a panel, at most */
 #define KN_SPAN          1024 /* keys that share one running softmax; spans are combined in order */
 #define KN_QR            48   /* query rows of an attention tile, at most; a multiple of 16 */
 #define KN_DB            256  /* dims of a head that are read at a time */
 #define KN_MAX_THREADS   256
 #define KN_SCRATCH_BYTES (512 * 1024)
+
+/* Some weight rows in one k block, laid out for integer products (tpl_int8.h). */
+typedef struct kn_panel {
+    _Alignas(64) uint8_t codes[KN_QN * KN_QB]; /* [k/4][row][4] */
+    float groups[KN_QB / 32 * 2 * KN_QN];      /* [group][scale, bias][row] */
+    uint8_t rows[KN_QN * KN_QB];               /* a row's codes as bytes */
+    uint8_t copy[KN_QN * KN_QB];               /* rows of a matrix smaller than a panel */
+} kn_panel;
+
+/* Rows of activations as bytes; x = scale of its unit * byte. */
+typedef struct kn_bytes {
+    const int8_t *q; /* rows ldq apart */
+    const float *by; /* for each unit its scale and scale * sum of bytes; rows ldby apart */
+    int64_t ldq, ldby;
+} kn_bytes;
+
+/* Activations that share a scale. */
+static inline int kn_unit(const kn_matrix *w) { return w->group == 32 ? 32 : 64; }
 
 /* Running softmax of one query: greatest score, sum of exp(score - max). */
 typedef struct kn_soft {
@@ -31,6 +51,7 @@ typedef struct kn_soft {
 
 typedef struct kn_ops {
     const char *name;
+    int panel_rows; /* weight rows of a panel */
 
     /* c[q, i] += row n0 + i of w . x[q], i < n <= KN_NR, q < m <= KN_FEW; c rows KN_NR apart:
      * weights are unpacked in registers, once. */
@@ -43,6 +64,18 @@ typedef struct kn_ops {
     /* c[i,j] += x[i] . w[j], i < m, j < n; k <= KN_KB; w rows ldw floats apart. */
     void (*tile)(const float *const *x, int m, const float *w, int64_t ldw, int n, int k, float *c,
                  int64_t ldc);
+
+    /* A row of x (k a multiple of unit) becomes bytes. */
+    void (*quantize)(const float *x, int64_t k, int unit, int8_t *q, float *by);
+
+    /* c[i,j] += x[i] . w[n0 + j] over codes k0 .. k0 + kn - 1, i < m, j < panel_rows; kn <= KN_QB;
+     * c rows panel_rows apart; x starts at code k0. A matrix with fewer rows than a panel repeats
+     * its last one (n0 is 0 then). ahead: bytes from a row of the block to what is read next */
+    void (*dot_bytes)(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead,
+                      kn_panel *room, const kn_bytes *x, int m, float *c);
+
+    /* y = c (+ bias) (+ y) */
+    void (*put)(float *y, const float *c, const float *bias, int accumulate, int64_t n);
 
     /* Keys and values as they are stored and read back: tpl_kv.h. */
     void (*kv_pack)(kn_kv_type type, const float *x, int n, void *out, uint16_t *scales);

@@ -46,6 +46,7 @@ void kn_cpu_features(char *out,
 typedef enum kn_counter {
     KN_COUNT_LINEAR_DENSE,
     KN_COUNT_LINEAR_AFFINE,
+    KN_COUNT_LINEAR_INT8, /* of these, with 8-bit activations */
     KN_COUNT_ATTENTION,
     KN_COUNT_KV_APPEND,
     KN_COUNT_RMS_NORM,
@@ -61,6 +62,43 @@ uint64_t kn_count(kn_counter which);
 mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int64_t ldx, float *y,
                       int64_t ldy, int64_t m, int accumulate, const atomic_int *cancel);
 
+/* What rows of x are when they meet packed weights.
+ * DEFAULT  bytes: per row, each 64 values (32 when the weights' group is 32) are rounded to
+ *          scale * -127 .. 127, and products are summed as integers. A unit that holds Inf or NaN
+ *          makes its row's results NaN; one whose values are all below 2^-100 counts as zero.
+ * PRECISE  f32. Dense weights always meet f32. */
+typedef enum kn_precision { KN_DEFAULT, KN_PRECISE } kn_precision;
+
+/* The rows of x that a set of projections shares. */
+typedef struct kn_input {
+    const float *x; /* [m,k], rows ldx floats apart */
+    int64_t ldx, m;
+    const float *norm; /* weight of an RMSNorm before, f32 [k]; NULL: none */
+    float eps;         /* of the norm */
+    kn_precision precision;
+} kn_input;
+
+/* y[m,n] = x . w^T (+ bias[n]) (+ y when accumulate); bias f32 or NULL, y rows ldy apart. */
+typedef struct kn_projection {
+    const kn_matrix *w;
+    const float *bias;
+    float *y;
+    int64_t ldy;
+    int accumulate;
+} kn_projection;
+
+enum { KN_SET = 4 }; /* projections of a set, at most */
+
+/* All projections of a set, n <= KN_SET, all of the same k, in one run. Also fails MEMORY */
+mlxe_status kn_project(const kn_input *in, const kn_projection *set, int n,
+                       const atomic_int *cancel);
+
+/* gate->y[m,f] = act(x . gate^T) * (x . up^T): two matrices of one shape, in one run; up->y and
+ * both accumulate are not looked at. Also fails MEMORY */
+typedef enum kn_act { KN_SILU, KN_GELU /* erf */, KN_GELU_TANH, KN_RELU } kn_act;
+mlxe_status kn_project_gated(const kn_input *in, kn_act act, const kn_projection *gate,
+                             const kn_projection *up, const atomic_int *cancel);
+
 /* y[m,k] = row ids[i] of w, dequantised. ids are valid. */
 mlxe_status kn_embed(const kn_matrix *w, const int32_t *ids, int64_t m, float *y,
                      const atomic_int *cancel);
@@ -70,7 +108,6 @@ mlxe_status kn_rms_norm(const float *x, int64_t ldx, const float *weight, float 
                         int64_t ldy, int64_t m, int64_t e, const atomic_int *cancel);
 
 /* Activation of gate, times up: y[m,f] = act(gate) * up. y may be gate. */
-typedef enum kn_act { KN_SILU, KN_GELU /* erf */, KN_GELU_TANH, KN_RELU } kn_act;
 mlxe_status kn_gated(kn_act act, const float *gate, int64_t ldg, const float *up, int64_t ldu,
                      float *y, int64_t ldy, int64_t m, int64_t f, const atomic_int *cancel);
 

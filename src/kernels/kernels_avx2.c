@@ -5,6 +5,8 @@
 #if defined(__AVX2__)
 #include "kernels/vec_avx2.h"
 
+#include "kernels/int8_avx2.h"
+
 #define TILE_ROWS 3
 #define TABLE     kn_ops_avx2
 #include "kernels/tpl_table.h"

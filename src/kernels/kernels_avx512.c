@@ -5,6 +5,8 @@
 #if defined(__AVX512VBMI__)
 #include "kernels/vec_avx512.h"
 
+#include "kernels/int8_avx512.h"
+
 #define TILE_ROWS 6
 #define TABLE     kn_ops_avx512
 #include "kernels/tpl_table.h"

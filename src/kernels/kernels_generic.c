@@ -3,6 +3,8 @@
 
 #include "kernels/vec_generic.h"
 
+#include "kernels/int8_generic.h"
+
 #define TILE_ROWS 2
 #define TABLE     kn_ops_generic
 #include "kernels/tpl_table.h"

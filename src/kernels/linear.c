@@ -1,80 +1,188 @@
 /* linear.c: y = x . w^T over the pool, for every way in which weights are stored.
  *
- *   a few rows      chunks of weight rows, which are unpacked in registers and used at once
- *   more rows       chunks of up to KN_MC rows of x by KN_NC weight rows; for each k block the
- *                   weight rows are unpacked once into scratch and used for all rows of x
- *                   (dense f32 weights are used where they lie)
+ *   input    rows of x, normalised and made bytes (both once, for all matrices that share them)
+ *   run      the matrices of a set, cut into chunks of weight rows and, for many rows, of x
+ *   chunk    block after block of weight rows: products into c, then c is written out, by itself or
+ *            as act(gate) * up
+ *
+ * A block's products come in one of three ways:
+ *   bytes            weight rows become a panel, once for all rows of x (tpl_int8.h)
+ *   f32, a few rows  weights are unpacked in registers and used at once
+ *   f32, more rows   weights are unpacked into scratch for each k block and used for all rows of x
+ *                    (dense f32 weights are used where they lie)
  *
  * Sums are collected in `c`, apart from y, and y is written once: bias and the old y are added at
  * the end, so that the order of summation is the same for all shapes. */
 #include "kernels/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Up to so many rows of x, what was unpacked is used a few times only: it stays in the first-level
  * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
 #define SMALL_BLOCK    24
-#define ROW_CHUNK_MACS (256 * 1024) /* a chunk of few rows: some 20 us of reading */
+#define BYTE_ROWS      192               /* rows of x of a chunk of integer products, at most */
+#define ROW_CHUNK_MACS (256 * 1024)      /* a chunk of few rows: some 20 us of reading */
+#define BIG_CHUNK_MACS (2 * 1024 * 1024) /* a chunk of many rows: as long */
+#define SERIAL_VALUES  (16 * 1024)       /* activations that are prepared without the pool */
+
+/* A worker's scratch: two blocks of sums, then what weights are unpacked into. */
+#define C_FLOATS (KN_MC * KN_NC)
+_Static_assert(C_FLOATS >= BYTE_ROWS * KN_QN, "sums of a block");
+_Static_assert((2 * C_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES, "scratch");
+_Static_assert(2 * C_FLOATS * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES, "scratch");
+
+/* A matrix of a set, or a gate with its up. */
+typedef struct part {
+    const kn_projection *p, *up; /* up: NULL, or what act(p) is multiplied by */
+    int64_t rows, mc;            /* of weights, of x, of a chunk */
+    int step;                    /* weight rows of a block */
+    int first;                   /* its first chunk */
+} part;
 
 typedef struct linear {
     const kn_ops *ops;
-    const kn_matrix *w;
-    const float *bias, *x;
-    float *y;
-    int64_t ldx, ldy, m, rows; /* rows: weight rows of a chunk */
-    int64_t mc;                /* rows of x of a chunk */
-    int accumulate;
+    const kn_input *in;
+    const float *x; /* after the norm */
+    int64_t ldx, m, k;
+    kn_bytes bytes[2]; /* units of 32, of 64; q NULL: not wanted */
+    kn_act act;
+    part parts[KN_SET];
+    int n_parts;
+    int64_t per_chunk; /* rows of x that are prepared at a time */
     const atomic_int *cancel;
     atomic_int stopped;
 } linear;
 
-/* y[i, n0 .. n0+n-1] of one row */
-static void write_row(const linear *l, int64_t i, int64_t n0, int n, const float *c)
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+static int as_bytes(const linear *l, const kn_matrix *w)
 {
-    float *y = l->y + i * l->ldy + n0;
-    for (int j = 0; j < n; j++) {
-        float sum = c[j];
-        if (l->bias) sum += l->bias[n0 + j];
-        if (l->accumulate) sum += y[j];
-        y[j] = sum;
-    }
+    return w->bits && l->in->precision == KN_DEFAULT;
 }
 
-static void few_rows(void *ctx, int chunk, int n_chunks, int worker)
+static const kn_bytes *bytes_for(const linear *l, const kn_matrix *w)
+{
+    return &l->bytes[kn_unit(w) == 64];
+}
+
+/* ---- input ----------------------------------------------------------------------------------- */
+
+static void prepare(void *ctx, int chunk, int n_chunks, int worker)
 {
     linear *l = ctx;
-    int64_t n0 = chunk * l->rows, end = n0 + l->rows < l->w->n ? n0 + l->rows : l->w->n;
+    int64_t end = (chunk + 1) * l->per_chunk < l->m ? (chunk + 1) * l->per_chunk : l->m;
     (void)n_chunks;
     (void)worker;
-    for (; n0 < end; n0 += KN_NR) {
-        int n = end - n0 < KN_NR ? (int)(end - n0) : KN_NR;
-        float c[KN_FEW * KN_NR] = {0};
-        l->ops->dot_rows(l->w, n0, n, l->x, l->ldx, (int)l->m, c);
-        for (int64_t i = 0; i < l->m; i++)
-            write_row(l, i, n0, n, c + i * KN_NR);
+    for (int64_t i = chunk * l->per_chunk; i < end; i++) {
+        const float *x = l->x + i * l->ldx;
+        if (l->in->norm)
+            l->ops->norm_row(l->in->x + i * l->in->ldx, l->in->norm, l->in->eps,
+                             (float *)(uintptr_t)x, l->k);
+        for (int u = 0; u < 2; u++) {
+            const kn_bytes *b = &l->bytes[u];
+            if (b->q)
+                l->ops->quantize(x, l->k, u ? 64 : 32, (int8_t *)(uintptr_t)b->q + i * b->ldq,
+                                 (float *)(uintptr_t)b->by + i * b->ldby);
+        }
     }
 }
 
-static void many_rows(void *ctx, int chunk, int n_chunks, int worker)
+/* Room for what the rows of x become, and they become it. *room: to be freed after the run. */
+static mlxe_status take_input(linear *l, void **room)
 {
-    linear *l = ctx;
-    const kn_matrix *w = l->w;
-    int64_t n_blocks = (w->n + l->rows - 1) / l->rows;
-    int64_t m0 = chunk / n_blocks * l->mc, n0 = chunk % n_blocks * l->rows;
-    int m = (int)(l->m - m0 < l->mc ? l->m - m0 : l->mc);
-    int n = (int)(w->n - n0 < l->rows ? w->n - n0 : l->rows);
+    int want[2] = {0, 0};
+    size_t rows = (size_t)l->m, k = (size_t)l->k, normed = l->in->norm ? rows * k : 0;
+    size_t bytes = normed * sizeof(float);
+    float *at;
+    for (int i = 0; i < l->n_parts; i++) {
+        const part *p = &l->parts[i];
+        if (as_bytes(l, p->p->w)) want[kn_unit(p->p->w) == 64] = 1;
+        if (p->up && as_bytes(l, p->up->w)) want[kn_unit(p->up->w) == 64] = 1;
+    }
+    for (int u = 0; u < 2; u++)
+        if (want[u]) bytes += rows * (k + k / (u ? 64 : 32) * 2 * sizeof(float));
+    *room = NULL;
+    if (!bytes) return MLXE_OK;
+    at = *room = malloc(bytes);
+    if (!at) return MLXE_E_MEMORY;
+    if (l->in->norm) {
+        l->x = at;
+        l->ldx = l->k;
+        at += normed;
+    }
+    for (int u = 0; u < 2; u++)
+        if (want[u]) {
+            l->bytes[u] = (kn_bytes){.by = at, .ldby = l->k / (u ? 64 : 32) * 2, .ldq = l->k};
+            at += rows * (size_t)l->bytes[u].ldby;
+        }
+    for (int u = 0; u < 2; u++)
+        if (want[u]) {
+            l->bytes[u].q = (int8_t *)at + (u && want[0] ? rows * k : 0);
+        }
+    l->per_chunk = l->m * l->k <= SERIAL_VALUES ? l->m : SERIAL_VALUES / (l->k ? l->k : 1);
+    if (l->per_chunk < 1) l->per_chunk = 1;
+    return kn_run(prepare, l, (int)ceil_div(l->m, l->per_chunk), l->cancel);
+}
+
+/* ---- products of a block: c[i,j] += x[m0 + i] . w[n0 + j] ------------------------------------- */
+
+static int cancelled(linear *l)
+{
+    if (!l->cancel || !atomic_load_explicit(l->cancel, memory_order_relaxed)) return 0;
+    atomic_store(&l->stopped, 1);
+    return 1;
+}
+
+/* What is read after the block of rows n0, codes k0: the row's next codes, or the next rows. */
+static int64_t ahead_of(const kn_matrix *w, int64_t n0, int64_t k0, int rows, int64_t end)
+{
+    int64_t row = w->k * w->bits / 8;
+    if (k0 + KN_QB < w->k) return KN_QB * w->bits / 8;
+    return n0 + rows < end ? rows * row - k0 * w->bits / 8 : 0;
+}
+
+/* -> c at column n0 */
+static const float *by_bytes(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n0,
+                             int64_t end, float *c, kn_panel *panel)
+{
+    const int rows = l->ops->panel_rows;
+    kn_bytes x = *bytes_for(l, w);
+    int64_t first = n0 + rows <= w->n ? n0 : w->n > rows ? w->n - rows : 0; /* a whole panel */
+    x.q += m0 * x.ldq;
+    x.by += m0 * x.ldby;
+    memset(c, 0, (size_t)(m * rows) * sizeof *c);
+    for (int64_t k0 = 0; k0 < w->k; k0 += KN_QB) {
+        int kn = (int)(w->k - k0 < KN_QB ? w->k - k0 : KN_QB);
+        if (m > 1 && cancelled(l)) break;
+        l->ops->dot_bytes(w, first, k0, kn, ahead_of(w, first, k0, rows, end), panel, &x, m, c);
+        x.q += kn;
+        x.by += kn / kn_unit(w) * 2;
+    }
+    return c + (n0 - first);
+}
+
+static void few_f32(const linear *l, const kn_matrix *w, int m, int64_t n0, int n, float *c)
+{
+    for (int j = 0; j < n; j += KN_NR) {
+        int rows = n - j < KN_NR ? n - j : KN_NR;
+        float sums[KN_FEW * KN_NR] = {0};
+        l->ops->dot_rows(w, n0 + j, rows, l->x, l->ldx, m, sums);
+        for (int i = 0; i < m; i++)
+            memcpy(c + i * KN_NC + j, sums + i * KN_NR, (size_t)rows * sizeof *c);
+    }
+}
+
+static void many_f32(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n0, int n, float *c,
+                     float *unpacked)
+{
     int step = m <= SMALL_BLOCK ? KN_NR : KN_NC;
     int in_place = !w->bits && w->dtype == KN_F32;
-    float *unpacked = kn_scratch(worker), *c = unpacked + KN_NC * KN_KB;
     const float *x[KN_MC];
-    (void)n_chunks;
     memset(c, 0, (size_t)(m * KN_NC) * sizeof *c);
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_KB) {
         int kn = (int)(w->k - k0 < KN_KB ? w->k - k0 : KN_KB);
-        if (l->cancel && atomic_load_explicit(l->cancel, memory_order_relaxed)) {
-            atomic_store(&l->stopped, 1);
-            return;
-        }
+        if (cancelled(l)) return;
         for (int i = 0; i < m; i++)
             x[i] = l->x + (m0 + i) * l->ldx + k0;
         if (in_place) {
@@ -88,51 +196,140 @@ static void many_rows(void *ctx, int chunk, int n_chunks, int worker)
             l->ops->tile(x, m, unpacked, KN_KB, rows, kn, c + j0, KN_NC);
         }
     }
-    for (int i = 0; i < m; i++)
-        write_row(l, m0 + i, n0, n, c + i * KN_NC);
 }
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-/* Chunks of weight rows. -> how many */
-static int64_t cut_few_rows(linear *l)
+/* -> the sums, rows *ldc apart. end: of the chunk's weight rows */
+static const float *products(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n0, int n,
+                             int64_t end, float *c, float *work, int64_t *ldc)
 {
-    const kn_matrix *w = l->w;
-    l->rows = w->k ? ROW_CHUNK_MACS / w->k / KN_NR * KN_NR : w->n;
-    if (l->rows < KN_NR) l->rows = KN_NR;
-    return ceil_div(w->n, l->rows);
+    if (as_bytes(l, w)) {
+        *ldc = l->ops->panel_rows;
+        return by_bytes(l, w, m0, m, n0, end, c, (kn_panel *)(void *)work);
+    }
+    *ldc = KN_NC;
+    if (l->m <= KN_FEW)
+        few_f32(l, w, m, n0, n, c);
+    else
+        many_f32(l, w, m0, m, n0, n, c, work);
+    return c;
 }
 
-/* Chunks of both: rows of x in equal blocks, fewer weight rows when the workers would idle. */
-static int64_t cut_many_rows(linear *l)
+/* ---- chunks ---------------------------------------------------------------------------------- */
+
+/* y[n0 .. n0+n-1] of one row of a gate and its up; the sums are changed on the way. */
+static void write_gated(const linear *l, const part *p, int64_t i, int64_t n0, int n, float *gate,
+                        float *up)
 {
-    int64_t blocks = ceil_div(l->m, KN_MC), want = 4 * kn_pool_threads();
-    l->mc = blocks ? ceil_div(l->m, blocks) : 1;
-    l->rows = KN_NC;
-    while (l->rows > 24 && blocks * ceil_div(l->w->n, l->rows) < want)
-        l->rows -= 24;
-    return blocks * ceil_div(l->w->n, l->rows);
+    if (p->p->bias) l->ops->put(gate, gate, p->p->bias + n0, 0, n);
+    if (p->up->bias) l->ops->put(up, up, p->up->bias + n0, 0, n);
+    l->ops->gated(l->act, gate, up, p->p->y + i * p->p->ldy + n0, n);
+}
+
+static void chunk_of_set(void *ctx, int chunk, int n_chunks, int worker)
+{
+    linear *l = ctx;
+    const part *p = l->parts;
+    float *c = kn_scratch(worker), *c_up = c + C_FLOATS, *work = c_up + C_FLOATS;
+    int64_t m0, n0, end, n_blocks, ldc, ld_up;
+    int m;
+    (void)n_chunks;
+    while (p + 1 < l->parts + l->n_parts && chunk >= p[1].first)
+        p++;
+    n_blocks = ceil_div(p->p->w->n, p->rows);
+    m0 = (chunk - p->first) / n_blocks * p->mc;
+    n0 = (chunk - p->first) % n_blocks * p->rows;
+    end = n0 + p->rows < p->p->w->n ? n0 + p->rows : p->p->w->n;
+    m = (int)(l->m - m0 < p->mc ? l->m - m0 : p->mc);
+    for (; n0 < end; n0 += p->step) {
+        int n = (int)(end - n0 < p->step ? end - n0 : p->step);
+        float *sums = (float *)(uintptr_t)products(l, p->p->w, m0, m, n0, n, end, c, work, &ldc);
+        float *ups = NULL;
+        if (p->up)
+            ups = (float *)(uintptr_t)products(l, p->up->w, m0, m, n0, n, end, c_up, work, &ld_up);
+        if (atomic_load_explicit(&l->stopped, memory_order_relaxed)) return;
+        for (int i = 0; i < m; i++) {
+            if (ups)
+                write_gated(l, p, m0 + i, n0, n, sums + i * ldc, ups + i * ld_up);
+            else
+                l->ops->put(p->p->y + (m0 + i) * p->p->ldy + n0, sums + i * ldc,
+                            p->p->bias ? p->p->bias + n0 : NULL, p->p->accumulate, n);
+        }
+    }
+}
+
+/* Chunks of weight rows and of rows of x: whole panels when there are integer products; fewer
+ * weight rows when the workers would idle. -> chunks of the part */
+static int64_t cut(const linear *l, part *p, int64_t all_rows)
+{
+    const kn_matrix *w = p->p->w;
+    int few = l->m <= KN_FEW, panel = l->ops->panel_rows;
+    int bytes = as_bytes(l, w) || (p->up && as_bytes(l, p->up->w));
+    int64_t most =
+        bytes ? as_bytes(l, w) && (!p->up || as_bytes(l, p->up->w)) ? BYTE_ROWS : KN_MC : KN_MC;
+    int64_t blocks = ceil_div(l->m, most), want = 4 * kn_pool_threads();
+    int64_t unit = bytes ? panel : few ? KN_NR : 24;
+    int64_t macs = l->m <= 8 ? ROW_CHUNK_MACS : BIG_CHUNK_MACS;
+    p->mc = blocks ? ceil_div(l->m, blocks) : 1;
+    p->rows = macs / (w->k * p->mc > 0 ? w->k * p->mc : 1);
+    if (!bytes && !few) p->rows = KN_NC;
+    if (p->rows > all_rows * blocks / want) p->rows = all_rows * blocks / want;
+    p->rows = p->rows / unit * unit;
+    if (p->rows < unit) p->rows = unit;
+    p->step = bytes ? panel : few ? KN_NC : (int)p->rows;
+    return (blocks ? blocks : 1) * ceil_div(w->n, p->rows);
+}
+
+static mlxe_status run_set(linear *l)
+{
+    void *room = NULL;
+    mlxe_status rc = MLXE_OK;
+    int64_t chunks = 0, rows = 0;
+    l->ops = kn_table();
+    l->x = l->in->x;
+    l->ldx = l->in->ldx;
+    l->m = l->in->m;
+    l->k = l->n_parts ? l->parts[0].p->w->k : 0;
+    for (int i = 0; i < l->n_parts; i++) {
+        const part *p = &l->parts[i];
+        kn_count_add(p->p->w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
+        if (p->up) kn_count_add(p->up->w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
+        if (as_bytes(l, p->p->w)) kn_count_add(KN_COUNT_LINEAR_INT8);
+        rows += p->p->w->n * (p->up ? 2 : 1);
+    }
+    if (l->m <= 0) return MLXE_OK;
+    rc = take_input(l, &room);
+    for (int i = 0; i < l->n_parts; i++) {
+        l->parts[i].first = (int)chunks;
+        chunks += cut(l, &l->parts[i], rows);
+    }
+    if (!rc) rc = kn_run(chunk_of_set, l, (int)chunks, l->cancel);
+    free(room);
+    return rc ? rc : atomic_load(&l->stopped) ? MLXE_E_CANCELLED : MLXE_OK;
+}
+
+mlxe_status kn_project(const kn_input *in, const kn_projection *set, int n,
+                       const atomic_int *cancel)
+{
+    linear l = {.in = in, .n_parts = n, .cancel = cancel};
+    for (int i = 0; i < n; i++)
+        l.parts[i].p = &set[i];
+    return run_set(&l);
+}
+
+mlxe_status kn_project_gated(const kn_input *in, kn_act act, const kn_projection *gate,
+                             const kn_projection *up, const atomic_int *cancel)
+{
+    linear l = {.in = in, .act = act, .n_parts = 1, .cancel = cancel};
+    l.parts[0].p = gate;
+    l.parts[0].up = up;
+    kn_count_add(KN_COUNT_GATED);
+    return run_set(&l);
 }
 
 mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int64_t ldx, float *y,
                       int64_t ldy, int64_t m, int accumulate, const atomic_int *cancel)
 {
-    linear l = {.ops = kn_table(),
-                .w = w,
-                .bias = bias,
-                .x = x,
-                .y = y,
-                .ldx = ldx,
-                .ldy = ldy,
-                .m = m,
-                .accumulate = accumulate,
-                .cancel = cancel};
-    mlxe_status rc;
-    int64_t chunks;
-    int few;
-    kn_count_add(w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
-    few = m > 0 && m <= KN_FEW;
-    chunks = few ? cut_few_rows(&l) : cut_many_rows(&l);
-    rc = kn_run(few ? few_rows : many_rows, &l, (int)chunks, cancel);
-    return rc ? rc : atomic_load(&l.stopped) ? MLXE_E_CANCELLED : MLXE_OK;
+    kn_input in = {.x = x, .ldx = ldx, .m = m, .precision = KN_PRECISE};
+    kn_projection p = {w, bias, y, ldy, accumulate};
+    return kn_project(&in, &p, 1, cancel);
 }

@@ -23,6 +23,23 @@ static void norm_row(const float *x, const float *weight, float eps, float *y, i
     }
 }
 
+/* y = c (+ bias) (+ y), in this order */
+static void put(float *y, const float *c, const float *bias, int accumulate, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf v = v_load(c + i);
+        if (bias) v = v_add(v, v_load(bias + i));
+        if (accumulate) v = v_add(v, v_load(y + i));
+        v_store(y + i, v);
+    }
+    for (; i < n; i++) {
+        float v = c[i];
+        if (bias) v += bias[i];
+        y[i] = accumulate ? v + y[i] : v;
+    }
+}
+
 KN_INLINE void gated_as(kn_act act, const float *gate, const float *up, float *y, int64_t n)
 {
     int64_t i = 0;

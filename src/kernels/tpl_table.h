@@ -7,6 +7,7 @@
 
 #include "kernels/tpl_linear.h"
 
+#include "kernels/tpl_int8.h"
 #include "kernels/tpl_kv.h"
 
 #include "kernels/tpl_attention.h"
@@ -15,12 +16,16 @@
 extern const kn_ops TABLE;
 const kn_ops TABLE = {
     .name = V_NAME,
+    .panel_rows = Q_NP,
+    .quantize = quantize,
+    .dot_bytes = dot_bytes,
     .dot_rows = dot_rows,
     .unpack = unpack,
     .tile = tile,
     .kv_pack = kv_pack,
     .kv_keys = kv_keys,
     .kv_values = kv_values,
+    .put = put,
     .soft_block = soft_block,
     .weigh = weigh,
     .merge = merge,

@@ -1,0 +1,426 @@
+/* tpl_int8.h: products of packed weights with 8-bit activations. Included once an instruction set.
+ *
+ *   quantize  a row of x -> bytes, and for each unit of 32 or 64 of them (scale, scale * sum)
+ *   pack      Q_NP weight rows x a block of k -> panel: for each 4 codes one dword a row, side by
+ *             side in lanes; scales and biases of each group, one lane a row
+ *   dots      panel x bytes -> whole sums, exact, then per unit in ascending k:
+ *             c = fma(xs * sum, s, c); c = fma(xs * sum of x, b, c)
+ *
+ * A lane is an output, so nothing is ever summed across lanes and an output's value is a chain over
+ * the units of k: the same for every m, chunk and thread. A weight is code * s + b and x is
+ * xs * byte, so a unit's share is s * xs * sum(code * byte) + b * xs * sum(byte).
+ *
+ * Codes stand in one order everywhere, in each eight the even ones first: that is how 4-bit codes
+ * come out of their bytes. */
+#ifndef KERNELS_TPL_INT8_H
+#define KERNELS_TPL_INT8_H
+
+#define Q_NP (2 * VL) /* weight rows of a panel */
+
+/* ---- activations ----------------------------------------------------------------------------- */
+
+/* Greatest magnitude of a unit as 127. Below Q_TINY a unit counts as zero (its inverse would
+ * overflow); a unit with Inf or NaN gets a scale of NaN. */
+#define Q_TINY 0x1p-100f
+
+static void quantize(const float *x, int64_t k, int unit, int8_t *q, float *by)
+{
+    for (int64_t u = 0; u < k; u += unit, by += 2) {
+        vf most = v_zero(), probe = v_zero(), sum = v_zero(), times;
+        float greatest;
+        for (int i = 0; i < unit; i += VL) {
+            vf v = v_load(x + u + i);
+            most = v_max(v_abs(v), most);
+            probe = v_fma(v, v_zero(), probe); /* NaN when v is no number */
+        }
+        greatest = v_greatest(most);
+        if (v_sum(probe) != 0) greatest = NAN;
+        if (!(greatest >= Q_TINY)) {
+            memset(q + u, 0, (size_t)unit);
+            by[0] = by[1] = greatest < Q_TINY ? 0 : greatest;
+            continue;
+        }
+        times = v_set(127 / greatest);
+        for (int i = 0; i < unit; i += 16) {
+            vf r[16 / VL];
+            KN_UNROLL
+            for (int j = 0; j < 16 / VL; j++) {
+                r[j] = v_round(v_mul(v_load(x + u + i + j * VL), times));
+                sum = v_add(sum, r[j]);
+            }
+            q_put16(q + u + i, r);
+        }
+        by[0] = greatest / 127;
+        by[1] = by[0] * v_sum(sum);
+    }
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+/* Codes that one 16-byte step of q_rows holds become the panel's dwords from `dword` on. */
+KN_INLINE void store_step(int bits, vi q[4], kn_panel *p, int dword, int half)
+{
+    uint8_t *out = p->codes + ((size_t)dword * 2 + (size_t)half) * VL * 4;
+    KN_UNROLL
+    for (int d = 0; d < 4; d++) {
+        if (bits == 4) {
+            q_store(out + (size_t)(2 * d) * Q_NP * 4, q_low(q[d]));
+            q_store(out + (size_t)(2 * d + 1) * Q_NP * 4, q_high(q[d]));
+        } else {
+            q_store(out + (size_t)d * Q_NP * 4, q[d]);
+        }
+    }
+}
+
+/* Into the first cache: what is asked for is read a block later (t1: 66-75 % of read bandwidth
+ * became 80 %). An address only: it may lie beyond the matrix. */
+KN_INLINE void prefetch_near(const uint8_t *p, int64_t ahead)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead), 0, 3);
+#else
+    (void)p, (void)ahead;
+#endif
+}
+
+KN_INLINE void prefetch_rows(const uint8_t *p, int64_t stride, int rows, int64_t ahead)
+{
+    if (!ahead) return;
+    for (int r = 0; r < rows; r++)
+        prefetch_near(p + r * stride, ahead);
+}
+
+/* 4 and 8 bits are cut where they lie; the others are made bytes first. */
+KN_INLINE void pack_codes(int bits, const uint8_t *codes, int64_t stride, int kn, int64_t ahead,
+                          kn_panel *p)
+{
+    const int here = bits == 4 || bits == 8, step = bits == 4 ? 32 : 16;
+    const int line = here ? 64 * 8 / bits : KN_QB; /* codes that are cut in one go: a cache line */
+    const uint8_t *from = here ? codes : p->rows;
+    const int64_t ld = here ? stride : KN_QB;
+    for (int r = 0; r < Q_NP && !here; r++) {
+        for (int at = 0; at < kn * bits / 8 && ahead; at += 64)
+            prefetch_near(codes + r * stride + at, ahead);
+        q_expand(bits, codes + r * stride, kn, p->rows + r * KN_QB);
+    }
+    for (int u0 = 0; u0 < kn; u0 += line) {
+        int end = u0 + line < kn ? u0 + line : kn;
+        for (int half = 0; half < 2; half++) {
+            const uint8_t *at = from + half * VL * ld;
+            if (here) prefetch_rows(at + u0 * bits / 8, ld, VL, ahead);
+            for (int u = u0; u < end; u += step) {
+                vi q[4];
+                q_rows(at + (here ? u * bits / 8 : u), ld, bits != 8, q);
+                store_step(bits, q, p, u / 4, half);
+            }
+        }
+    }
+}
+
+/* Scales or biases of g groups, rows `stride` bytes apart; whole steps of 16 bytes. */
+KN_INLINE void pack_groups_as(kn_dtype dtype, const uint8_t *at, int64_t stride, int g, float *out)
+{
+    for (int i = 0; i < g; i += dtype == KN_F32 ? 4 : 8)
+        for (int half = 0; half < 2; half++) {
+            vi q[4];
+            q_rows(at + half * VL * stride + i * (dtype == KN_F32 ? 4 : 2), stride, 1, q);
+            KN_UNROLL
+            for (int d = 0; d < 4; d++) {
+                if (dtype == KN_F32) {
+                    v_store(out + (i + d) * 2 * Q_NP + half * VL, q_as_float(q[d]));
+                    continue;
+                }
+                v_store(out + (i + 2 * d) * 2 * Q_NP + half * VL, q_half(dtype, q[d], 0));
+                v_store(out + (i + 2 * d + 1) * 2 * Q_NP + half * VL, q_half(dtype, q[d], 1));
+            }
+        }
+}
+
+/* Rows of a matrix that has fewer than a panel, the last one repeated. */
+static const uint8_t *copy_rows(const kn_matrix *w, const uint8_t *from, int64_t stride,
+                                size_t bytes, kn_panel *p, int64_t ld)
+{
+    for (int r = 0; r < Q_NP; r++) {
+        int64_t row = r < w->n ? r : w->n - 1;
+        memcpy(p->copy + r * ld, from + row * stride, bytes);
+    }
+    return p->copy;
+}
+
+static void pack_groups(const kn_matrix *w, const void *values, int64_t n0, int64_t k0, int kn,
+                        kn_panel *p, float *out)
+{
+    const int shift = group_shift(w), g = kn >> shift, size = w->dtype == KN_F32 ? 4 : 2;
+    int64_t stride = (w->k >> shift) * size;
+    const uint8_t *at = (const uint8_t *)values + n0 * stride + (k0 >> shift) * size;
+    /* a block's share of what the next panel needs */
+    const int64_t next = Q_NP * stride + (Q_NP - 1) * (k0 >> shift) * size;
+    for (int i = 0; i < Q_NP * g * size; i += 64)
+        prefetch_near(at, next + i);
+    if (w->n < Q_NP || (g * size % 16 && n0 + Q_NP >= w->n)) { /* steps would leave the matrix */
+        at = copy_rows(w, at, stride, (size_t)(g * size), p, KN_QB / 32 * 4);
+        stride = KN_QB / 32 * 4;
+    }
+    if (w->dtype == KN_F32)
+        pack_groups_as(KN_F32, at, stride, g, out);
+    else if (w->dtype == KN_BF16)
+        pack_groups_as(KN_BF16, at, stride, g, out);
+    else
+        pack_groups_as(KN_F16, at, stride, g, out);
+}
+
+static void pack_all_groups(const kn_matrix *w, int64_t n0, int64_t k0, int kn, kn_panel *p)
+{
+    pack_groups(w, w->scales, n0, k0, kn, p, p->groups);
+    pack_groups(w, w->biases, n0, k0, kn, p, p->groups + Q_NP);
+    if (Q_OFFSET && w->bits == 8)
+        for (int g = 0; g < kn >> group_shift(w); g++)
+            for (int i = 0; i < Q_NP; i += VL) {
+                float *s = p->groups + g * 2 * Q_NP + i, *b = s + Q_NP;
+                v_store(b, v_fma(v_set(Q_OFFSET), v_load(s), v_load(b)));
+            }
+}
+
+static void pack(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead, kn_panel *p)
+{
+    int64_t stride = w->k * w->bits / 8;
+    const uint8_t *codes = packed_at(w->bits, w, n0, k0);
+    if (w->n < Q_NP) {
+        codes = copy_rows(w, codes, stride, (size_t)(kn * w->bits / 8), p, KN_QB);
+        stride = KN_QB;
+        ahead = 0;
+    }
+    switch (w->bits) {
+    case 2:
+        pack_codes(2, codes, stride, kn, ahead, p);
+        break;
+    case 3:
+        pack_codes(3, codes, stride, kn, ahead, p);
+        break;
+    case 4:
+        pack_codes(4, codes, stride, kn, ahead, p);
+        break;
+    case 5:
+        pack_codes(5, codes, stride, kn, ahead, p);
+        break;
+    case 6:
+        pack_codes(6, codes, stride, kn, ahead, p);
+        break;
+    default:
+        pack_codes(8, codes, stride, kn, ahead, p);
+    }
+    pack_all_groups(w, n0, k0, kn, p);
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+/* sums[r][h]: lane sums of one unit, `dwords` dwords of codes at w, with mr rows of bytes. */
+KN_INLINE void unit_sums(int kind, int mr, int dwords, const uint8_t *w, const int8_t *x,
+                         int64_t ldx, vi sums[Q_TILE][2])
+{
+    const int run = Q_RUN(kind) < dwords ? Q_RUN(kind) : dwords;
+    KN_UNROLL
+    for (int r = 0; r < mr; r++)
+        sums[r][0] = sums[r][1] = q_zero();
+    for (int d = 0; d < dwords; d += run) {
+        vi part[Q_TILE][2];
+        KN_UNROLL
+        for (int r = 0; r < mr; r++)
+            part[r][0] = part[r][1] = q_zero();
+        for (int e = 0; e < run; e++, w += Q_NP * 4, x += 4) {
+            vi a = q_load(w), b = q_load(w + VL * 4);
+            KN_UNROLL
+            for (int r = 0; r < mr; r++) {
+                vi v = q_spread(x + r * ldx);
+                part[r][0] = q_mac(kind, part[r][0], a, v);
+                part[r][1] = q_mac(kind, part[r][1], b, v);
+            }
+        }
+        KN_UNROLL
+        for (int r = 0; r < mr; r++) {
+            sums[r][0] = q_add(sums[r][0], q_wide(kind, part[r][0]));
+            sums[r][1] = q_add(sums[r][1], q_wide(kind, part[r][1]));
+        }
+    }
+}
+
+/* c[r, 0 .. Q_NP-1] += the block's share of mr rows */
+KN_INLINE void dots(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
+                    const kn_bytes *x, float *c)
+{
+    const int8_t *q = x->q;
+    const float *by = x->by;
+    for (int u = 0; u < kn; u += unit, by += 2) {
+        const float *s = p->groups + (u >> shift) * 2 * Q_NP, *b = s + Q_NP;
+        vi sums[Q_TILE][2];
+        unit_sums(kind, mr, unit / 4, p->codes + (size_t)u * Q_NP, q + u, x->ldq, sums);
+        KN_UNROLL
+        for (int r = 0; r < mr; r++) {
+            vf scale = v_set(by[r * x->ldby]), sum = v_set(by[r * x->ldby + 1]);
+            KN_UNROLL
+            for (int h = 0; h < 2; h++) {
+                float *to = c + r * Q_NP + h * VL;
+                vf t = v_mul(q_float(sums[r][h]), scale);
+                t = v_fma(t, v_load(s + h * VL), v_load(to));
+                v_store(to, v_fma(sum, v_load(b + h * VL), t));
+            }
+        }
+    }
+}
+
+KN_INLINE void dots_unit(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
+                         const kn_bytes *x, float *c)
+{
+    if (unit == 32)
+        dots(kind, mr, 32, shift, p, kn, x, c);
+    else
+        dots(kind, mr, 64, shift, p, kn, x, c);
+}
+
+#define DOTS_CASE(kind, mr)                                                                        \
+    case mr:                                                                                       \
+        dots_unit(kind, mr, unit, shift, p, kn, x, c);                                             \
+        break;
+
+KN_INLINE void dots_rows(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
+                         const kn_bytes *x, float *c)
+{
+    switch (mr) {
+        DOTS_CASE(kind, 1)
+        DOTS_CASE(kind, 2)
+#if Q_TILE >= 4
+        DOTS_CASE(kind, 3)
+        DOTS_CASE(kind, 4)
+#endif
+#if Q_TILE >= 8
+        DOTS_CASE(kind, 5)
+        DOTS_CASE(kind, 6)
+        DOTS_CASE(kind, 7)
+        DOTS_CASE(kind, 8)
+#endif
+    }
+}
+
+static void dots_0(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                   float *c)
+{
+    dots_rows(0, mr, unit, shift, p, kn, x, c);
+}
+#if Q_KINDS > 1
+static void dots_1(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                   float *c)
+{
+    dots_rows(1, mr, unit, shift, p, kn, x, c);
+}
+static void dots_2(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                   float *c)
+{
+    dots_rows(2, mr, unit, shift, p, kn, x, c);
+}
+#else
+#define dots_1 dots_0
+#define dots_2 dots_0
+#endif
+
+static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
+                       float *c)
+{
+    int left = (m + Q_TILE - 1) / Q_TILE; /* tiles of nearly equal height */
+    kn_bytes at = *x;
+    while (left) {
+        int mr = (m + left - 1) / left, unit = kn_unit(w), shift = group_shift(w);
+        if (Q_KIND(w->bits) == 0)
+            dots_0(mr, unit, shift, p, kn, &at, c);
+        else if (Q_KIND(w->bits) == 1)
+            dots_1(mr, unit, shift, p, kn, &at, c);
+        else
+            dots_2(mr, unit, shift, p, kn, &at, c);
+        at.q += mr * at.ldq;
+        at.by += mr * at.ldby;
+        c += mr * Q_NP;
+        m -= mr;
+        left--;
+    }
+}
+
+/* ---- one or two rows of x: without a panel --------------------------------------------------- */
+
+/* sums[r] += 16 bytes of VL weight rows . mr rows of bytes, widened as often as it must be */
+KN_INLINE void step_sums(int bits, int mr, const vi q[4], const int8_t *x, int64_t ldx, vi sums[2])
+{
+    const int kind = Q_KIND(bits), n = bits == 4 ? 8 : 4;
+    const int run = Q_RUN(kind) < n ? Q_RUN(kind) : n;
+    vi part[2] = {q_zero(), q_zero()};
+    KN_UNROLL
+    for (int d = 0; d < n; d++) {
+        vi w = bits != 4 ? q[d] : d & 1 ? q_high(q[d / 2]) : q_low(q[d / 2]);
+        KN_UNROLL
+        for (int r = 0; r < mr; r++) {
+            part[r] = q_mac(kind, part[r], w, q_spread(x + r * ldx + 4 * d));
+            if (d % run != run - 1) continue;
+            sums[r] = q_add(sums[r], q_wide(kind, part[r]));
+            part[r] = q_zero();
+        }
+    }
+}
+
+/* pack_codes and dots in one, for 4 and 8 bits: what is cut out of the weights is used at once. */
+KN_INLINE void stream(int bits, int mr, int unit, int shift, const uint8_t *codes, int64_t stride,
+                      int kn, int64_t ahead, const kn_panel *p, const kn_bytes *x, float *c)
+{
+    const int step = bits == 4 ? 32 : 16, bytes = unit * bits / 8;
+    const float *by = x->by;
+    for (int u = 0; u < kn; u += unit, by += 2) {
+        const float *s = p->groups + (u >> shift) * 2 * Q_NP, *b = s + Q_NP;
+        const int at = u * bits / 8;
+        for (int h = 0; h < 2; h++) {
+            const uint8_t *from = codes + h * VL * stride + at;
+            vi sums[2] = {q_zero(), q_zero()};
+            if (bytes >= 64 || !(at & 63)) prefetch_rows(from, stride, VL, ahead);
+            for (int i = 0; i < unit; i += step) {
+                vi q[4];
+                q_rows(from + i * bits / 8, stride, bits != 8, q);
+                step_sums(bits, mr, q, x->q + u + i, x->ldq, sums);
+            }
+            KN_UNROLL
+            for (int r = 0; r < mr; r++) {
+                float *to = c + r * Q_NP + h * VL;
+                vf t = v_mul(q_float(sums[r]), v_set(by[r * x->ldby]));
+                t = v_fma(t, v_load(s + h * VL), v_load(to));
+                v_store(to, v_fma(v_set(by[r * x->ldby + 1]), v_load(b + h * VL), t));
+            }
+        }
+    }
+}
+
+KN_INLINE void stream_as(int bits, int m, int unit, int shift, const uint8_t *codes, int64_t stride,
+                         int kn, int64_t ahead, const kn_panel *p, const kn_bytes *x, float *c)
+{
+    if (m == 1 && unit == 64)
+        stream(bits, 1, 64, shift, codes, stride, kn, ahead, p, x, c);
+    else if (m == 1)
+        stream(bits, 1, 32, shift, codes, stride, kn, ahead, p, x, c);
+    else if (unit == 64)
+        stream(bits, 2, 64, shift, codes, stride, kn, ahead, p, x, c);
+    else
+        stream(bits, 2, 32, shift, codes, stride, kn, ahead, p, x, c);
+}
+
+static void dot_bytes(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead,
+                      kn_panel *p, const kn_bytes *x, int m, float *c)
+{
+    const int64_t stride = w->k * w->bits / 8;
+    const uint8_t *codes = packed_at(w->bits, w, n0, k0);
+    if (m > 2 || w->n < Q_NP || (w->bits != 4 && w->bits != 8)) {
+        pack(w, n0, k0, kn, ahead, p);
+        tile_bytes(w, p, kn, x, m, c);
+        return;
+    }
+    pack_all_groups(w, n0, k0, kn, p);
+    if (w->bits == 4)
+        stream_as(4, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
+    else
+        stream_as(8, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
+}
+
+#endif
