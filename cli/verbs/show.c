@@ -1,5 +1,6 @@
-/* show.c: `mlxengine show MODEL`: what a model folder holds, without loading weights. */
+/* show.c: `mlxengine show MODEL`: what a folder or a Hub id holds, without loading weights. */
 #include "describe.h"
+#include "hub_job.h"
 #include "lines.h"
 
 #include <string.h>
@@ -15,6 +16,26 @@ static int print_description(const cli_call *call, char *json)
     return CLI_EXIT_OK;
 }
 
+/* A Hub id: what the cache or the Hub knows of it. Anything else is described from its folder. */
+static mlxe_status describe(const cli_call *call, char **out, mlxe_error *err)
+{
+    const char *name = call->args[0];
+    mlxe_hub *hub = NULL;
+    mlxe_job *job;
+    cli_text answer = {0};
+    mlxe_status status;
+    if (!mlxe_is_hub_id(name)) return mlxe_model_describe(name, out, err);
+    status = hub_job_open(0, &hub, err);
+    if (status == MLXE_OK) status = mlxe_hub_describe(hub, name, &job, err);
+    if (status == MLXE_OK) status = hub_job_run(call, job, 0, NULL, NULL, &answer, err);
+    mlxe_hub_close(hub);
+    if (status)
+        cli_text_deinit(&answer);
+    else
+        *out = answer.data;
+    return status;
+}
+
 static int run(cli_call *call)
 {
     mlxe_error err;
@@ -22,7 +43,7 @@ static int run(cli_call *call)
     int code = CLI_EXIT_OK;
     if (call->n_args < 1) return cli_usage(call, "MODEL: is missing");
     mlxe_status status = cli_model_check(call->args[0], &err);
-    if (status == MLXE_OK) status = mlxe_model_describe(call->args[0], &json, &err);
+    if (status == MLXE_OK) status = describe(call, &json, &err);
     if (status) {
         code = cli_fail(call, &err);
     } else if (call->json) {
@@ -40,7 +61,8 @@ const struct cli_verb verb_show = {
     .usage = "MODEL",
     .summary = "what a model is: kind, size, quantisation, files",
     .details =
-        "Reads the folder's configuration and file headers; loads no weights. --json prints\n"
+        "Reads the folder's configuration and file headers; loads no weights. A Hub id is\n"
+        "described from the cache, else from the Hub without fetching weights. --json prints\n"
         "one object.\n",
     .example = "  mlxengine show pocket-llm\n",
     .max_args = 1,

@@ -9,6 +9,7 @@ struct mlxe_engine {
     atomic_int references;
     int process;
     log_sink log;
+    struct hub *hub; /* as the environment said at open; NULL: it could not be opened */
     double open_ms; /* that opening it took */
 };
 

@@ -1,9 +1,10 @@
 /* engine.c: mlxe_engine: starts the process runtime (kernels, pool, MLX), reports what it is.
  *
  * Reads the environment at open, and nowhere else: MLXE_THREADS, MLXE_DEVICE, MLXE_ISA,
- * MLXE_LOG. */
+ * MLXE_LOG, and the Hub's variables (environment.h). */
 #define _XOPEN_SOURCE 700
 #include "api/api.h"
+#include "api/environment.h"
 
 #include "base/json.h"
 #include "base/thread.h"
@@ -56,7 +57,7 @@ mlxe_status api_process(int process, mlxe_error *err)
 static mlxe_status level_of(const mlxe_engine_params *p, mlxe_log_level *out, mlxe_error *err)
 {
     static const char *const NAMES[] = {"error", "warn", "info", "debug"};
-    const char *name = getenv("MLXE_LOG");
+    const char *name = environment_get("MLXE_LOG");
     *out = p->log_level ? p->log_level : MLXE_LOG_WARN;
     if (p->log_level || !name || !*name) return MLXE_OK;
     for (int i = 0; i < 4; i++) {
@@ -84,7 +85,7 @@ static mlxe_status environment_check(mlxe_error *err)
 {
     static const char *const ABSENT[] = {"MLXE_TRACE", "MLXE_DUMP"};
     for (size_t i = 0; i < sizeof ABSENT / sizeof *ABSENT; i++) {
-        const char *value = getenv(ABSENT[i]);
+        const char *value = environment_get(ABSENT[i]);
         if (value && *value)
             return err_set(err, MLXE_E_UNSUPPORTED, "%s: not supported by this version, unset it",
                            ABSENT[i]);
@@ -94,7 +95,7 @@ static mlxe_status environment_check(mlxe_error *err)
 
 static mlxe_status threads_of(const mlxe_engine_params *p, int *out, mlxe_error *err)
 {
-    const char *text = getenv("MLXE_THREADS");
+    const char *text = environment_get("MLXE_THREADS");
     char *end;
     long n = (long)p->threads;
     if (!n && text && *text) {
@@ -142,15 +143,31 @@ static mlxe_status runtime_start(const mlxe_engine_params *p, const log_sink *lo
 {
     buf path = {0};
     int threads = 0;
-    mlxe_status rc = device_check(p->device ? p->device : getenv("MLXE_DEVICE"), err);
+    mlxe_status rc = device_check(p->device ? p->device : environment_get("MLXE_DEVICE"), err);
     if (!rc) rc = environment_check(err);
     if (!rc) rc = threads_of(p, &threads, err);
     if (!rc) rc = plugin_path(p->plugin_dir, &path, err);
-    if (!rc) rc = kn_init(getenv("MLXE_ISA"), err);
+    if (!rc) rc = kn_init(environment_get("MLXE_ISA"), err);
     if (!rc) rc = kn_pool_start(threads, err);
     if (!rc) rc = mx_runtime_start(buf_str(&path), log, err);
     buf_deinit(&path);
     return rc;
+}
+
+/* A Hub that cannot be opened (no home, a broken token) matters only to who names a Hub id. */
+static void open_hub(mlxe_engine *e)
+{
+    hub_config config;
+    hub_settings settings;
+    mlxe_error why;
+    mlxe_status rc = environment_hub(&e->log, &config, &why);
+    if (!rc) {
+        settings = config_settings(&config);
+        settings.log = e->log;
+        rc = hub_open(&settings, &e->hub, &why);
+        config_deinit(&config);
+    }
+    if (rc) log_line(&e->log, MLXE_LOG_INFO, "%s", why.message);
 }
 
 mlxe_status mlxe_engine_open(const mlxe_engine_params *params, mlxe_engine **out, mlxe_error *err)
@@ -169,6 +186,7 @@ mlxe_status mlxe_engine_open(const mlxe_engine_params *params, mlxe_engine **out
     e->log = (log_sink){p.log, p.log_user, MLXE_LOG_WARN};
     rc = level_of(&p, &e->log.level, err);
     if (!rc) rc = runtime_start(&p, &e->log, err);
+    if (!rc) open_hub(e);
     e->open_ms = clock_ms() - from;
     if (rc)
         free(e);
@@ -181,7 +199,9 @@ void engine_retain(mlxe_engine *e) { atomic_fetch_add(&e->references, 1); }
 
 void mlxe_engine_close(mlxe_engine *e)
 {
-    if (e && atomic_fetch_sub(&e->references, 1) == 1) free(e);
+    if (!e || atomic_fetch_sub(&e->references, 1) != 1) return;
+    hub_close(e->hub);
+    free(e);
 }
 
 mlxe_status mlxe_engine_describe(mlxe_engine *engine, char **out_json, mlxe_error *err)

@@ -1,9 +1,9 @@
 /* model.c: mlxe_model: open, describe, and passes over plain ids (logits). */
 #include "api/api.h"
+#include "api/hub.h"
 
 #include "files/safetensors.h"
 #include "registry/describe.h"
-#include "registry/resolve.h"
 
 #include "base/thread.h"
 
@@ -12,7 +12,7 @@
 mlxe_status mlxe_model_describe(const char *model, char **out_json, mlxe_error *err)
 {
     buf folder = {0}, text = {0};
-    mlxe_status rc = resolve_model(model, &folder, err);
+    mlxe_status rc = api_resolve(NULL, NULL, model, &folder, err);
     *out_json = NULL;
     if (!rc) rc = describe_folder(model, buf_str(&folder), &text, err);
     if (!rc && !(*out_json = buf_take(&text, NULL))) rc = err_memory(err, "description", 0);
@@ -42,7 +42,7 @@ mlxe_status mlxe_model_open(mlxe_engine *engine, const char *model, const mlxe_m
                        (int)p.kv_type);
     m = calloc(1, sizeof *m);
     if (!m) return err_memory(err, "model", sizeof *m);
-    if ((rc = resolve_model(model, &folder, err))) goto out;
+    if ((rc = api_resolve(engine->hub, &engine->log, model, &folder, err))) goto out;
     if ((rc = loaded_open(buf_str(&folder), &p, &engine->log, &m->loaded, err))) goto out;
     m->tokenizer.tok = m->loaded->tokenizer;
     m->engine = engine;

@@ -1,7 +1,7 @@
 /* text.c: mlxe_tokenizer and mlxe_template: text work that needs no engine. */
 #include "api/api.h"
+#include "api/hub.h"
 
-#include "registry/resolve.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ mlxe_status mlxe_tokenizer_open(const char *model, mlxe_tokenizer **out, mlxe_er
     *out = NULL;
     err_clear(err);
     if (!t) return err_memory(err, "tokenizer", sizeof *t);
-    rc = resolve_model(model, &folder, err);
+    rc = api_resolve(NULL, NULL, model, &folder, err);
     if (!rc) rc = tok_open_folder(buf_str(&folder), &t->owned, err);
     t->tok = t->owned;
     buf_deinit(&folder);
@@ -81,7 +81,7 @@ mlxe_status mlxe_template_open(const char *model, mlxe_template **out, mlxe_erro
     *out = NULL;
     err_clear(err);
     if (!t) return err_memory(err, "template", sizeof *t);
-    rc = resolve_model(model, &folder, err);
+    rc = api_resolve(NULL, NULL, model, &folder, err);
     if (!rc) rc = tmpl_open_folder(buf_str(&folder), 0, &t->plain, err);
     if (!rc) rc = tmpl_open_folder(buf_str(&folder), 1, &t->tools, err);
     buf_deinit(&folder);

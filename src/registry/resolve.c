@@ -8,6 +8,7 @@
 #include "registry/resolve.h"
 
 #include "base/fs.h"
+#include "hub/names.h"
 
 #include <dlfcn.h>
 
@@ -29,22 +30,19 @@ mlxe_status resolve_library_folder(buf *out, mlxe_error *err)
     return buf_ok(out) ? MLXE_OK : err_memory(err, "path", 0);
 }
 
-/* org/name[@revision], as the Hub writes it. */
-static int looks_like_hub_id(const char *name)
+int resolve_is_hub_id(const char *name)
 {
-    const char *slash = strchr(name, '/');
-    return name[0] != '.' && name[0] != '/' && name[0] != '~' && slash && slash != name &&
-           slash[1] && !strchr(slash + 1, '/');
+    strv id, revision;
+    hub_name_split(name, &id, &revision);
+    return id.n && memchr(id.p, '/', id.n) && !hub_id_check(id, NULL) &&
+           (!revision.p || !hub_revision_check(revision, NULL));
 }
 
 static mlxe_status not_there(const char *name, mlxe_error *err)
 {
-    err_set(err, MLXE_E_NOT_FOUND, "%s: no such model, want a folder or a pocket model", name);
-    if (looks_like_hub_id(name))
-        err_hint(err, "downloading from the Hub is not part of this version; fetch the model's "
-                      "files into a folder and name that");
-    else
-        err_hint(err, "pocket models: pocket-llm");
+    err_set(err, MLXE_E_NOT_FOUND,
+            "%s: no such model, want a folder, a Hub id org/name or a pocket model", name);
+    err_hint(err, "pocket models: pocket-llm");
     return MLXE_E_NOT_FOUND;
 }
 
