@@ -538,6 +538,22 @@ MLXE_API mlxe_status mlxe_hub_refs(mlxe_hub *hub, const char *name, mlxe_job **o
 /* Who the token belongs to. */
 MLXE_API mlxe_status mlxe_hub_whoami(mlxe_hub *hub, mlxe_job **out, mlxe_error *err);
 
+/* What the cache holds: {"models":[{"id","type","bytes","revisions":[..],"refs":{..},"files",
+ * "path"}]}. No network, as with the three below but for a repair. */
+MLXE_API mlxe_status mlxe_hub_list(mlxe_hub *hub, mlxe_job **out, mlxe_error *err);
+/* Removes "org/name", or one revision of it with "@revision": {"removed":[..],"bytes"}, paths
+ * relative to the cache. What another process works on, or another revision shows, stays. */
+MLXE_API mlxe_status mlxe_hub_remove(mlxe_hub *hub, const char *name, mlxe_job **out,
+                                     mlxe_error *err);
+/* Hashes every file of "org/name[@revision]": {"ok","checked","bytes","unverifiable",
+ * "bad":[{"path","revision","problem"}],"repaired":[..]}. Bad files are no failure of the job.
+ * repair: nonzero fetches what is bad anew. */
+MLXE_API mlxe_status mlxe_hub_verify(mlxe_hub *hub, const char *name, int repair, mlxe_job **out,
+                                     mlxe_error *err);
+/* Removes blobs that no revision shows and what broken downloads left a day ago:
+ * {"removed":[..],"bytes","dry_run"}. dry_run: nonzero only tells. */
+MLXE_API mlxe_status mlxe_hub_collect(mlxe_hub *hub, int dry_run, mlxe_job **out, mlxe_error *err);
+
 #ifdef __cplusplus
 }
 #endif
