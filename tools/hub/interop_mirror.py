@@ -1,98 +1,22 @@
 """Python's huggingface_hub against `mlxengine hub serve`: what it fetches, finds and refuses.
 
-usage: python interop_mirror.py MLXENGINE [--root DIR]
+usage: python interop_mirror.py MLXENGINE
 
 Makes folders of files and a cache of huggingface_hub's own layout, serves both, and compares what the
-real client sees with what lies there. Prints a line a check; exit status 1 when one fails. --root
-serves that folder instead of the one that is made here and runs only what needs no known content.
+real client sees with what lies there. Prints what fails; exit status 1 when something does.
 """
 
-import argparse
 import contextlib
 import hashlib
-import os
 import pathlib
-import random
 import shutil
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 
-work = pathlib.Path(tempfile.mkdtemp(prefix="mirror-interop-"))
-os.environ.update(
-    HF_HOME=str(work / "home"),
-    HF_HUB_DISABLE_TELEMETRY="1",
-    HF_HUB_DISABLE_PROGRESS_BARS="1",
-    HF_HUB_DISABLE_XET="1",
-    HF_ENDPOINT="http://127.0.0.1:9",
-)
-import huggingface_hub  # noqa: E402
-from huggingface_hub import HfApi, errors, hf_hub_download, scan_cache_dir, snapshot_download  # noqa: E402
+from common import check, files_of, make_folder, raises, run, served, sha256, work
 
-failures = 0
-checks = 0
-
-
-def check(name, good, detail=""):
-    global failures, checks
-    checks += 1
-    if not good:
-        failures += 1
-        print(f"FAIL  {name} {detail}")
-
-
-def raises(name, kind, call, **properties):
-    try:
-        call()
-    except kind as error:
-        for key, value in properties.items():
-            check(f"{name}: {key}", getattr(error.response, key) == value)
-        check(name, type(error) is kind, f"is {type(error).__name__}, want {kind.__name__}")
-    except Exception as error:  # noqa: BLE001
-        check(name, False, f"raised {type(error).__name__}: {error}")
-    else:
-        check(name, False, "raised nothing")
-
-
-def sha256(path):
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
-
-
-@contextlib.contextmanager
-def served(command, root, *options):
-    process = subprocess.Popen(
-        [command, "hub", "serve", "--root", str(root), "--port", "0", "--hash-file",
-         str(work / "hashes"), *options],
-        stdout=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
-    assert line.startswith("listening http://"), line
-    try:
-        yield line.split()[1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        check("SIGTERM ends it with status 0", process.wait(20) == 0, str(process.returncode))
-
-
-def make_folder(root):
-    """org/name folders with every kind of file: small, LFS, empty, deep, odd names."""
-    rng = random.Random(7)
-    for number, task in enumerate(["text-generation", "text-generation", "feature-extraction"]):
-        folder = root / "org" / f"model-{number}"
-        (folder / "sub" / "deeper").mkdir(parents=True)
-        (folder / "README.md").write_text(
-            f"---\nlicense: mit\nlibrary_name: mlx\npipeline_tag: {task}\ntags:\n- mlx\n- n{number}\n---\n# m\n")
-        (folder / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
-        (folder / "model.safetensors").write_bytes(rng.randbytes(26214400 if number == 0 else 5000))
-        (folder / "empty.txt").write_bytes(b"")
-        (folder / "sub" / "deeper" / "x y?%,é.txt").write_bytes(rng.randbytes(100))
-    return root
-
-
-def files_of(folder):
-    return {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+import huggingface_hub
+from huggingface_hub import HfApi, errors, hf_hub_download, scan_cache_dir, snapshot_download
 
 
 def check_downloads(api, root, cache):
@@ -260,32 +184,16 @@ def check_cache_as_root(command, cache, folder):
             "org/model-1", "config.json", revision=commit, endpoint=url, cache_dir=work / "partial")))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("command")
-    parser.add_argument("--root", type=pathlib.Path)
-    options = parser.parse_args()
-    command = os.path.abspath(options.command)
-    try:
-        if options.root:
-            with served(command, options.root) as url:
-                for model in HfApi(url).list_models():
-                    path = snapshot_download(model.id, endpoint=url, cache_dir=work / "cache")
-                    check(f"{model.id}: fetched", bool(files_of(pathlib.Path(path))))
-        else:
-            folder, cache = make_folder(work / "folder"), work / "cache"
-            with served(command, folder) as url:
-                api = HfApi(url)
-                check_downloads(api, folder, cache)
-                check_questions(api, folder)
-                check_resume(url, folder)
-            check_tokens(command, folder)
-            check_cache_as_root(command, cache, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    print(f"huggingface_hub {huggingface_hub.__version__}: {checks} checks, {failures} failed")
-    return 1 if failures else 0
+def main(command, options):
+    folder, cache = make_folder(work / "folder"), work / "cache"
+    with served(command, folder) as url:
+        api = HfApi(url)
+        check_downloads(api, folder, cache)
+        check_questions(api, folder)
+        check_resume(url, folder)
+    check_tokens(command, folder)
+    check_cache_as_root(command, cache, folder)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,0 +1,173 @@
+"""One cache, two programs: huggingface_hub and mlxengine read, fill and repair each other's files.
+
+usage: python interop_cache.py MLXENGINE [--rounds 50]
+
+Both fetch from our mirror; in the last part both fetch the same repository at the same time, --rounds
+times. Prints what fails; exit status 1 when something does.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+
+from common import check, files_of, make_folder, run, served, sha256, work
+
+from huggingface_hub import scan_cache_dir, snapshot_download, try_to_load_from_cache
+
+
+def ours(command, cache, url, *arguments, status=0, **environment):
+    """Runs mlxengine with --json; -> the last object on its standard output."""
+    env = dict(os.environ, HF_HUB_CACHE=str(cache), HF_ENDPOINT=url, **environment)
+    done = subprocess.run([command, *arguments, "--json"], env=env, capture_output=True, text=True)
+    check(f"{' '.join(arguments)}: status {status}", done.returncode == status,
+          f"is {done.returncode}: {done.stderr[-300:]}{done.stdout[-300:]}")
+    lines = done.stdout.strip().splitlines()
+    return json.loads(lines[-1]) if lines else {}
+
+
+def same_files(name, path, source):
+    got, want = files_of(pathlib.Path(path)), files_of(source)
+    check(f"{name}: the same files", set(got) == set(want), str(set(got) ^ set(want)))
+    check(f"{name}: the same bytes", all(sha256(got[k]) == sha256(want[k]) for k in want if k in got))
+
+
+def scans_clean(name, cache):
+    report = scan_cache_dir(cache)
+    check(f"{name}: scans without a warning", not report.warnings, str(report.warnings))
+    left = [p.name for p in pathlib.Path(cache).rglob("*.incomplete")]
+    check(f"{name}: nothing half done", not left, str(left))
+    return report
+
+
+def ours_then_python(command, url, root):
+    cache = work / "ours"
+    for number in range(3):
+        done = ours(command, cache, url, "pull", f"org/model-{number}")
+        same_files(f"pulled {number}", done["path"], root / "org" / f"model-{number}")
+    report = scans_clean("our cache", cache)
+    check("Python sees three", {r.repo_id for r in report.repos} == {f"org/model-{n}" for n in range(3)})
+    check("Python sees the ref", all("main" in rev.refs for r in report.repos for rev in r.revisions))
+    listed = {m["id"]: m for m in ours(command, cache, url, "list")["models"]}
+    for repo in report.repos:
+        check(f"{repo.repo_id}: size", listed[repo.repo_id]["bytes"] == repo.size_on_disk,
+              f"{listed[repo.repo_id]['bytes']} {repo.size_on_disk}")
+        check(f"{repo.repo_id}: revisions",
+              set(listed[repo.repo_id]["revisions"]) == {r.commit_hash for r in repo.revisions})
+    path = snapshot_download("org/model-1", cache_dir=cache, local_files_only=True)
+    same_files("Python, offline, in our cache", path, root / "org/model-1")
+    check("try_to_load_from_cache", isinstance(try_to_load_from_cache("org/model-1", "config.json", cache), str))
+    return cache
+
+
+def python_then_ours(command, url, root):
+    cache = work / "python"
+    for number in range(3):
+        snapshot_download(f"org/model-{number}", cache_dir=cache, endpoint=url)
+    done = ours(command, cache, "http://127.0.0.1:9", "pull", "org/model-1", HF_HUB_OFFLINE="1")
+    same_files("ours, offline, in Python's cache", done["path"], root / "org/model-1")
+    check("nothing fetched", done["downloaded_bytes"] == 0)
+    for number in range(3):
+        told = ours(command, cache, url, "verify", f"org/model-{number}")
+        check(f"verify {number}", told["ok"] and told["checked"] == 5 and not told["bad"], str(told))
+    return cache
+
+
+def damage_and_repair(command, cache, url, root):
+    blob = next((cache / "models--org--model-2").glob("snapshots/*/model.safetensors")).resolve()
+    data = bytearray(blob.read_bytes())
+    data[7] ^= 1
+    blob.write_bytes(data)
+    told = ours(command, cache, url, "verify", "org/model-2", status=7)
+    check("verify names it", [b["path"] for b in told["bad"]] == ["model.safetensors"], str(told))
+    told = ours(command, cache, url, "verify", "org/model-2", "--repair")
+    check("repaired", told["ok"] and told["repaired"] == ["model.safetensors"], str(told))
+    same_files("repaired", blob_folder(cache, "org/model-2"), root / "org/model-2")
+    scans_clean("repaired", cache)
+
+
+def blob_folder(cache, name):
+    return next((cache / ("models--" + name.replace("/", "--"))).glob("snapshots/*"))
+
+
+def remove_and_collect(command, cache, url):
+    before = scan_cache_dir(cache).size_on_disk
+    stray = cache / "models--org--model-0" / "blobs" / ("0" * 40)
+    stray.write_bytes(b"x" * 1000)
+    told = ours(command, cache, url, "gc", "--dry-run")
+    check("gc --dry-run", told["dry_run"] and told["bytes"] == 1000 and stray.exists(), str(told))
+    told = ours(command, cache, url, "gc")
+    check("gc", not told["dry_run"] and told["bytes"] == 1000 and not stray.exists(), str(told))
+    size = sum(p.stat().st_size for p in (cache / "models--org--model-0" / "blobs").iterdir())
+    told = ours(command, cache, url, "rm", "org/model-0")
+    check("rm", told["bytes"] == size and not (cache / "models--org--model-0").exists(), str(told))
+    report = scans_clean("after rm", cache)
+    check("after rm: size", report.size_on_disk == before - size)
+    ours(command, cache, url, "rm", "org/model-0", status=3)
+
+
+def without_links(command, url, root):
+    """A cache that Python filled without links, in a process that has them switched off."""
+    cache = work / "plain"
+    subprocess.run([sys.executable, "-c",
+                    "import sys; from huggingface_hub import snapshot_download as s;"
+                    "s('org/model-1', cache_dir=sys.argv[1], endpoint=sys.argv[2])", str(cache), url],
+                   env=dict(os.environ, HF_HUB_DISABLE_SYMLINKS="1"), check=True)
+    check("no links", not [p for p in cache.rglob("*") if p.is_symlink()])
+    done = ours(command, cache, "http://127.0.0.1:9", "pull", "org/model-1", HF_HUB_OFFLINE="1")
+    same_files("ours, without links", done["path"], root / "org/model-1")
+    told = ours(command, cache, url, "verify", "org/model-1")
+    check("verify without links", told["ok"] and told["checked"] == 5 and told["unverifiable"] == 0, str(told))
+
+
+def both_at_once(command, url, root, rounds):
+    """The same repository by two programs into one empty cache."""
+    broken = 0
+    for number in range(rounds):
+        cache, failed = work / "both", []
+        shutil.rmtree(cache, ignore_errors=True)
+
+        def python():
+            try:
+                snapshot_download("org/model-1", cache_dir=cache, endpoint=url)
+            except Exception as error:  # noqa: BLE001
+                failed.append(f"Python: {type(error).__name__}: {error}")
+
+        thread = threading.Thread(target=python)
+        env = dict(os.environ, HF_HUB_CACHE=str(cache), HF_ENDPOINT=url)
+        if number % 2:
+            thread.start()
+        process = subprocess.Popen([command, "pull", "org/model-1", "--quiet"], env=env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if number % 2 == 0:
+            thread.start()
+        path, message = process.communicate()
+        thread.join()
+        if process.returncode:
+            failed.append(f"ours: {process.returncode}: {message}")
+        if failed:
+            check(f"round {number}", False, str(failed))
+            broken += 1
+            continue
+        same_files(f"round {number}", path.strip(), root / "org/model-1")
+        scans_clean(f"round {number}", cache)
+    print(f"both at once: {rounds} rounds, {broken} broken")
+
+
+def main(command, options):
+    root = make_folder(work / "folder")
+    with served(command, root) as url:
+        mine = ours_then_python(command, url, root)
+        theirs = python_then_ours(command, url, root)
+        damage_and_repair(command, theirs, url, root)
+        remove_and_collect(command, theirs, url)
+        remove_and_collect(command, mine, url)
+        without_links(command, url, root)
+        both_at_once(command, url, root, options.rounds)
+
+
+if __name__ == "__main__":
+    run(main)
