@@ -21,18 +21,29 @@
 
 typedef enum kn_dtype { KN_F32, KN_F16, KN_BF16 } kn_dtype;
 
+/* How the codes of a packed matrix become values. */
+typedef enum kn_mode { KN_AFFINE, KN_MXFP4, KN_MXFP8, KN_NVFP4 } kn_mode;
+
 /* A weight matrix [n,k], row-major, read where it lies.
  * Dense: w is dtype [n,k]. Affine (bits > 0): w is MLX's packing, each row one little-endian
  * LSB-first bit stream of k codes of `bits` bits (uint32 [n, k*bits/32]); scales and biases are
  * dtype [n, k/group]; value = code * scale + bias. bits 2,3,4,5,6,8; group 32,64,128;
- * k % group == 0. */
+ * k % group == 0.
+ * The other modes (bits > 0 too): codes packed like affine's, one byte of scale a group, no biases,
+ * value = code * scale, exact in f32.
+ *   mode   code               group  scale
+ *   mxfp4  e2m1, 4 bits       32     e8m0: 2^(s - 127), 255 is infinity
+ *   mxfp8  e4m3, 8 bits       32     e8m0
+ *   nvfp4  e2m1, 4 bits       16     e4m3
+ * e4m3's 0x7f and 0xff are NaN. Source: OCP Microscaling formats 1.0; MLX 0.32.4 reads them so. */
 typedef struct kn_matrix {
     const void *w;
-    const void *scales, *biases; /* affine only */
+    const void *scales, *biases; /* packed only; biases: affine only */
     int64_t n, k;
     kn_dtype dtype; /* of w (dense) or of scales and biases (affine) */
     int bits;       /* 0: dense */
     int group;
+    kn_mode mode;
 } kn_matrix;
 
 /* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512"; NULL: the best
@@ -46,6 +57,7 @@ void kn_cpu_features(char *out,
 typedef enum kn_counter {
     KN_COUNT_LINEAR_DENSE,
     KN_COUNT_LINEAR_AFFINE,
+    KN_COUNT_LINEAR_FP,   /* mxfp4, mxfp8, nvfp4 */
     KN_COUNT_LINEAR_INT8, /* of these, with 8-bit activations */
     KN_COUNT_ATTENTION,
     KN_COUNT_KV_APPEND,
@@ -66,7 +78,7 @@ mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int
  * DEFAULT  bytes: per row, each 64 values (32 when the weights' group is 32) are rounded to
  *          scale * -127 .. 127, and products are summed as integers. A unit that holds Inf or NaN
  *          makes its row's results NaN; one whose values are all below 2^-100 counts as zero.
- * PRECISE  f32. Dense weights always meet f32. */
+ * PRECISE  f32. Dense, mxfp4, mxfp8 and nvfp4 weights always meet f32. */
 typedef enum kn_precision { KN_DEFAULT, KN_PRECISE } kn_precision;
 
 /* The rows of x that a set of projections shares. */

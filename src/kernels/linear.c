@@ -58,7 +58,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int as_bytes(const linear *l, const kn_matrix *w)
 {
-    return w->bits && l->in->precision == KN_DEFAULT;
+    return w->bits && w->mode == KN_AFFINE && l->in->precision == KN_DEFAULT;
 }
 
 static const kn_bytes *bytes_for(const linear *l, const kn_matrix *w)
@@ -279,6 +279,12 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
     return (blocks ? blocks : 1) * ceil_div(w->n, p->rows);
 }
 
+static kn_counter counter_of(const kn_matrix *w)
+{
+    if (w->mode) return KN_COUNT_LINEAR_FP;
+    return w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE;
+}
+
 static mlxe_status run_set(linear *l)
 {
     void *room = NULL;
@@ -291,8 +297,8 @@ static mlxe_status run_set(linear *l)
     l->k = l->n_parts ? l->parts[0].p->w->k : 0;
     for (int i = 0; i < l->n_parts; i++) {
         const part *p = &l->parts[i];
-        kn_count_add(p->p->w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
-        if (p->up) kn_count_add(p->up->w->bits ? KN_COUNT_LINEAR_AFFINE : KN_COUNT_LINEAR_DENSE);
+        kn_count_add(counter_of(p->p->w));
+        if (p->up) kn_count_add(counter_of(p->up->w));
         if (as_bytes(l, p->p->w)) kn_count_add(KN_COUNT_LINEAR_INT8);
         rows += p->p->w->n * (p->up ? 2 : 1);
     }

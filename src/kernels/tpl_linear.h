@@ -123,8 +123,24 @@ KN_INLINE void unpack_affine(int bits, const kn_matrix *w, int64_t row, int64_t 
     }
 }
 
+/* c[q, 0..3] += the sums of acc[0..3][q] */
+KN_INLINE void sum_rows(int m, float *c, vf acc[KN_NR][KN_FEW])
+{
+    KN_UNROLL
+    for (int q = 0; q < m; q++) {
+        vf a[KN_NR] = {acc[0][q], acc[1][q], acc[2][q], acc[3][q]};
+        v_sum_to(c + q * KN_NR, a);
+    }
+}
+
+#include "kernels/tpl_fp.h"
+
 static void unpack(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *out)
 {
+    if (w->mode) {
+        unpack_fp(w, row, k0, kn, out);
+        return;
+    }
     switch (w->bits) {
     case 0:
         widen(w->dtype, w->w, row * w->k + k0, kn, out);
@@ -163,16 +179,6 @@ KN_INLINE void unit_dot(int bits, int m, const uint8_t *codes, int u, int n, int
         KN_UNROLL
         for (int q = 0; q < m; q++)
             acc[q] = v_fma(v_load(x + q * ldx + u + j * VL), v[j], acc[q]);
-    }
-}
-
-/* c[q, 0..3] += the sums of acc[0..3][q] */
-KN_INLINE void sum_rows(int m, float *c, vf acc[KN_NR][KN_FEW])
-{
-    KN_UNROLL
-    for (int q = 0; q < m; q++) {
-        vf a[KN_NR] = {acc[0][q], acc[1][q], acc[2][q], acc[3][q]};
-        v_sum_to(c + q * KN_NR, a);
     }
 }
 
@@ -250,6 +256,10 @@ KN_INLINE void dot_dense(kn_dtype dtype, int m, const kn_matrix *w, int64_t n0, 
 KN_INLINE void dot_few(int m, const kn_matrix *w, int64_t n0, int n, const float *x, int64_t ldx,
                        float *c)
 {
+    if (w->mode) {
+        dot_fp(m, w, n0, n, x, ldx, c);
+        return;
+    }
     switch (w->bits) {
     case 0:
         if (w->dtype == KN_F32)

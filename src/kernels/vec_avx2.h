@@ -244,6 +244,27 @@ KN_INLINE v_group v_group_of(int bits, float scale, float bias)
     return (v_group){v_set(scale), v_set(bias)};
 }
 
+/* e2m1 codes in the form of v_codes(4): magnitude by its three low bits, sign by the fourth. */
+KN_INLINE vf v_fp4_of(float scale)
+{
+    return v_mul(_mm256_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6), v_set(scale));
+}
+KN_INLINE vf v_fp4(vi q, vf group)
+{
+    vi sign = _mm256_slli_epi32(_mm256_srli_epi32(q, 3), 31);
+    return _mm256_xor_ps(_mm256_permutevar8x32_ps(group, q), _mm256_castsi256_ps(sign));
+}
+/* e4m3 bytes, exact; 0x7f and 0xff are NaN. f16 has the same layout with a wider exponent. */
+KN_INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    __m128i b = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p));
+    __m128i rest = _mm_slli_epi16(_mm_and_si128(b, _mm_set1_epi16(0x7f)), 7);
+    __m128i nan = _mm_cmpeq_epi16(rest, _mm_set1_epi16(0x3f80));
+    __m128i sign = _mm_slli_epi16(_mm_and_si128(b, _mm_set1_epi16(0x80)), 8);
+    vf v = v_mul(_mm256_cvtph_ps(_mm_or_si128(rest, sign)), v_set(256));
+    return _mm256_blendv_ps(v, v_set(NAN), _mm256_castsi256_ps(_mm256_cvtepi16_epi32(nan)));
+}
+
 KN_INLINE vf v_value(int bits, vi q, const v_group *g)
 {
     (void)bits;

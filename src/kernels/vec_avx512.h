@@ -217,6 +217,25 @@ KN_INLINE v_group v_group_of(int bits, float scale, float bias)
     return g;
 }
 
+/* e2m1 codes in the form of v_codes(4): a group's 16 values are looked up, as above. */
+KN_INLINE vf v_fp4_of(float scale)
+{
+    const vf values =
+        _mm512_setr_ps(0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6);
+    return v_mul(values, v_set(scale));
+}
+KN_INLINE vf v_fp4(vi q, vf group) { return _mm512_permutexvar_ps(q, group); }
+/* e4m3 bytes, exact; 0x7f and 0xff are NaN. f16 has the same layout with a wider exponent. */
+KN_INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    __m256i b = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+    __m256i rest = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x7f)), 7);
+    __mmask16 nan = _mm256_cmpeq_epi16_mask(rest, _mm256_set1_epi16(0x3f80));
+    __m256i sign = _mm256_slli_epi16(_mm256_and_si256(b, _mm256_set1_epi16(0x80)), 8);
+    vf v = v_mul(_mm512_cvtph_ps(_mm256_or_si256(rest, sign)), v_set(256));
+    return _mm512_mask_mov_ps(v, nan, v_set(NAN));
+}
+
 KN_INLINE vf v_value(int bits, vi q, const v_group *g)
 {
     if (bits == 5) return _mm512_permutex2var_ps(g->a, q, g->b);

@@ -220,6 +220,25 @@ KN_INLINE v_group v_group_of(int bits, float scale, float bias)
     return (v_group){v_set(scale), v_set(bias)};
 }
 
+/* e2m1 codes in the form of v_codes(4). */
+KN_INLINE vf v_fp4_of(float scale) { return v_set(scale); }
+KN_INLINE vf v_fp4(vi q, vf group)
+{
+    static const float VALUE[] = {0,     0.5f,  1,  1.5f,  2,  3,  4,  6,
+                                  -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    return (vf){VALUE[q[0]], VALUE[q[1]], VALUE[q[2]], VALUE[q[3]]} * group;
+}
+/* e4m3 bytes, exact; 0x7f and 0xff are NaN. f16 has the same layout with a wider exponent. */
+KN_INLINE float from_e4m3(uint8_t b)
+{
+    if ((b & 0x7f) == 0x7f) return NAN;
+    return from_f16((uint16_t)((b & 0x7f) << 7 | (b & 0x80) << 8)) * 256;
+}
+KN_INLINE vf v_load_e4m3(const uint8_t *p)
+{
+    return (vf){from_e4m3(p[0]), from_e4m3(p[1]), from_e4m3(p[2]), from_e4m3(p[3])};
+}
+
 KN_INLINE vf v_value(int bits, vi q, const v_group *g)
 {
     (void)bits;

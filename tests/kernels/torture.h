@@ -13,7 +13,13 @@ static void random_linear(rng *r)
     int bits = ALL_BITS[rng_int(r, 0, 6)], group = groups[rng_int(r, 0, 2)];
     int m = rng_int(r, 1, rng_int(r, 0, 7) ? 9 : 150), n = rng_int(r, 1, 80);
     int k = bits ? group * rng_int(r, 1, 6) : rng_int(r, 1, 500);
-    matrix w = matrix_new(r, n, k, bits, group, (kn_dtype)rng_int(r, 0, 2), 1);
+    matrix w = !(bits == 4 || bits == 8) || rng_int(r, 0, 1)
+                   ? matrix_new(r, n, k, bits, group, (kn_dtype)rng_int(r, 0, 2), 1)
+                   : matrix_new_fp(r, n, k,
+                                   bits == 8 ? KN_MXFP8
+                                   : k % 64  ? KN_MXFP4
+                                             : KN_NVFP4,
+                                   1);
     room x = room_new((size_t)(m * k) * 4, 8), y = room_new((size_t)(m * n) * 4, 8);
     float *xp = normals(r, x.p, (size_t)(m * k), 1), *yp = y.p;
     atomic_int flag = !rng_int(r, 0, 19);

@@ -131,6 +131,25 @@ typedef struct matrix {
 
 static const int ALL_BITS[] = {0, 2, 3, 4, 5, 6, 8};
 
+/* e4m3, e2m1, e8m0 by definition */
+static inline double e4m3_value(unsigned b)
+{
+    int exponent = b >> 3 & 15, fraction = b & 7;
+    double v = exponent ? ldexp(1 + fraction / 8.0, exponent - 7) : ldexp(fraction / 8.0, -6);
+    if ((b & 127) == 127) return (double)NAN;
+    return b & 128 ? -v : v;
+}
+static inline double e2m1_value(unsigned b)
+{
+    int exponent = b >> 1 & 3, fraction = b & 1;
+    double v = exponent ? ldexp(1 + fraction / 2.0, exponent - 1) : fraction / 2.0;
+    return b & 8 ? -v : v;
+}
+static inline double e8m0_as_double(unsigned b)
+{
+    return b == 255 ? (double)INFINITY : ldexp(1, (int)b - 127);
+}
+
 static inline void put_code(uint8_t *row, int64_t k, int bits, unsigned code)
 {
     for (int b = 0; b < bits; b++) {
@@ -171,6 +190,34 @@ static inline matrix matrix_new(rng *r, int64_t n, int64_t k, int bits, int grou
         put_code((uint8_t *)x.w.p + (size_t)(i / k) * row, i % k, bits, code);
         x.value[i] = code * load_value(x.scales.p, i / group, dtype) +
                      load_value(x.biases.p, i / group, dtype);
+    }
+    return x;
+}
+
+/* A random matrix in mxfp4, mxfp8 or nvfp4; values of size about `scale`. */
+static inline matrix matrix_new_fp(rng *r, int64_t n, int64_t k, kn_mode mode, float scale)
+{
+    int bits = mode == KN_MXFP8 ? 8 : 4, group = mode == KN_NVFP4 ? 16 : 32, e;
+    matrix x = {.m = {.n = n, .k = k, .bits = bits, .group = group, .mode = mode}};
+    size_t row = (size_t)(k * bits / 8), skew = (size_t)rng_int(r, 0, 9);
+    uint8_t *scales;
+    frexp((double)scale, &e);
+    x.value = calloc((size_t)(n * k) + 1, sizeof *x.value);
+    assert_non_null(x.value);
+    x.w = room_new((size_t)n * row, skew);
+    x.m.w = x.w.p;
+    memset(x.w.p, 0, (size_t)n * row);
+    x.scales = room_new((size_t)(n * k / group), 0);
+    x.biases = room_new(0, 0);
+    x.m.scales = scales = x.scales.p;
+    for (int64_t i = 0; i < n * k / group; i++)
+        scales[i] = (uint8_t)(mode == KN_NVFP4 ? rng_int(r, 0, 0x7e) : 127 + e - rng_int(r, 2, 9));
+    for (int64_t i = 0; i < n * k; i++) {
+        unsigned code = (unsigned)rng_int(r, 0, (1 << bits) - 1), s = scales[i / group];
+        if (bits == 8 && (code & 127) == 127) code = 1; /* NaN has a test of its own */
+        put_code((uint8_t *)x.w.p + (size_t)(i / k) * row, i % k, bits, code);
+        x.value[i] = (bits == 8 ? e4m3_value(code) : e2m1_value(code)) *
+                     (mode == KN_NVFP4 ? e4m3_value(s) : e8m0_as_double(s));
     }
     return x;
 }
