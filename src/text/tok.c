@@ -114,7 +114,7 @@ mlxe_status tok_pattern_read(const tok_reader *r, const json *v, tok_regex **out
     const json *pattern = string ? string : regex;
     if (!json_is(v, JSON_OBJECT) || !json_is(pattern, JSON_STRING) || (string && regex))
         return tok_corrupt(r, "pattern is neither String nor Regex");
-    return tok_regex_open(r, json_str(pattern), string != NULL, out);
+    return tok_regex_open(r, json_str(pattern), string ? REGEX_LITERAL : REGEX_ANY, out);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

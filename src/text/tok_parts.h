@@ -221,7 +221,10 @@ static inline int tok_may_give(const tok_work *w, int32_t id)
 
 typedef struct tok_regex tok_regex;
 /* Fails UNSUPPORTED (a construct that PCRE2 cannot express as Oniguruma means it), CORRUPT */
-mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int literal, tok_regex **out);
+enum { REGEX_ANY, REGEX_LITERAL, REGEX_COMPILED /* without a scanner, for tests */ };
+mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int how, tok_regex **out);
+/* 1: a hand-written scanner does it */
+int tok_regex_is_scanned(const tok_regex *re);
 void tok_regex_close(tok_regex *re);
 /* All matches in text, and what lies between them. Fails LIMIT, MEMORY */
 mlxe_status tok_regex_find(const tok_regex *re, strv text, tok_match_state **state,

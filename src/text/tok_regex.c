@@ -2,6 +2,8 @@
  *
  *   pattern (Oniguruma) --tok_regex_translate--> PCRE2 code, JIT --find--> matches and gaps
  *
+ * Frequent patterns go to a scanner written by hand (tok_scan.c), the others to PCRE2.
+ *
  * The code is immutable and shared; match data, limits and the JIT's stack belong to one encode
  * (tok_match_state). Exceeding a limit is an error that names the pattern: nothing of a text is
  * ever left out silently.
@@ -10,7 +12,7 @@
  * Traps: an empty match right after a match is no match; the search then goes on one character
  * later, but what counts as "right after" is the end of the last match that was accepted. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "text/tok_parts.h"
+#include "text/tok_scan.h"
 
 #include <pcre2.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@ struct tok_regex {
     char *pattern; /* as the file has it, for messages */
     strv literal;  /* a pattern that is a plain string: p NULL when it is not */
     pcre2_code *code;
+    tok_scanner *scanner; /* instead of code; NULL: none */
 };
 
 struct tok_match_state {
@@ -40,6 +43,7 @@ void tok_regex_close(tok_regex *re)
 {
     if (!re) return;
     pcre2_code_free(re->code);
+    tok_scanner_close(re->scanner);
     free(re->pattern);
     free(re);
 }
@@ -85,7 +89,7 @@ out:
     return rc;
 }
 
-mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int literal, tok_regex **out)
+mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int how, tok_regex **out)
 {
     *out = NULL;
     tok_regex *re = calloc(1, sizeof *re);
@@ -95,10 +99,11 @@ mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int literal, tok_r
     }
     memcpy(re->pattern, pattern.p, pattern.n);
     re->pattern[pattern.n] = 0;
-    if (literal) {
+    if (how == REGEX_LITERAL) {
         re->literal = strv_from(re->pattern, pattern.n);
     } else {
-        mlxe_status rc = compile(r, re, pattern);
+        mlxe_status rc = how == REGEX_ANY ? tok_scanner_open(r, pattern, &re->scanner) : MLXE_OK;
+        if (rc == MLXE_OK && !re->scanner) rc = compile(r, re, pattern);
         if (rc) {
             tok_regex_close(re);
             return rc;
@@ -107,6 +112,8 @@ mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int literal, tok_r
     *out = re;
     return MLXE_OK;
 }
+
+int tok_regex_is_scanned(const tok_regex *re) { return re->scanner != NULL; }
 
 static tok_match_state *state_open(void)
 {
@@ -173,6 +180,10 @@ mlxe_status tok_regex_find(const tok_regex *re, strv text, tok_match_state **sta
     size_t from = 0, done = 0, last_end = SIZE_MAX, b = 0, e = 0;
     int rc = 1;
     out->n = 0;
+    if (re->scanner) {
+        tok_scanner_find(re->scanner, text, out);
+        return out->failed ? err_memory(err, "matches", out->n * sizeof *out->m) : MLXE_OK;
+    }
     if (!*state && !re->literal.p) *state = state_open();
     if (!*state && !re->literal.p) return err_memory(err, "regular expression", 0);
     if (*state) {

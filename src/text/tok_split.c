@@ -302,7 +302,7 @@ static mlxe_status read_byte_level(const tok_reader *r, const json *v, tok_step 
     return tok_regex_open(r,
                           STRV("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+"
                                "|\\s+(?!\\S)|\\s+"),
-                          0, &s->regex);
+                          REGEX_ANY, &s->regex);
 }
 
 static mlxe_status read_meta(const tok_reader *r, const json *v, tok_step *s)

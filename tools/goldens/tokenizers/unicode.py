@@ -330,4 +330,5 @@ def main():
         f.write(out)
 
 
-main()
+if __name__ == "__main__":
+    main()
