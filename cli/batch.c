@@ -14,8 +14,10 @@
 #include "interrupt.h"
 #include "lines.h"
 #include "text.h"
+#include "tools.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +36,7 @@ typedef struct slot {
     mlxe_job *job; /* NULL: free */
     answer *answer;
     cli_text logprobs; /* JSON objects, parted by commas */
+    cli_text reason;   /* why something is no tool call */
 } slot;
 
 typedef struct batch {
@@ -68,7 +71,8 @@ typedef struct request {
     cli_value own[GEN_COUNT];    /* the line's options */
     cli_value merged[GEN_COUNT]; /* those, else the command line's; borrowed */
     gen_request gen;
-    char *messages, *tools;
+    char *messages;
+    cli_text tools;
 } request;
 
 static void request_deinit(request *r)
@@ -76,7 +80,7 @@ static void request_deinit(request *r)
     for (size_t i = 0; i < GEN_COUNT; i++)
         args_value_deinit(&r->own[i]);
     free(r->messages);
-    free(r->tools);
+    cli_text_deinit(&r->tools);
 }
 
 static mlxe_status line_options(const batch *b, const cli_line *line, line_key *keys, request *r,
@@ -92,8 +96,13 @@ static mlxe_status line_options(const batch *b, const cli_line *line, line_key *
     r->gen.values = r->merged;
     r->gen.raw = r->merged[GEN_RAW].set && r->merged[GEN_RAW].i;
     r->gen.tools = b->tools;
-    if (r->own[GEN_TOOLS].set)
-        r->gen.tools = r->tools = yyjson_val_write(keys[GEN_TOOLS].value, 0, NULL);
+    if (r->own[GEN_TOOLS].set) {
+        char where[60];
+        snprintf(where, sizeof where, "%s: tools", line->where);
+        mlxe_status status = tools_check(where, keys[GEN_TOOLS].value, &r->tools, err);
+        if (status) return status;
+        r->gen.tools = r->tools.data;
+    }
     return MLXE_OK;
 }
 
@@ -199,6 +208,15 @@ static yyjson_mut_doc *done_answer(slot *s, const mlxe_event *e)
         yyjson_mut_val *list = yyjson_mut_rawncpy(doc, s->logprobs.data, s->logprobs.bytes);
         yyjson_mut_obj_add_val(doc, root, "logprobs", list);
     }
+    if (e->n_calls || e->reasoning_bytes || s->reason.bytes)
+        yyjson_mut_obj_add_val(doc, root, "content",
+                               json_string(doc, e->content, e->content_bytes));
+    if (e->reasoning_bytes)
+        yyjson_mut_obj_add_val(doc, root, "reasoning",
+                               json_string(doc, e->reasoning, e->reasoning_bytes));
+    if (e->n_calls)
+        yyjson_mut_obj_add_val(doc, root, "tool_calls", tool_calls_json(doc, e->calls, e->n_calls));
+    if (s->reason.bytes) json_add_string(doc, root, "reason", s->reason.data);
     yyjson_mut_obj_add_val(doc, root, "stats", gen_stats_json(doc, e->stats));
     return doc;
 }
@@ -209,6 +227,7 @@ static void slot_free(batch *b, slot *s)
     mlxe_job_close(s->job);
     s->job = NULL;
     s->logprobs.bytes = 0;
+    s->reason.bytes = 0;
     b->running--;
 }
 
@@ -232,6 +251,9 @@ static void slot_drain(batch *b, slot *s)
         if (e->type == MLXE_EVENT_LOGPROBS) {
             cli_text_add(&s->logprobs, s->logprobs.bytes ? "," : "[", 1);
             cli_text_add(&s->logprobs, e->text, e->text_bytes);
+        } else if (e->type == MLXE_EVENT_TEXT && e->reason) {
+            s->reason.bytes = 0;
+            cli_text_add(&s->reason, e->reason, strlen(e->reason));
         } else if (e->type == MLXE_EVENT_DONE) {
             s->answer->doc = done_answer(s, e);
         }
@@ -336,6 +358,7 @@ int batch_run(const cli_call *call, mlxe_model *model, const cli_value *defaults
         if (b.slots[i].job) slot_free(&b, &b.slots[i]);
         mlxe_session_close(b.slots[i].session);
         cli_text_deinit(&b.slots[i].logprobs);
+        cli_text_deinit(&b.slots[i].reason);
     }
     for (size_t i = 0; i < b.n_queue; i++) {
         yyjson_mut_doc_free(b.queue[i]->doc);

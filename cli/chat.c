@@ -27,6 +27,7 @@ typedef struct chat {
     const cli_call *call;
     mlxe_model *model;
     const char *tools;
+    tool_runner *runner;
     mlxe_session *session;
     editor *editor;
     char *system; /* NULL: none */
@@ -76,8 +77,13 @@ static void answer(chat *c, const cli_text *text)
     cli_text_add(&whole, "", 0);
     interrupt_clear();
     editor_echo_off(c->editor);
-    mlxe_status status = gen_start(c->session, &request, &job, &err);
-    if (status == MLXE_OK) status = gen_stream(job, &sink, &err);
+    mlxe_status status;
+    if (c->runner->doc) {
+        status = tool_answer(c->runner, c->session, &request, &sink, &err);
+    } else {
+        status = gen_start(c->session, &request, &job, &err);
+        if (status == MLXE_OK) status = gen_stream(job, &sink, &err);
+    }
     editor_echo_on(c->editor);
     if (whole.bytes > 0 && whole.data[whole.bytes - 1] != '\n') out_string("\n");
     out_flush();
@@ -266,9 +272,10 @@ static void chat_loop(chat *c)
     cli_text_deinit(&text);
 }
 
-int chat_run(const cli_call *call, mlxe_model *model, const char *name, const char *tools)
+int chat_run(const cli_call *call, mlxe_model *model, const char *name, const char *tools,
+             tool_runner *runner)
 {
-    chat c = {.call = call, .model = model, .tools = tools};
+    chat c = {.call = call, .model = model, .tools = tools, .runner = runner};
     mlxe_error err;
     int code = CLI_EXIT_OK;
     const cli_value *system = &call->values[GEN_SYSTEM];

@@ -7,6 +7,7 @@
 #include "interrupt.h"
 #include "lines.h"
 #include "text.h"
+#include "tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,11 @@ static void values_to_params(const cli_value *v, mlxe_gen_params *p)
     if (v[GEN_FREQUENCY_PENALTY].set) p->frequency_penalty = (float)v[GEN_FREQUENCY_PENALTY].f;
     if (v[GEN_PENALTY_WINDOW].set) p->penalty_window = (int32_t)v[GEN_PENALTY_WINDOW].i;
     if (v[GEN_LOGPROBS].set) p->logprobs = (uint32_t)v[GEN_LOGPROBS].i;
+    if (v[GEN_DIALECT].set) p->dialect = v[GEN_DIALECT].s;
+    if (v[GEN_REASONING_BUDGET].set)
+        p->reasoning_budget =
+            v[GEN_REASONING_BUDGET].i > 0 ? (int32_t)v[GEN_REASONING_BUDGET].i : MLXE_OFF;
+    p->parse_special = v[GEN_PARSE_SPECIAL].set && v[GEN_PARSE_SPECIAL].i;
     if (v[GEN_SEED].set) p->seed = &v[GEN_SEED].u;
     p->logit_bias = v[GEN_LOGIT_BIAS].bias;
     p->n_logit_bias = (uint32_t)v[GEN_LOGIT_BIAS].n;
@@ -35,16 +41,56 @@ static void values_to_params(const cli_value *v, mlxe_gen_params *p)
     p->n_stop = (uint32_t)v[GEN_STOP].n;
 }
 
-mlxe_status gen_start(mlxe_session *session, const gen_request *r, mlxe_job **out, mlxe_error *err)
+/* The object of all K=JSON; *out stays empty without any. Fails INPUT */
+static mlxe_status template_vars(const cli_value *value, cli_text *out, mlxe_error *err)
 {
-    mlxe_gen_params params = mlxe_gen_params_new();
-    values_to_params(r->values, &params);
-    params.tools_json = r->tools;
+    for (size_t i = 0; i < value->n; i++) {
+        const char *text = value->list[i], *equals = strchr(text, '=');
+        size_t bytes = strlen(text), key_bytes;
+        if (!equals || equals == text)
+            return cli_error(err, MLXE_E_ARG, NULL, "--template-var: got %.60s, want K=JSON", text);
+        yyjson_doc *doc = NULL;
+        char *copy = cli_copy(equals + 1, bytes - (size_t)(equals + 1 - text));
+        mlxe_status status = json_text_parse("--template-var", copy, strlen(copy), &doc, err);
+        yyjson_doc_free(doc);
+        free(copy);
+        if (status) return status;
+        yyjson_mut_doc *name = yyjson_mut_doc_new(NULL);
+        yyjson_mut_doc_set_root(name, json_string(name, text, (size_t)(equals - text)));
+        char *key = yyjson_mut_write(name, 0, &key_bytes);
+        cli_text_add(out, i ? "," : "{", 1);
+        cli_text_add(out, key, key_bytes);
+        cli_text_add(out, ":", 1);
+        cli_text_add(out, equals + 1, strlen(equals + 1));
+        free(key);
+        yyjson_mut_doc_free(name);
+    }
+    if (value->n) cli_text_add(out, "}", 1);
+    return MLXE_OK;
+}
+
+static mlxe_status start(mlxe_session *session, const gen_request *r, mlxe_gen_params params,
+                         mlxe_job **out, mlxe_error *err)
+{
+    if (r->go_on) return mlxe_session_answer(session, &params, out, err);
     if (r->messages)
         return mlxe_session_chat(session, r->messages, r->messages_bytes, &params, out, err);
     if (r->raw)
         return mlxe_session_complete(session, r->prompt, r->prompt_bytes, &params, out, err);
     return mlxe_session_ask(session, r->prompt, r->prompt_bytes, &params, out, err);
+}
+
+mlxe_status gen_start(mlxe_session *session, const gen_request *r, mlxe_job **out, mlxe_error *err)
+{
+    mlxe_gen_params params = mlxe_gen_params_new();
+    cli_text vars = {0};
+    mlxe_status status = template_vars(&r->values[GEN_TEMPLATE_VAR], &vars, err);
+    values_to_params(r->values, &params);
+    params.tools_json = r->tools;
+    params.template_vars_json = vars.bytes ? vars.data : NULL;
+    if (status == MLXE_OK) status = start(session, r, params, out, err);
+    cli_text_deinit(&vars);
+    return status;
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -54,11 +100,16 @@ static void print_event(const char *name, const mlxe_event *e)
     yyjson_mut_doc *doc = json_new();
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
     yyjson_mut_obj_add_str(doc, root, "event", name);
-    if (e->type == MLXE_EVENT_TEXT)
+    if (e->type == MLXE_EVENT_TOOL_CALL) {
+        json_add_string(doc, root, "id", e->call->id);
+        json_add_string(doc, root, "name", e->call->name);
+        json_add_raw(doc, root, "arguments", e->call->arguments, strlen(e->call->arguments));
+    }
+    if (e->type != MLXE_EVENT_LOGPROBS && e->type != MLXE_EVENT_DONE)
         yyjson_mut_obj_add_val(doc, root, "text", json_string(doc, e->text, e->text_bytes));
-    else if (e->type == MLXE_EVENT_LOGPROBS)
-        json_add_raw(doc, root, "token", e->text, e->text_bytes);
-    else
+    if (e->type == MLXE_EVENT_TEXT && e->reason) json_add_string(doc, root, "reason", e->reason);
+    if (e->type == MLXE_EVENT_LOGPROBS) json_add_raw(doc, root, "token", e->text, e->text_bytes);
+    if (e->type == MLXE_EVENT_DONE)
         yyjson_mut_obj_add_val(doc, root, "stats", gen_stats_json(doc, e->stats));
     json_print(doc);
 }
@@ -85,8 +136,32 @@ static void show_progress(const mlxe_event *e, double started_ms)
     progress_show(line);
 }
 
+static const char *event_name(mlxe_event_type type)
+{
+    static const char *const NAMES[] = {[MLXE_EVENT_TEXT] = "text",
+                                        [MLXE_EVENT_LOGPROBS] = "logprobs",
+                                        [MLXE_EVENT_DONE] = "done",
+                                        [MLXE_EVENT_REASONING] = "reasoning",
+                                        [MLXE_EVENT_TOOL_CALL] = "tool_call"};
+    return NAMES[type];
+}
+
+/* Reasoning is no result: people see it beside the answer, programs ask for --json. */
+static void show_reasoning(const mlxe_event *e)
+{
+    cli_text text = {0};
+    if (!progress_possible()) return;
+    out_flush();
+    text_utf8_repair(&text, e->text, e->text_bytes);
+    for (size_t i = 0; i < text.bytes; i++)
+        if ((unsigned char)text.data[i] < 0x20 && text.data[i] != '\n') text.data[i] = ' ';
+    fwrite(text.data, 1, text.bytes, stderr);
+    cli_text_deinit(&text);
+}
+
 static void take_event(const mlxe_event *e, double started_ms, gen_sink *sink)
 {
+    int shown = e->type == MLXE_EVENT_TEXT || e->type == MLXE_EVENT_TOOL_CALL;
     if (e->type == MLXE_EVENT_PROGRESS) {
         show_progress(e, started_ms);
         return;
@@ -97,15 +172,14 @@ static void take_event(const mlxe_event *e, double started_ms, gen_sink *sink)
         sink->have_stats = 1;
     }
     if (sink->json)
-        print_event(e->type == MLXE_EVENT_TEXT       ? "text"
-                    : e->type == MLXE_EVENT_LOGPROBS ? "logprobs"
-                                                     : "done",
-                    e);
-    else if (e->type == MLXE_EVENT_TEXT)
+        print_event(event_name(e->type), e);
+    else if (shown)
         out_model_text(e->text, e->text_bytes);
-    if (e->type == MLXE_EVENT_TEXT) sink->spoke = 1;
-    if (sink->whole && e->type == MLXE_EVENT_TEXT)
-        cli_text_add(sink->whole, e->text, e->text_bytes);
+    else if (e->type == MLXE_EVENT_REASONING)
+        show_reasoning(e);
+    if (shown) sink->spoke = 1;
+    if (e->type == MLXE_EVENT_TOOL_CALL && sink->calls) tool_calls_add(sink->calls, e->call);
+    if (sink->whole && shown) cli_text_add(sink->whole, e->text, e->text_bytes);
     out_flush();
 }
 
@@ -136,6 +210,8 @@ static const char *finish_name(mlxe_finish finish)
         return "length";
     case MLXE_FINISH_CANCELLED:
         return "cancelled";
+    case MLXE_FINISH_TOOL_CALLS:
+        return "tool_calls";
     }
     return "stop";
 }
@@ -176,18 +252,19 @@ void gen_stats_print(const mlxe_stats *s)
 mlxe_status gen_tools(const cli_value *value, cli_text *out, mlxe_error *err)
 {
     yyjson_doc *doc = NULL;
+    cli_text text = {0};
+    char where[300];
     mlxe_status status;
     if (!value->set) return MLXE_OK;
     const char *path = value->s[0] == '@' ? value->s + 1 : value->s;
-    status = strcmp(path, "-") == 0 ? text_input("--tools", "-", out, err)
-                                    : text_file("--tools", path, out, err);
-    if (status == MLXE_OK) status = json_text_parse("--tools", out->data, out->bytes, &doc, err);
-    if (status == MLXE_OK && !yyjson_is_arr(yyjson_doc_get_root(doc)))
-        status = cli_error(err, MLXE_E_INPUT, NULL, "--tools: %s: got %s, want a JSON array", path,
-                           json_kind(yyjson_doc_get_root(doc)));
-    if (status == MLXE_OK && strlen(out->data) != out->bytes)
-        status = cli_error(err, MLXE_E_INPUT, NULL, "--tools: %s: holds a NUL byte", path);
+    snprintf(where, sizeof where, "--tools: %.*s", (int)text_utf8_cut(path, strlen(path), 250),
+             path);
+    status = strcmp(path, "-") == 0 ? text_input("--tools", "-", &text, err)
+                                    : text_file("--tools", path, &text, err);
+    if (status == MLXE_OK) status = json_text_parse("--tools", text.data, text.bytes, &doc, err);
+    if (status == MLXE_OK) status = tools_check(where, yyjson_doc_get_root(doc), out, err);
     yyjson_doc_free(doc);
+    cli_text_deinit(&text);
     return status;
 }
 

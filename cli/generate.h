@@ -31,7 +31,15 @@
     X(STOP, "stop", CLI_TEXTS, 0, 0, "STR", "end before STR appears (repeatable)")                 \
     X(SYSTEM, "system", CLI_TEXT, 0, 0, "TEXT", "the system message (TEXT, @FILE or -)")           \
     X(RAW, "raw", CLI_FLAG, 0, 0, NULL, "continue the prompt as it is, without a chat template")   \
-    X(TOOLS, "tools", CLI_ARRAY, 0, 0, "F.json", "tools for the chat template: a JSON array")      \
+    X(TOOLS, "tools", CLI_ARRAY, 0, 0, "F.json", "tools that the model may call: a JSON array")    \
+    X(DIALECT, "dialect", CLI_TEXT, 0, 0, "NAME",                                                  \
+      "how the model writes tool calls and reasoning (default: the template says)")                \
+    X(REASONING_BUDGET, "reasoning-budget", CLI_INT, 0, 2147483647.0, "N",                         \
+      "end reasoning after N tokens; 0: none")                                                     \
+    X(TEMPLATE_VAR, "template-var", CLI_TEXTS, 0, 0, "K=JSON",                                     \
+      "a variable for the chat template (repeatable)")                                             \
+    X(PARSE_SPECIAL, "parse-special", CLI_FLAG, 0, 0, NULL,                                        \
+      "control tokens written in messages count as such")                                          \
     X(LOGPROBS, "logprobs", CLI_INT, 0, 20, "N",                                                   \
       "with --json or --lines: the N likeliest tokens at each step")                               \
     X(STATS, "stats", CLI_FLAG, 0, 0, NULL, "token counts and times, on standard error")           \
@@ -58,6 +66,7 @@ typedef struct gen_request {
     const char *messages; /* JSON array */
     size_t messages_bytes;
     int raw;
+    int go_on; /* answers the conversation as it is */
 } gen_request;
 
 /* Starts the answer in a session. Fails as the library does */
@@ -67,13 +76,16 @@ mlxe_status gen_start(mlxe_session *session, const gen_request *request, mlxe_jo
 /* Takes a job's events until it has ended, printing them, and closes it. Ctrl-C and a reader that
  * went away cancel it.
  *
- * json   the text, logprobs and done events as JSON lines, else the text alone
+ * json   events as JSON lines, else the text alone (tool calls as the model wrote them)
+ * calls  NULL, or the tool calls are added to them
  * whole  NULL, or the answer is added to it
  * stats  what happened; have_stats 0 when the job failed before
  * spoke  1: some text came
  * Fails  the job's own error */
+struct tool_calls;
 typedef struct gen_sink {
     int json;
+    struct tool_calls *calls;
     cli_text *whole;
     int have_stats, spoke;
     mlxe_stats stats;
@@ -84,7 +96,8 @@ yyjson_mut_val *gen_stats_json(yyjson_mut_doc *doc, const mlxe_stats *stats);
 /* One line for people, on standard error. */
 void gen_stats_print(const mlxe_stats *stats);
 
-/* Reads the file of --tools; *out stays empty without that option. Fails like text_file, INPUT */
+/* Reads and checks the file of --tools; *out, as the template gets it, stays empty without that
+ * option. Fails like text_file, INPUT */
 mlxe_status gen_tools(const cli_value *value, cli_text *out, mlxe_error *err);
 
 /* An engine and a model, opened with the options of a verb (NULL: not one of its options). */

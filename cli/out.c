@@ -150,6 +150,8 @@ int out_plain_terminal(void)
     return !term || !term[0] || strcmp(term, "dumb") == 0;
 }
 
+int progress_possible(void) { return !quiet && isatty(STDERR_FILENO); }
+
 void progress_show(const char *line)
 {
     if (!line && !progress_shown) return;

@@ -24,6 +24,8 @@ void out_model_text(const char *text, size_t bytes);
 
 /* "mlxengine: ..." on standard error, unless --quiet. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* 1: people watch standard error, and nobody asked for quiet. */
+int progress_possible(void);
 /* A transient line on standard error, when that is a terminal; NULL clears it. */
 void progress_show(const char *line);
 /* 1: the terminal knows no escape sequences (TERM). */

@@ -6,6 +6,7 @@
 #include "chat.h"
 #include "interrupt.h"
 #include "text.h"
+#include "tools.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -21,6 +22,10 @@ enum {
     RUN_DEVICE,
     RUN_KV_TYPE,
     RUN_PRECISE,
+    RUN_TOOLS,
+    RUN_TOOL_ROUNDS,
+    RUN_TOOL_SECONDS,
+    RUN_TOOL_BYTES,
     RUN_COUNT
 };
 
@@ -34,6 +39,16 @@ static const cli_option OPTIONS[RUN_COUNT] = {
     [RUN_DEVICE] = GEN_ROW_DEVICE,
     [RUN_KV_TYPE] = GEN_ROW_KV_TYPE,
     [RUN_PRECISE] = GEN_ROW_PRECISE,
+    [RUN_TOOLS] =
+        {"run-tools", 0, CLI_FLAG, 0, 0, NULL,
+         "run the tools of --tools that have a \"command\", and answer with their output"},
+    [RUN_TOOL_ROUNDS] =
+        {"tool-rounds", 0, CLI_INT, 1, 1000, "N",
+         "with --run-tools: at most N answers in a row that call tools (default 8)"},
+    [RUN_TOOL_SECONDS] = {"tool-seconds", 0, CLI_INT, 1, 86400, "N",
+                          "with --run-tools: a call takes at most N seconds (default 30)"},
+    [RUN_TOOL_BYTES] = {"tool-bytes", 0, CLI_INT, 1, 1073741824.0, "N",
+                        "with --run-tools: of a call's output N bytes are used (default 65536)"},
 };
 
 /* org/name or org/name@revision, as the Hub allows them. */
@@ -63,6 +78,16 @@ static int is_model(const char *text)
            strncmp(text, "pocket-", 7) == 0 || is_hub_id(text);
 }
 
+static mlxe_status open_runner(const cli_value *v, tool_runner *out, mlxe_error *err)
+{
+    tool_limits limits = {.rounds = v[RUN_TOOL_ROUNDS].set ? (int)v[RUN_TOOL_ROUNDS].i : 8,
+                          .seconds = v[RUN_TOOL_SECONDS].set ? (int)v[RUN_TOOL_SECONDS].i : 30,
+                          .output_bytes =
+                              v[RUN_TOOL_BYTES].set ? (size_t)v[RUN_TOOL_BYTES].i : 65536};
+    if (!v[RUN_TOOLS].set) return MLXE_OK;
+    return tool_runner_open(v[GEN_TOOLS].s, &limits, out, err);
+}
+
 static int run_lines(const cli_call *call, mlxe_model *model, const char *tools)
 {
     const cli_value *parallel = &call->values[RUN_PARALLEL];
@@ -70,7 +95,7 @@ static int run_lines(const cli_call *call, mlxe_model *model, const char *tools)
 }
 
 static int run_once(const cli_call *call, mlxe_model *model, const cli_text *prompt,
-                    const char *tools)
+                    const char *tools, tool_runner *runner)
 {
     const cli_value *v = call->values;
     mlxe_session_params params = mlxe_session_params_new();
@@ -86,8 +111,12 @@ static int run_once(const cli_call *call, mlxe_model *model, const cli_text *pro
     params.system = v[GEN_SYSTEM].s;
     interrupt_hold();
     mlxe_status status = mlxe_session_open(model, &params, &session, &err);
-    if (status == MLXE_OK) status = gen_start(session, &request, &job, &err);
-    if (status == MLXE_OK) status = gen_stream(job, &sink, &err);
+    if (status == MLXE_OK && runner->doc) {
+        status = tool_answer(runner, session, &request, &sink, &err);
+    } else {
+        if (status == MLXE_OK) status = gen_start(session, &request, &job, &err);
+        if (status == MLXE_OK) status = gen_stream(job, &sink, &err);
+    }
     mlxe_session_close(session);
     if ((sink.have_stats || sink.spoke) && !call->json) out_string("\n");
     out_flush();
@@ -118,6 +147,12 @@ static int split_args(const cli_call *call, const char **model, const char **pro
         return cli_usage(call, "--lines: takes no PROMPT, the lines hold them");
     if (call->values[RUN_PARALLEL].set && !call->lines)
         return cli_usage(call, "--parallel: works with --lines only");
+    if (call->values[RUN_TOOLS].set && (call->lines || !call->values[GEN_TOOLS].set ||
+                                        strcmp(call->values[GEN_TOOLS].s, "-") == 0))
+        return cli_usage(call, "--run-tools: needs --tools FILE, and works without --lines only");
+    for (int i = RUN_TOOL_ROUNDS; i <= RUN_TOOL_BYTES; i++)
+        if (call->values[i].set && !call->values[RUN_TOOLS].set)
+            return cli_usage(call, "--%s: works with --run-tools only", OPTIONS[i].name);
     if (call->values[GEN_LOGPROBS].set && !call->lines && !call->json)
         return cli_usage(call, "--logprobs: works with --json or --lines only");
     return 0;
@@ -151,6 +186,7 @@ static int run(cli_call *call)
     const char *name, *argument;
     cli_text prompt = {0}, tools = {0}, system = {0};
     gen_model m = {0};
+    tool_runner runner = {0};
     gen_model_options options;
     mlxe_error err;
     cli_value *v = call->values;
@@ -170,6 +206,7 @@ static int run(cli_call *call)
     if (argument) status = text_input("PROMPT", argument, &prompt, &err);
     if (status == MLXE_OK) status = read_system(call, &system, &err);
     if (status == MLXE_OK) status = gen_tools(&v[GEN_TOOLS], &tools, &err);
+    if (status == MLXE_OK) status = open_runner(v, &runner, &err);
     options =
         (gen_model_options){.threads = &v[RUN_THREADS],
                             .device = &v[RUN_DEVICE],
@@ -182,10 +219,11 @@ static int run(cli_call *call)
     else if (call->lines)
         code = run_lines(call, m.model, tools.data);
     else if (argument)
-        code = run_once(call, m.model, &prompt, tools.data);
+        code = run_once(call, m.model, &prompt, tools.data, &runner);
     else
-        code = chat_run(call, m.model, name, tools.data);
+        code = chat_run(call, m.model, name, tools.data, &runner);
     gen_model_close(&m);
+    tool_runner_close(&runner);
     cli_text_deinit(&prompt);
     cli_text_deinit(&tools);
     cli_text_deinit(&system);
@@ -205,12 +243,17 @@ const struct cli_verb verb_run = {
         "path, org/name, *.gguf or pocket-*, else the PROMPT; give both to be sure.\n"
         "PROMPT is a text, @FILE or - (standard input). The answer ends with one newline.\n"
         "\n"
-        "--json prints lines: {\"event\":\"text\",\"text\":..} and last\n"
-        "{\"event\":\"done\",\"stats\":{..}}.\n"
+        "--json prints lines: {\"event\":\"text\",\"text\":..}, with reasoning and tool_call as "
+        "further\n"
+        "events, and last {\"event\":\"done\",\"stats\":{..}}.\n"
         "--lines reads JSON lines from standard input, {\"prompt\":..} or {\"messages\":[..]} "
         "with\n"
         "any option below up to --stats (_ for -), and answers each, in order, with\n"
-        "{\"text\":..,\"ids\":[..],\"stats\":{..}} or {\"error\":{..}}.\n"
+        "{\"text\":..,\"ids\":[..],\"stats\":{..}} or {\"error\":{..}}; where the model reasoned "
+        "or called\n"
+        "tools there are content, reasoning and tool_calls as well.\n"
+        "--tools is a list as OpenAI's API has it. With --run-tools, a tool with a member\n"
+        "\"command\":[\"PROGRAM\",..] is run when it is called: the arguments are its input.\n"
         "Ctrl-C stops the answer; what was said stays, and the exit status is 130.\n",
     .example = "  mlxengine run pocket-llm \"What is 12 + 30?\" --temperature 0 --stats\n"
                "  echo '{\"prompt\":\"What is 12 + 30?\",\"max_tokens\":20}' | "
