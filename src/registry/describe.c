@@ -8,6 +8,7 @@
 
 #include "files/model_files.h"
 #include "registry/features.h"
+#include "text/dialect.h"
 #include "text/tmpl.h"
 
 #include <dirent.h>
@@ -181,6 +182,23 @@ static void licence_write(buf *b, const char *folder)
     buf_deinit(&text);
 }
 
+/* How the model writes tool calls and reasoning, and what in its template says so. */
+static void dialect_write(buf *b, const tmpl *t)
+{
+    dialect_choice choice;
+    key(b, "dialect");
+    if (!t) {
+        buf_add_str(b, "null");
+        return;
+    }
+    dialect_choose(tmpl_source(t), tmpl_tokens(t), &choice);
+    buf_add_char(b, '{');
+    string_or_null(b, "name", strv_of(dialect_name(choice.dialect)));
+    string_or_null(b, "reasoning", strv_of(choice.begin));
+    string_or_null(b, "why", strv_of(choice.why));
+    buf_add_char(b, '}');
+}
+
 /* Where the chat template comes from; one that cannot be compiled is told by its error. */
 static void template_write(buf *b, const char *folder)
 {
@@ -196,6 +214,7 @@ static void template_write(buf *b, const char *folder)
         json_write_str(b, strv_of(err.message));
     else
         json_write_str(b, strv_of(own_file ? "chat_template.jinja" : "tokenizer_config.json"));
+    dialect_write(b, t);
     tmpl_close(t);
     buf_deinit(&path);
 }
