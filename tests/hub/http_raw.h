@@ -65,7 +65,7 @@ static inline void raw_read(int fd, raw_reply *out)
     out->body_bytes = out->all.n - (size_t)(out->body - out->all.p);
 }
 
-/* METHOD TARGET with more header lines ("A: b\r\n"...) and Connection: close. */
+/* METHOD TARGET with more header lines ("A: b\r\n"..., a Host first if at all) and Connection: close. */
 static inline raw_reply raw_ask(const char *url, const char *method, const char *target,
                                 const char *headers)
 {
@@ -73,8 +73,10 @@ static inline raw_reply raw_ask(const char *url, const char *method, const char 
     buf request = {0};
     int fd = raw_connect(url);
     if (fd < 0) return reply;
-    buf_addf(&request, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s\r\n", method, target,
-             strstr(url, "//") + 2, headers ? headers : "");
+    buf_addf(&request, "%s %s HTTP/1.1\r\nConnection: close\r\n", method, target);
+    if (!headers || strncmp(headers, "Host:", 5) != 0)
+        buf_addf(&request, "Host: %s\r\n", strstr(url, "//") + 2);
+    buf_addf(&request, "%s\r\n", headers ? headers : "");
     raw_send(fd, request.p, request.n);
     raw_read(fd, &reply);
     close(fd);

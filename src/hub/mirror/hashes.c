@@ -173,11 +173,12 @@ static int hash_one(hashes *h, const work *w, char hex[65], hash_state *state)
     mlxe_error err;
     hub_verdict said = HUB_HASH_UNKNOWN;
     mlxe_status rc = MLXE_OK;
+    uint64_t bytes;
     key k;
     hex[0] = 0;
     if (stat(w->path, &before) || (k = key_of(&before), !same_key(&k, &w->key))) return 0;
     if (w->etag[0])
-        rc = hub_hash_file(w->path, strv_of(w->etag), &h->closing, &said, NULL, &err);
+        rc = hub_hash_file(w->path, strv_of(w->etag), &h->closing, &said, &bytes, &err);
     else if (w->kind == HASH_SHA256)
         rc = hub_sha256_file(w->path, &h->closing, hex, &err);
     else
