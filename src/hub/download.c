@@ -17,6 +17,7 @@
 #include "hub/download_pool.h"
 #include "hub/hub_api.h"
 #include "hub/hub_state.h"
+#include "hub/request_fault.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -85,7 +86,7 @@ mlxe_status download_head(download *d, requester *r, const char *url, hub_meta *
                         : HEAD_TRIES;
         if (!rc || !fault_retryable(fault) || attempt == tries || r->once) return rc;
         log_line(&d->h->log, MLXE_LOG_INFO, "trying again: %s", err->message);
-        if (!fault_wait(r, fault, attempt)) return rc;
+        if (!fault_wait(r, fault, attempt)) return stop_error(r, fault, rc, err);
     }
 }
 

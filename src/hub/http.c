@@ -205,7 +205,6 @@ static int set_up(http_client *c, exchange *x, body_sink *sink, struct curl_slis
     bad |= curl_easy_setopt(e, CURLOPT_NOPROGRESS, 1L);
     bad |= curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     bad |= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    bad |= curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)c->options->connect_timeout_s);
     bad |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->message);
     bad |= curl_easy_setopt(e, CURLOPT_USERAGENT, c->options->user_agent);
@@ -213,6 +212,8 @@ static int set_up(http_client *c, exchange *x, body_sink *sink, struct curl_slis
     bad |= curl_easy_setopt(e, CURLOPT_HEADERDATA, x);
     bad |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     bad |= curl_easy_setopt(e, CURLOPT_WRITEDATA, sink);
+    /* Refused while a buffer of an exchange that failed early is still there: it has this size. */
+    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     /* Older libcurl without HTTP/2 refuses this; it then speaks 1.1. */
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     if (call->method == HTTP_HEAD) bad |= curl_easy_setopt(e, CURLOPT_NOBODY, 1L);

@@ -21,6 +21,7 @@
 #include "base/thread.h"
 #include "hub/cache_dir.h"
 #include "hub/hub_state.h"
+#include "hub/request_fault.h"
 #include "hub/url.h"
 
 #include <errno.h>
@@ -338,9 +339,7 @@ static void chunk_fetch(transfer *t, requester *r, size_t k, int inline_hash)
             if ((!restart && !fault_retryable(&fault)) || ++tries >= TRIES) {
                 end_with(t, TRANSFER_FAILED, rc, &err);
             } else if (!moved && !fault_wait(r, &fault, tries)) {
-                const hub_watch *w = r->watch;
-                if (w && w->cancel && atomic_load(w->cancel))
-                    rc = err_set(&err, MLXE_E_CANCELLED, "%s: cancelled", t->resolve_url);
+                rc = stop_error(r, &fault, rc, &err);
                 end_with(t, TRANSFER_FAILED, rc, &err);
             } else {
                 log_line(&t->h->log, MLXE_LOG_INFO, "trying again: %s", err.message);
