@@ -17,7 +17,7 @@
  * Traps: \w alone and \b also take six Latin-1 digits and fractions that [\w] does not.
  *
  * Source: Oniguruma doc/RE, doc/SYNTAX.md (Ruby syntax). */
-#include "text/tok_parts.h"
+#include "text/tok_regex_names.h"
 
 enum { DEPTH_MAX = 100 };
 
@@ -36,6 +36,8 @@ typedef struct translate {
     int extended; /* (?x) */
     int alone;    /* a set outside of a class */
     int fold;     /* (?i) */
+    int opened;   /* capturing groups so far */
+    regex_names names;
 } translate;
 
 static int refuse(translate *t, const char *problem)
@@ -407,6 +409,19 @@ static void put_boundary(buf *out, int negate)
     buf_deinit(&word);
 }
 
+/* \k<..> and \g<..>, behind the letter. */
+static int read_reference(translate *t, int is_call)
+{
+    strv name;
+    if (!regex_names_read(&t->p, t->end, &name)) return refuse(t, "a reference without its name");
+    int group = regex_names_group(&t->names, name, t->opened, is_call);
+    if (group < 0) return refuse(t, "a reference to no group");
+    if (is_call && t->names.references) /* what a call matched is seen from outside, there alone */
+        return refuse(t, "a subexpression call beside back-references");
+    buf_addf(t->out, is_call ? "(?%d)" : "\\g{%d}", group);
+    return 0;
+}
+
 /* Behind a backslash, outside of a class. */
 static int read_escape(translate *t)
 {
@@ -447,7 +462,7 @@ static int read_escape(translate *t)
     case 'R':
         buf_add_str(t->out, "(?>\\r\\n|[\\n-\\r\\x85\\x{2028}\\x{2029}])");
         return 0;
-    case 'X':
+    case 'X': /* Oniguruma looks behind it, PCRE2 does not, and joins emoji otherwise */
     case 'y':
     case 'Y':
         return refuse(t, "text segments (\\X, \\y)");
@@ -455,15 +470,16 @@ static int read_escape(translate *t)
     case 'C':
         return refuse(t, "\\M and \\C escapes");
     case 'g':
-        return refuse(t, "a subexpression call");
     case 'k':
-        return refuse(t, "a named back-reference");
+        return read_reference(t, c == 'g');
     default:
         break;
     }
     if (c >= '1' && c <= '9') {
         if (t->p < t->end && *t->p >= '0' && *t->p <= '9')
             return refuse(t, "a back-reference of two digits");
+        if (t->names.named) return refuse(t, "a numbered back-reference beside named groups");
+        if (c - '0' > t->names.groups) return refuse(t, "a back-reference to no group");
         buf_addf(t->out, "\\g{%c}", c);
         return 0;
     }
@@ -548,6 +564,18 @@ out:
     return rc;
 }
 
+/* (?<name>..): names.c knows the name, PCRE2 the number. */
+static int read_named_group(translate *t)
+{
+    strv name;
+    if (!regex_names_read(&t->p, t->end, &name)) return refuse(t, "a group's name without its end");
+    if ((name.p[0] >= '0' && name.p[0] <= '9') || name.p[0] == '-' || name.p[0] == '+')
+        return refuse(t, "a group's name that begins with a digit or a sign");
+    t->opened++;
+    buf_add_char(t->out, '(');
+    return read_alternatives(t) ? -1 : close_group(t);
+}
+
 /* The parenthesis is read. isolated: 1 when it was (?i), which takes no quantifier. */
 static int read_group(translate *t, int *isolated)
 {
@@ -556,7 +584,8 @@ static int read_group(translate *t, int *isolated)
     *isolated = 0;
     if (left && *t->p == '*') return refuse(t, "a callout");
     if (left && *t->p != '?') {
-        buf_add_char(t->out, '(');
+        buf_add_str(t->out, t->names.named ? "(?:" : "(");
+        t->opened += !t->names.named;
         return read_alternatives(t) ? -1 : close_group(t);
     }
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -578,7 +607,7 @@ static int read_group(translate *t, int *isolated)
         return 0;
     case '<':
     case '\'':
-        return refuse(t, "a named group");
+        return read_named_group(t);
     case '~':
         return refuse(t, "an absent function");
     case '{':
@@ -765,7 +794,9 @@ static int read_alternatives(translate *t)
 int tok_regex_translate(strv pattern, buf *out, const char **problem)
 {
     translate t = {.p = pattern.p, .end = pattern.p + pattern.n, .out = out};
-    int rc = read_alternatives(&t);
+    int rc = 0;
+    t.problem = regex_names_scan(pattern, &t.names);
+    rc = t.problem ? -1 : read_alternatives(&t);
     if (rc == 0 && t.p < t.end) rc = refuse(&t, "a ) without its (");
     *problem = t.problem ? t.problem : "";
     return rc;

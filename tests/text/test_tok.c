@@ -1,6 +1,6 @@
 /* test_tok.c: what the vectors cannot show: messages of files that are refused, limits, hostile
  * sizes in linear time, streams that hold back what is not certain, use from several threads. */
-#include "text/tok.h"
+#include "text/tok_parts.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -85,7 +85,10 @@ static void regexes(void **unused)
     (void)unused;
     refuse_regex("\\\\p{Klingon}", "a character property that is not built");
     refuse_regex("(?~abc)", "an absent function");
-    refuse_regex("(?<n>a)", "a named group");
+    refuse_regex("(?<n>a)(?<n>b)", "two groups of one name");
+    refuse_regex("(?<n>a)\\\\1", "a numbered back-reference beside named groups");
+    refuse_regex("(a)\\\\k<2>", "a reference to no group");
+    refuse_regex("(a)\\\\1\\\\g<1>", "a subexpression call beside back-references");
     refuse_regex("\\\\X", "text segments");
     refuse_regex("(?i)class", "letters that fold");
     refuse_regex("(a", "a group without its end");
@@ -93,6 +96,45 @@ static void regexes(void **unused)
     refuse_regex("[a", "a class without its end");
     refuse_regex("*a", "a quantifier without a target");
     refuse_regex("(?<=a+)b", "lookbehind");
+}
+
+/* Groups by name and number; the places are the tokenizers package's. */
+static void regex_groups(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *pattern, *text;
+        size_t hits[8]; /* begin, end, ..; 99 ends */
+    } rows[] = {{"(?<a>\\w)\\k<a>", "aab bb", {0, 2, 4, 6, 99}},
+                {"(?'q'['\"]).*?\\k'q'", "x'a\"b'y\"", {1, 6, 99}},
+                {"(?<a>a|b)(c)\\k<a>", "acabcbacb", {0, 3, 3, 6, 99}},
+                {"(\\w)(\\d)\\k<-1>", "a11a12", {0, 3, 99}},
+                {"\\((?:[^()]|\\g<0>)*\\)", "(a(b)c)((", {0, 7, 99}},
+                {"(?<p>\\((?:[^()]|\\g<p>)*\\))", "x(())", {1, 5, 99}},
+                {"(?<n>a)(b)", "ab", {0, 2, 99}}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        mlxe_error err;
+        arena mem = {0};
+        tok_reader r = {&mem, "pattern", &err};
+        tok_regex *re;
+        tok_match_state *state = NULL;
+        tok_matches out = {0};
+        size_t n = 0;
+        if (tok_regex_open(&r, strv_of(rows[i].pattern), REGEX_ANY, &re))
+            fail_msg("%s", err.message);
+        assert_int_equal(tok_regex_find(re, strv_of(rows[i].text), &state, &out, &err), MLXE_OK);
+        for (size_t k = 0; k < out.n; k++) {
+            if (!out.m[k].hit) continue;
+            assert_int_equal(out.m[k].b, rows[i].hits[n]);
+            assert_int_equal(out.m[k].e, rows[i].hits[n + 1]);
+            n += 2;
+        }
+        assert_int_equal(rows[i].hits[n], 99);
+        tok_regex_close(re);
+        tok_match_state_close(state);
+        free(out.m);
+        arena_deinit(&mem);
+    }
 }
 
 /* A pattern that needs more steps than the limit allows is an error, never a wrong cut. */
@@ -378,7 +420,7 @@ int main(void)
         cmocka_unit_test(stream),         cmocka_unit_test(offsets),
         cmocka_unit_test(special_tokens), cmocka_unit_test(truncation),
         cmocka_unit_test(threads),        cmocka_unit_test(folders),
-        cmocka_unit_test(plain_special),
+        cmocka_unit_test(plain_special),  cmocka_unit_test(regex_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

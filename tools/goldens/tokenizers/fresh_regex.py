@@ -58,6 +58,13 @@ def pattern(rng, depth=0):
     return "|".join(branches)
 
 
+def with_groups(rng):
+    """References to groups, by name and by number."""
+    shape = rng.choice([r"(?<n>%s)%s\k<n>", r"(?<n>%s)%s\g<n>", r"(%s)%s\g<1>", r"(%s)%s\k<-1>",
+                        r"(?'n'%s)(?:%s)\k'n'", r"(%s)%s\k<1>"])
+    return shape % (pattern(rng, 1), pattern(rng, 1))
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--command", default="build/mlxengine")
@@ -67,7 +74,8 @@ def main():
     totals = {"equal": 0, "differs": 0, "refused": 0, "limit": 0, "not drawn": 0}
     for i in range(a.count):
         rng = random.Random(a.seed * 1000003 + i)
-        regex = ("(?i)" if rng.random() < 0.1 else "") + pattern(rng)
+        regex = ("(?i)" if rng.random() < 0.1 else "")
+        regex += with_groups(rng) if rng.random() < 0.1 else pattern(rng)
         t = Tokenizer(models.WordLevel(vocab={"<unk>": 0, "x": 1}, unk_token="<unk>"))
         try:
             t.pre_tokenizer = pre_tokenizers.Split(Regex(regex), "isolated")
