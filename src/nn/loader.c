@@ -4,7 +4,8 @@
  *   name ------nn_load_linear--> kn_matrix over the folder's bytes, its bias as f32
  *
  * Quantised weights are MLX's: name.weight u32 [n, k*bits/32], name.scales and name.biases
- * [n, k/group]; bits and group come from config's "quantization", a layer's own entry there first
+ * [n, k/group] (mxfp4, mxfp8, nvfp4: scales are bytes, no biases); mode, bits and group come from
+ * config's "quantization", a layer's own entry there first
  * (mlx-lm writes {"group_size":64,"bits":4,"model.layers.0.mlp.down_proj":{"bits":8,..}}).
  *
  * Traps: 3, 5 and 6 bits pack k*bits/32 words exactly, so the weight's shape alone does not tell
@@ -116,27 +117,48 @@ static int known_has(const nn_loader *ld, strv key)
 static int bits_ok(int64_t bits) { return bits >= 2 && bits <= 8 && bits != 7; }
 static int group_ok(int64_t group) { return group == 32 || group == 64 || group == 128; }
 
-/* bits and group of one quantisation object, on top of what *bits and *group hold. */
-static mlxe_status quantization_read(const json *q, const char *where, int *bits, int *group,
+/* The modes that MLX has besides affine; bits and group are set by the mode. */
+static const struct {
+    const char *name;
+    nn_packing packing;
+} MODES[] = {
+    {"mxfp4", {KN_MXFP4, 4, 32}}, {"mxfp8", {KN_MXFP8, 8, 32}}, {"nvfp4", {KN_NVFP4, 4, 16}}};
+
+static mlxe_status mode_check(strv mode, const char *where, int64_t bits, int64_t group,
+                              nn_packing *out, mlxe_error *err)
+{
+    for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
+        const nn_packing *p = &MODES[i].packing;
+        if (!strv_is(mode, MODES[i].name)) continue;
+        *out = *p;
+        if (bits == p->bits && group == p->group) return MLXE_OK;
+        return err_set(err, MLXE_E_UNSUPPORTED,
+                       "%s: mode %s with %lld bits and group_size %lld, want %d and %d", where,
+                       MODES[i].name, (long long)bits, (long long)group, p->bits, p->group);
+    }
+    return err_set(err, MLXE_E_UNSUPPORTED,
+                   "%s.mode: quantisation mode %.*s, want affine, mxfp4, mxfp8 or nvfp4", where,
+                   (int)mode.n, mode.p);
+}
+
+/* One quantisation object, on top of what *packing holds; a mode that is left out is affine. */
+static mlxe_status quantization_read(const json *q, const char *where, nn_packing *packing,
                                      mlxe_error *err)
 {
-    int64_t b = *bits, g = *group;
+    int64_t b = packing->bits, g = packing->group;
     strv mode = STRV("affine");
     mlxe_status rc;
     if ((rc = json_get_int(q, where, "bits", 1, 64, &b, err))) return rc;
     if ((rc = json_get_int(q, where, "group_size", 1, 1 << 20, &g, err))) return rc;
     if ((rc = json_get_str(q, where, "mode", &mode, err))) return rc;
-    if (!strv_is(mode, "affine"))
-        return err_set(err, MLXE_E_UNSUPPORTED, "%s.mode: quantisation mode %.*s, want affine",
-                       where, (int)mode.n, mode.p);
+    if (!strv_is(mode, "affine")) return mode_check(mode, where, b, g, packing, err);
     if (!bits_ok(b))
         return err_set(err, MLXE_E_UNSUPPORTED, "%s.bits: %lld, want 2, 3, 4, 5, 6 or 8", where,
                        (long long)b);
     if (!group_ok(g))
         return err_set(err, MLXE_E_UNSUPPORTED, "%s.group_size: %lld, want 32, 64 or 128", where,
                        (long long)g);
-    *bits = (int)b;
-    *group = (int)g;
+    *packing = (nn_packing){KN_AFFINE, (int)b, (int)g};
     return MLXE_OK;
 }
 
@@ -170,8 +192,7 @@ mlxe_status nn_loader_init(nn_loader *ld, model_files *files, arena *mem, const 
                       .where = "config.json",
                       .mem = mem,
                       .log = log,
-                      .group = 64,
-                      .bits = 4};
+                      .packing = {KN_AFFINE, 4, 64}};
     for (size_t i = 0; NEUTRAL[i]; i++)
         if (known_add(ld, strv_of(NEUTRAL[i]))) return err_memory(err, "config.json", 0);
     q = json_get(ld->config, "quantization");
@@ -193,7 +214,7 @@ mlxe_status nn_loader_init(nn_loader *ld, model_files *files, arena *mem, const 
                        "config.json: quantization: bits and group_size are needed, %s is missing",
                        json_get(q, "bits") ? "group_size" : "bits");
     if ((rc = overrides_check(q, err))) return rc;
-    return quantization_read(q, "config.json: quantization", &ld->bits, &ld->group, err);
+    return quantization_read(q, "config.json: quantization", &ld->packing, err);
 }
 
 void nn_loader_deinit(nn_loader *ld)
@@ -341,20 +362,18 @@ static mlxe_status vector_load(nn_loader *ld, const char *name, const char *part
     return kn_embed(&row, &zero, 1, p, NULL); /* one row, converted */
 }
 
-static mlxe_status layer_quantization(nn_loader *ld, const char *name, int *bits, int *group,
-                                      mlxe_error *err)
+static mlxe_status layer_packing(nn_loader *ld, const char *name, nn_packing *out, mlxe_error *err)
 {
     const json *own = json_get(ld->quantization, name);
     buf where = {0};
     mlxe_status rc = MLXE_OK;
-    *bits = ld->bits;
-    *group = ld->group;
+    *out = ld->packing;
     if (!ld->quantization)
         return err_set(err, MLXE_E_CORRUPT,
                        "config.json: quantization is missing, but %s.scales is there", name);
     if (json_is(own, JSON_OBJECT)) {
         buf_addf(&where, "config.json: quantization.%s", name);
-        rc = quantization_read(own, buf_str(&where), bits, group, err);
+        rc = quantization_read(own, buf_str(&where), out, err);
     } else if (json_is(own, JSON_BOOL) && !json_bool(own)) {
         rc = err_set(err, MLXE_E_CORRUPT,
                      "config.json: quantization.%s is false, but %s.scales is there", name, name);
@@ -363,30 +382,35 @@ static mlxe_status layer_quantization(nn_loader *ld, const char *name, int *bits
     return rc;
 }
 
-static mlxe_status affine_load(nn_loader *ld, const char *name, int64_t n, int64_t k,
+static mlxe_status packed_load(nn_loader *ld, const char *name, int64_t n, int64_t k,
                                kn_matrix *out, mlxe_error *err)
 {
     const mf_tensor *w, *scales, *biases;
-    int bits, group;
+    nn_packing p;
     mlxe_status rc;
-    if ((rc = layer_quantization(ld, name, &bits, &group, err))) return rc;
-    if (k % group)
+    if ((rc = layer_packing(ld, name, &p, err))) return rc;
+    if (k % p.group)
         return err_set(err, MLXE_E_CORRUPT,
                        "%s.weight: %lld inputs, want a multiple of the group size %d", name,
-                       (long long)k, group);
-    if ((rc = tensor_find(ld, name, ".weight", 2, n, k * bits / 32, &w, err))) return rc;
-    if ((rc = tensor_find(ld, name, ".scales", 2, n, k / group, &scales, err))) return rc;
-    if ((rc = tensor_find(ld, name, ".biases", 2, n, k / group, &biases, err))) return rc;
+                       (long long)k, p.group);
+    if ((rc = tensor_find(ld, name, ".weight", 2, n, k * p.bits / 32, &w, err))) return rc;
+    if ((rc = tensor_find(ld, name, ".scales", 2, n, k / p.group, &scales, err))) return rc;
     if (w->dtype != MF_U32)
         return err_set(err, MLXE_E_CORRUPT, "%s.weight is %s, want U32 (it has scales)", name,
                        mf_dtype_name(w->dtype));
+    *out = (kn_matrix){.n = n, .k = k, .bits = p.bits, .group = p.group, .mode = p.mode};
+    if ((rc = mf_data(ld->files, w, &out->w, err))) return rc;
+    if ((rc = mf_data(ld->files, scales, &out->scales, err))) return rc;
+    if (p.mode != KN_AFFINE) {
+        if (scales->dtype == MF_U8) return MLXE_OK;
+        return err_set(err, MLXE_E_CORRUPT, "%s.scales is %s, want U8 in this mode", name,
+                       mf_dtype_name(scales->dtype));
+    }
+    if ((rc = tensor_find(ld, name, ".biases", 2, n, k / p.group, &biases, err))) return rc;
     if (scales->dtype != biases->dtype)
         return err_set(err, MLXE_E_CORRUPT, "%s.biases is %s, want %s as its scales", name,
                        mf_dtype_name(biases->dtype), mf_dtype_name(scales->dtype));
-    *out = (kn_matrix){.n = n, .k = k, .bits = bits, .group = group};
     if ((rc = kernel_dtype(ld, scales, &out->dtype, err))) return rc;
-    if ((rc = mf_data(ld->files, w, &out->w, err))) return rc;
-    if ((rc = mf_data(ld->files, scales, &out->scales, err))) return rc;
     return mf_data(ld->files, biases, &out->biases, err);
 }
 
@@ -401,7 +425,7 @@ mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k
         return err_set(err, MLXE_E_INTERNAL, "tensor name of %zu bytes", strlen(name));
     snprintf(probe, sizeof probe, "%s.scales", name);
     if (nn_has(ld, probe)) {
-        rc = affine_load(ld, name, n, k, &out->w, err);
+        rc = packed_load(ld, name, n, k, &out->w, err);
     } else {
         if ((rc = tensor_find(ld, name, ".weight", 2, n, k, &w, err))) return rc;
         out->w = (kn_matrix){.n = n, .k = k};
@@ -425,6 +449,7 @@ uint64_t nn_linear_bytes(const nn_linear *linear)
     const kn_matrix *w = &linear->w;
     uint64_t elements = (uint64_t)w->n * (uint64_t)w->k, size = w->dtype == KN_F32 ? 4 : 2;
     if (!w->bits) return elements * size;
+    if (w->mode) return elements * (uint64_t)w->bits / 8 + elements / (uint64_t)w->group;
     return elements * (uint64_t)w->bits / 8 + elements / (uint64_t)w->group * 2 * size;
 }
 

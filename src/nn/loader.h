@@ -23,6 +23,12 @@ typedef struct nn_norm {
     float eps;
 } nn_norm;
 
+/* How a quantised linear is stored. */
+typedef struct nn_packing {
+    kn_mode mode;
+    int bits, group;
+} nn_packing;
+
 typedef struct nn_loader {
     model_files *files;
     const json *config; /* the object that options are read from */
@@ -30,13 +36,13 @@ typedef struct nn_loader {
     arena *mem;         /* everything that the model keeps */
     const log_sink *log;
     const json *quantization; /* config's object, or NULL: dense */
-    int group, bits;          /* its defaults */
+    nn_packing packing;       /* its default */
     strv *known;              /* options asked for so far */
     size_t n_known, known_cap;
     uint64_t linear_bytes; /* of all linears loaded so far, as they are stored */
 } nn_loader;
 
-/* Reads the quantisation defaults. Fails UNSUPPORTED (method or mode other than MLX affine) */
+/* Reads the quantisation defaults. Fails UNSUPPORTED (a method or mode that is not MLX's) */
 mlxe_status nn_loader_init(nn_loader *ld, model_files *files, arena *mem, const log_sink *log,
                            mlxe_error *err);
 void nn_loader_deinit(nn_loader *ld);

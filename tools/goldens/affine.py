@@ -43,21 +43,27 @@ def dequantize(packed, scales, biases, bits, group):
 
 
 def settings(quantization, module):
-    """(bits, group) of a module that has scales: its own entry, else the folder's default."""
+    """(bits, group, mode) of a module that has scales: its own entry, else the folder's default."""
     own = quantization.get(module)
     own = own if isinstance(own, dict) else {}
-    return own.get("bits", quantization["bits"]), own.get("group_size", quantization["group_size"])
+    mode = (own or quantization).get("mode", "affine")
+    return (own.get("bits", quantization["bits"]),
+            own.get("group_size", quantization["group_size"]), mode)
 
 
 def dense(tensors, quantization):
     """A folder's tensors -> {name: float32}, quantised weights dequantised."""
+    import fp  # which imports this module
     out = {}
     for name, x in tensors.items():
         module, _, last = name.rpartition(".")
         if last in ("scales", "biases") and module + ".scales" in tensors:
             continue
         if last == "weight" and module + ".scales" in tensors:
-            bits, group = settings(quantization, module)
+            bits, group, mode = settings(quantization, module)
+            if mode != "affine":
+                out[name] = fp.dequantize(x, tensors[module + ".scales"], mode)
+                continue
             out[name] = dequantize(x, tensors[module + ".scales"], tensors[module + ".biases"],
                                    bits, group)
         else:

@@ -103,7 +103,10 @@ def manifest(name, case, s, seed, tensors, notes):
     if s["quant"]:
         m["quantization"] = {"bits": s["quant"]["bits"], "group_size": s["quant"]["group"],
                              "scales_dtype": s["quant"]["dtype"]}
-        m["reference"] += ", on the dequantised weights w = q * scale + bias"
+        if "kind" in s["quant"]:
+            m["quantization"].update(mode=s["quant"]["kind"], scales_dtype="u8")
+        m["reference"] += ", on the dequantised weights " + (
+            "w = code * scale" if "kind" in s["quant"] else "w = q * scale + bias")
     if "same" in case:
         m["weights_from"] = os.path.relpath(case["same"], name)
     if "generate_ids" in tensors:

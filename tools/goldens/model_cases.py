@@ -6,6 +6,8 @@ name -> dict(covers=..., spec changes...), and
                 the difference is recorded, so that a case that can't fail is seen
   zero=REGEX    tensors set to zero in that mutant (options that are seen in tensors only)
 """
+import fp
+
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
@@ -18,6 +20,10 @@ def rope(**changes):
 
 def quant(bits, group, dtype="f16", **more):
     return dict(bits=bits, group=group, dtype=dtype, **more)
+
+
+def fp_quant(kind, **more):
+    return quant(*fp.MODES[kind], kind=kind, **more)
 
 
 MIXED = {                    # every linear of layer 0 its own, layer 1 the default or not at all
@@ -217,6 +223,21 @@ CASES = {
                           quant=quant(2, 128, "bf16"), seed=71),
     "qwen3/q5-g128": dict(covers="5 bit g128", dtype="f16", E=128, F=128, D=32, L=1,
                           quant=quant(5, 128), seed=72),
+    "qwen3/mxfp4": dict(covers="mxfp4, untied", dtype="bf16", D=24, quant=fp_quant("mxfp4"),
+                        seed=74),
+    "qwen3/mxfp8-tied": dict(covers="mxfp8, tied quantised embedding", dtype="f16", D=24, tie=True,
+                             quant=fp_quant("mxfp8"), seed=75),
+    "qwen3/nvfp4-v5": dict(covers="nvfp4, rows of 48 and 80 codes, transformers 5 form", form="5",
+                           dtype="bf16", E=48, F=80, D=16, quant=fp_quant("nvfp4"), seed=76),
+    "llama/mxfp4-mixed": dict(
+        covers="mxfp4 with affine, mxfp8, nvfp4 and dense linears of their own", dtype="bf16",
+        E=128, F=128, seed=77,
+        quant=fp_quant("mxfp4", overrides={
+            "model.embed_tokens": {"group_size": 64, "bits": 8},
+            "model.layers.0.self_attn.q_proj": {"group_size": 32, "bits": 8, "mode": "mxfp8"},
+            "model.layers.0.mlp.up_proj": {"group_size": 16, "bits": 4, "mode": "nvfp4"},
+            "model.layers.1.self_attn.o_proj": False,
+            "model.layers.1.mlp.down_proj": {"group_size": 64, "bits": 4, "mode": "affine"}})),
     "qwen3/q8-g128": dict(covers="8 bit g128, tied", dtype="f16", E=128, F=128, D=32, L=1, K=1,
                           tie=True, quant=quant(8, 128), seed=73),
 }

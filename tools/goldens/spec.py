@@ -14,6 +14,7 @@ import shutil
 import numpy as np
 
 import affine
+import fp
 import st
 
 DEFAULTS = dict(
@@ -116,7 +117,7 @@ def config(s):
         q = s["quant"]
         table = {"group_size": q["group"], "bits": q["bits"]}
         if q.get("mode", True):
-            table["mode"] = "affine"
+            table["mode"] = q.get("kind", "affine")
         table.update(q.get("overrides", {}))
         c["quantization"] = table
         if q.get("both", True):
@@ -165,7 +166,7 @@ def tensors_f32(s, rng):
 
 
 def quantized_modules(s, names):
-    """Modules that the folder stores quantised, with their (bits, group)."""
+    """Modules that the folder stores quantised, with their (bits, group, mode)."""
     q, out = s["quant"], {}
     for name in names:
         module, _, last = name.rpartition(".")
@@ -175,7 +176,8 @@ def quantized_modules(s, names):
         if own is False or module in q.get("skip", ()):
             continue
         own = own if isinstance(own, dict) else {}
-        out[module] = own.get("bits", q["bits"]), own.get("group_size", q["group"])
+        kind = (own or {"mode": q.get("kind", "affine")}).get("mode", "affine")
+        out[module] = own.get("bits", q["bits"]), own.get("group_size", q["group"]), kind
     return out
 
 
@@ -196,8 +198,15 @@ def tensors(s, rng):
         if last != "weight" or module not in what:
             out[name] = x
             continue
-        bits, group = what[module]
+        bits, group, mode = what[module]
         w = mx.array(st.to_f32(x)).astype(kinds[stored])
+        if mode != "affine":
+            packed, scales = mx.quantize(w, mode=mode)
+            back = np.array(mx.dequantize(packed, scales, mode=mode, dtype=mx.float32))
+            packed, scales = np.array(packed), np.array(scales)
+            assert (back == fp.dequantize(packed, scales, mode)).all(), (name, mode)
+            out[name], out[module + ".scales"] = packed, scales
+            continue
         parts = mx.quantize(w, group_size=group, bits=bits)
         back = np.array(mx.dequantize(parts[0], *(p.astype(mx.float32) for p in parts[1:]),
                                       group_size=group, bits=bits))
