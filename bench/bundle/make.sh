@@ -41,7 +41,7 @@ ldd "$root"/tests/* "$root"/bench/* | awk '$2 == "=>" && $3 ~ /^\// { print $1, 
     done
 find "$root/tests" "$root/bench" "$root/peers" -type f -exec strip --strip-unneeded {} +
 cp bench/bundle/run.sh bench/peers/compare.py bench/peers/models.sh "$root/"
-tar -C "$tree" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -T0 >"$root.tar.xz"
+tar -C "$tree" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -T0 -3 >"$root.tar.xz"
 bytes=$(wc -c <"$root.tar.xz")
 rm -rf "$root"
 [ "$bytes" -le $most ] || {

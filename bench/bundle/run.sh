@@ -36,11 +36,10 @@ if step tests; then
     done
 fi
 
-export LD_LIBRARY_PATH="$here/lib/mlxengine/deps"
 if step kernels; then
     for count in 1 "$threads"; do
         for isa in avx2 avx512; do
-            "$here/bench/bench_kernels" "$count" 0.1 "$isa" 'linear 0.35B 4-bit g64' | head -n 12
+            LD_LIBRARY_PATH=$here/lib/mlxengine/deps "$here/bench/bench_kernels" "$count" 0.1 "$isa" 'linear 0.35B 4-bit g64' | head -n 12
         done
     done
 fi

@@ -54,12 +54,12 @@ def own_busy():
     return use.ru_utime + use.ru_stime
 
 
-def call(argv, libraries=None):
+def call(argv, libraries=None, one_thread=a.threads == 1):
     """(parsed output, share of the machine that others used)"""
     env = dict(os.environ)
     if libraries:
         env["LD_LIBRARY_PATH"] = libraries
-    if a.cpu_clock and a.threads == 1:
+    if a.cpu_clock and one_thread:
         env["LD_PRELOAD"] = a.cpu_clock
     before, own, start = machine_busy(), own_busy(), time.time()
     r = subprocess.run(argv, capture_output=True, text=True, env=env)
@@ -108,7 +108,8 @@ def llama(build, model, *options):
 
 def mlx_lm(model, dtype, part):
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mlx_lm_run.py")
-    out, others = call([a.mlx_lm, script, f"{a.models}/{model}", dtype, "16", "3"])
+    out, others = call([a.mlx_lm, script, f"{a.models}/{model}", dtype, "16", "3"],
+                       one_thread=True)  # as MLX is on an x86 CPU
     return out[part + "_tps"], others, {}
 
 
