@@ -228,6 +228,7 @@ typedef struct mlxe_token {
     int32_t type_id; /* 0: of the text, 1: of the pair */
     uint64_t begin,
         end; /* half-open bytes of the text it came from, whole characters; 0,0: added */
+    int32_t side; /* 0: from the text, 1: from the pair, -1: added (special tokens, padding) */
 } mlxe_token;
 
 typedef struct mlxe_tokens {
@@ -259,6 +260,10 @@ typedef struct mlxe_template mlxe_template;
 
 /* Compiles the chat template of a model folder. Fails NOT_FOUND (none there), INPUT (syntax). */
 MLXE_API mlxe_status mlxe_template_open(const char *model, mlxe_template **out, mlxe_error *err);
+/* The same for one of several: by its name ("tool_use", "rag"), or a text that takes the place of the
+ * folder's. Fails NOT_FOUND too where it is neither (lists the names). */
+MLXE_API mlxe_status mlxe_template_open_named(const char *model, const char *name,
+                                              mlxe_template **out, mlxe_error *err);
 /* Compiles a template from its source; name is used in messages. */
 MLXE_API mlxe_status mlxe_template_open_text(const char *name, const char *source, size_t bytes,
                                              mlxe_template **out, mlxe_error *err);
@@ -281,10 +286,11 @@ typedef enum mlxe_kv_type { MLXE_KV_F32 = 1, MLXE_KV_F16, MLXE_KV_BF16, MLXE_KV_
 
 typedef struct mlxe_model_params {
     uint32_t size;
-    uint32_t context_tokens; /* KV rows hold at most this many; 0: the model's own limit */
-    uint32_t parallel;       /* conversations decoded in one batch; 0: 1 */
-    mlxe_load load;          /* 0: map local files, read those on network file systems */
-    mlxe_kv_type kv_type;    /* 0: f32 */
+    uint32_t context_tokens;   /* KV rows hold at most this many; 0: the model's own limit */
+    uint32_t parallel;         /* conversations decoded in one batch; 0: 1 */
+    mlxe_load load;            /* 0: map local files, read those on network file systems */
+    mlxe_kv_type kv_type;      /* 0: f32 */
+    const char *chat_template; /* name of one of the model's, or a template's text; NULL: its own */
 } mlxe_model_params;
 
 static inline mlxe_model_params mlxe_model_params_new(void)
@@ -483,6 +489,8 @@ typedef struct mlxe_pull_params {
     const char *const *exclude;
     uint32_t n_include, n_exclude;
     uint32_t deadline_ms; /* 0: none */
+    const char *from;     /* a folder that has files of the repository: those with the right hash are
+                             linked, not fetched. LM Studio's and Ollama's folders are looked at too */
 } mlxe_pull_params;
 
 static inline mlxe_pull_params mlxe_pull_params_new(void)

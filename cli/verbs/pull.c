@@ -7,7 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PULL_REVISION, PULL_INCLUDE, PULL_EXCLUDE, PULL_FORCE, PULL_INSECURE, PULL_COUNT };
+enum {
+    PULL_REVISION,
+    PULL_INCLUDE,
+    PULL_EXCLUDE,
+    PULL_FORCE,
+    PULL_FROM,
+    PULL_INSECURE,
+    PULL_COUNT
+};
 
 static const cli_option OPTIONS[PULL_COUNT] = {
     [PULL_REVISION] = {"revision", 0, CLI_TEXT, 0, 0, "REV",
@@ -16,6 +24,8 @@ static const cli_option OPTIONS[PULL_COUNT] = {
                       "only files whose path fits; repeatable; * matches / too"},
     [PULL_EXCLUDE] = {"exclude", 0, CLI_TEXTS, 0, 0, "GLOB", "no file whose path fits; repeatable"},
     [PULL_FORCE] = {"force", 0, CLI_FLAG, 0, 0, NULL, "fetch again what is there"},
+    [PULL_FROM] = {"from", 0, CLI_TEXT, 0, 0, "DIR",
+                   "link files of DIR that have the right hash instead of fetching them"},
     [PULL_INSECURE] = {"insecure-token", 0, CLI_FLAG, 0, 0, NULL,
                        "send the token over plain http too"},
 };
@@ -51,6 +61,7 @@ static mlxe_status start(const cli_call *call, mlxe_hub *hub, mlxe_job **job, ml
     cli_text name = {0};
     mlxe_status status;
     params.force = v[PULL_FORCE].set;
+    if (v[PULL_FROM].set) params.from = v[PULL_FROM].s;
     params.include = v[PULL_INCLUDE].list;
     params.n_include = (uint32_t)v[PULL_INCLUDE].n;
     params.exclude = v[PULL_EXCLUDE].list;
@@ -92,7 +103,8 @@ const struct cli_verb verb_pull = {
     .details =
         "MODEL is org/name[@revision]. The files go to the cache that Python's huggingface_hub\n"
         "uses too; each is checked against the Hub's hash. Standard output gets the folder's\n"
-        "path, or with --json lines of progress and a last {\"event\":\"done\",..}.\n",
+        "path, or with --json lines of progress and a last {\"event\":\"done\",..}.\n"
+        "Files that LM Studio, Ollama or --from DIR have already are linked, not fetched.\n",
     .example = "  mlxengine pull mlx-community/Qwen3-0.6B-4bit --exclude '*.md'\n",
     .options = OPTIONS,
     .n_options = PULL_COUNT,

@@ -83,6 +83,7 @@ typedef struct request {
     char **words; /* include, then exclude; or the filters of a search */
     size_t n_include, n_words;
     int force;
+    char *from;
     char *fields[5]; /* of a search: text, author, task, library, sort */
     uint32_t limit;
 } request;
@@ -96,6 +97,7 @@ static void request_drop(void *p)
     for (size_t i = 0; i < r->n_words; i++)
         free(r->words[i]);
     free(r->words);
+    free(r->from);
     for (size_t i = 0; i < 5; i++)
         free(r->fields[i]);
     free(r);
@@ -157,7 +159,7 @@ static mlxe_status pull_work(mlxe_hub *h, void *request_, const hub_watch *watch
 {
     request *r = request_;
     hub_repo repo = repo_of(r);
-    hub_want want = {.force = r->force};
+    hub_want want = {.force = r->force, .from = r->from};
     hub_got got;
     buf path = {0};
     mlxe_status rc;
@@ -192,7 +194,8 @@ mlxe_status mlxe_hub_pull(mlxe_hub *h, const char *name, const mlxe_pull_params 
     if ((rc = request_open(name, &r, err))) return rc;
     r->force = p.force != 0;
     r->n_include = p.n_include;
-    if (!words_add(r, p.include, p.n_include) || !words_add(r, p.exclude, p.n_exclude)) {
+    if (!words_add(r, p.include, p.n_include) || !words_add(r, p.exclude, p.n_exclude) ||
+        (p.from && !(r->from = copy(p.from)))) {
         request_drop(r);
         return err_memory(err, "patterns", 0);
     }

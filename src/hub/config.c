@@ -155,6 +155,7 @@ mlxe_status config_read(hub_env_fn get, void *user, const log_sink *log, hub_con
     if ((v = value_of(&s, "HF_ENDPOINT"))) buf_add_str(&out->endpoint, v);
     if ((v = value_of(&s, "SSL_CERT_FILE"))) buf_add_str(&out->ca_file, v);
     if ((v = value_of(&s, "SSL_CERT_DIR"))) buf_add_str(&out->ca_dir, v);
+    if ((v = value_of(&s, "HOME"))) buf_add_str(&out->home, v);
     v = value_of(&s, "HF_HUB_OFFLINE");
     out->offline = is_yes(v ? v : value_of(&s, "TRANSFORMERS_OFFLINE"));
     out->no_links = is_yes(value_of(&s, "HF_HUB_DISABLE_SYMLINKS"));
@@ -184,6 +185,7 @@ hub_settings config_settings(const hub_config *c)
         .download_timeout_s = c->download_timeout_s,
         .ca_file = c->ca_file.n ? buf_str(&c->ca_file) : NULL,
         .ca_dir = c->ca_dir.n ? buf_str(&c->ca_dir) : NULL,
+        .home = c->home.n ? buf_str(&c->home) : NULL,
     };
 }
 
@@ -194,4 +196,5 @@ void config_deinit(hub_config *c)
     buf_deinit(&c->token);
     buf_deinit(&c->ca_file);
     buf_deinit(&c->ca_dir);
+    buf_deinit(&c->home);
 }

@@ -30,7 +30,7 @@ enum { MAX_CHANGES = 3, MAX_STREAMS = 8, TELL_MS = 200 };
 mlxe_status download_open(download *d, hub *h, const hub_repo *repo, const hub_want *want,
                           const hub_watch *watch, mlxe_error *err)
 {
-    *d = (download){.h = h, .repo = repo, .watch = watch, .force = want->force};
+    *d = (download){.h = h, .repo = repo, .watch = watch, .force = want->force, .from = want->from};
     cache_repo_path(&d->repo_dir, h->cache, repo->type, strv_of(repo->id));
     cache_repo_name(&d->repo_name, repo->type, strv_of(repo->id));
     d->no_links = h->no_links;

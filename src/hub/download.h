@@ -15,6 +15,7 @@ typedef struct download {
     buf repo_dir, repo_name;
     char commit[HUB_COMMIT_CHARS + 1];
     int force, no_links;
+    const char *from; /* hub_want's */
     meter count;
 } download;
 

@@ -68,10 +68,12 @@ mlxe_status hub_open(const hub_settings *s, hub **out, mlxe_error *err)
     h->etag_timeout_s = s->etag_timeout_s > 0 ? s->etag_timeout_s : DEFAULT_TIMEOUT_S;
     h->retry_unit_ms = s->retry_unit_ms > 0 ? s->retry_unit_ms : RETRY_UNIT_MS;
     h->cache = copy(s->cache && *s->cache ? s->cache : ".");
+    h->home = s->home ? copy(s->home) : NULL;
     h->user_agent = copy(s->user_agent && *s->user_agent ? s->user_agent : USER_AGENT);
     h->ca_file = copy(s->ca_file);
     h->ca_dir = copy(s->ca_dir);
-    rc = !h->cache || !h->user_agent || (s->ca_file && !h->ca_file) || (s->ca_dir && !h->ca_dir)
+    rc = !h->cache || !h->user_agent || (s->home && !h->home) || (s->ca_file && !h->ca_file) ||
+                 (s->ca_dir && !h->ca_dir)
              ? err_memory(err, "hub", 0)
              : MLXE_OK;
     for (size_t n = h->cache ? strlen(h->cache) : 0; n > 1 && h->cache[n - 1] == '/';)
@@ -99,6 +101,7 @@ void hub_close(hub *h)
     free(h->cache);
     free(h->token);
     free(h->user_agent);
+    free(h->home);
     free(h->ca_file);
     free(h->ca_dir);
     free(h);

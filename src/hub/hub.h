@@ -44,7 +44,9 @@ typedef struct hub_settings {
     int workers;                  /* transfers at a time; 0: 8 */
     const char *ca_file, *ca_dir; /* NULL: the system's */
     const char *user_agent;       /* NULL: mlxengine/<version> */
-    int retry_unit_ms;            /* of the waits between tries; 0: 1000 */
+    const char
+        *home; /* below it lie other programs' models, taken over by link; NULL: they are not */
+    int retry_unit_ms; /* of the waits between tries; 0: 1000 */
     log_sink log;
 } hub_settings;
 
@@ -113,6 +115,8 @@ typedef struct hub_want {
     hub_globs globs;
     int force;      /* 1: fetch again what is there */
     int local_only; /* 1: as offline, for this call */
+    const char
+        *from; /* a folder with the repository's files: those with the right hash are linked */
 } hub_want;
 
 typedef struct hub_got {

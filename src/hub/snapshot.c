@@ -10,6 +10,7 @@
  * Traps: a listing is stored only whole: who stores part of one makes other clients' copies partial
  * for ever. Every name is checked before anything is written. The snapshot's folder must exist
  * before a ref names its commit. */
+#include "hub/adopt.h"
 #include "hub/download.h"
 #include "hub/hub_api.h"
 #include "hub/hub_json.h"
@@ -236,6 +237,22 @@ static mlxe_status record(download *d, plan *p, const char *revision, mlxe_error
     return rc;
 }
 
+/* Files that are on this machine already become blobs before anything is fetched. */
+static void adopt(download *d, plan *p)
+{
+    const adopt_from from = {d->from, d->h->home};
+    uint64_t bytes;
+    for (size_t i = 0; i < p->n && !d->force; i++) {
+        const hub_entry *e = p->files[i].entry;
+        if (p->files[i].present ||
+            cache_blob_size(d->h->cache, buf_str(&d->repo_dir), hub_entry_etag(e), &bytes))
+            continue;
+        if (adopt_blob(d->h->cache, buf_str(&d->repo_dir), buf_str(&d->repo_name), d->repo->id, e,
+                       &from, d->watch, &d->h->log))
+            p->missing_bytes -= e->size;
+    }
+}
+
 static mlxe_status fetch(download *d, requester *r, plan *p, const char *revision, hub_fault *fault,
                          mlxe_error *err)
 {
@@ -251,6 +268,7 @@ static mlxe_status fetch(download *d, requester *r, plan *p, const char *revisio
     /* A server that has no such question answers 404: then the files themselves will tell. */
     if (rc && fault->kind != KIND_GATED && fault->kind != KIND_DISABLED) rc = MLXE_OK;
     if (!rc) rc = record(d, p, revision, err);
+    if (!rc) adopt(d, p);
     if (!rc) rc = download_room(d, p->missing_bytes, err);
     if (rc) return rc;
     d->no_links = d->h->no_links || !cache_has_links(d->h->cache);
