@@ -19,7 +19,42 @@ typedef struct job {
     int add_special; /* where a line does not say */
 } job;
 
-static void print_json(const mlxe_tokens *t)
+/* What a line asks for beside ids, offsets and type ids. */
+typedef struct extras {
+    int mask, characters;
+    const char *text[2]; /* of each side */
+} extras;
+
+/* Characters before byte `at`; cursor: {byte, characters} of the question before. */
+static size_t characters_before(const char *text, size_t at, size_t cursor[2])
+{
+    if (at < cursor[0]) cursor[0] = cursor[1] = 0;
+    for (; cursor[0] < at; cursor[0]++)
+        cursor[1] += ((unsigned char)text[cursor[0]] & 0xC0) != 0x80;
+    return cursor[1];
+}
+
+static void add_extras(yyjson_mut_doc *doc, const mlxe_tokens *t, const extras *x)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *mask = yyjson_mut_arr(doc),
+                   *places = yyjson_mut_arr(doc);
+    size_t begins[2][2] = {{0}}, ends[2][2] = {{0}};
+    for (size_t i = 0; i < t->n; i++) {
+        const mlxe_token *token = &t->tokens[i];
+        int side = token->side > 0;
+        yyjson_mut_arr_add_int(doc, mask, token->side < 0);
+        if (!x->characters) continue;
+        yyjson_mut_val *pair = yyjson_mut_arr_add_arr(doc, places);
+        size_t b = characters_before(x->text[side], token->begin, begins[side]);
+        yyjson_mut_arr_add_uint(doc, pair, b);
+        b = characters_before(x->text[side], token->end, ends[side]);
+        yyjson_mut_arr_add_uint(doc, pair, b);
+    }
+    if (x->mask) yyjson_mut_obj_add_val(doc, root, "special_tokens_mask", mask);
+    if (x->characters) yyjson_mut_obj_add_val(doc, root, "char_offsets", places);
+}
+
+static void print_json(const mlxe_tokens *t, const extras *x)
 {
     yyjson_mut_doc *doc = json_new();
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *ids = yyjson_mut_arr(doc),
@@ -35,29 +70,41 @@ static void print_json(const mlxe_tokens *t)
     yyjson_mut_obj_add_val(doc, root, "ids", ids);
     yyjson_mut_obj_add_val(doc, root, "offsets", offsets);
     yyjson_mut_obj_add_val(doc, root, "type_ids", types);
+    if (x && (x->mask || x->characters)) add_extras(doc, t, x);
     if (t->truncated) yyjson_mut_obj_add_bool(doc, root, "truncated", true);
     json_print(doc);
 }
 
+enum { KEY_TEXT, KEY_PAIR, KEY_ADD_SPECIAL, KEY_MASK, KEY_CHARACTERS, KEYS };
+
 static mlxe_status answer_line(void *user, const cli_line *line, mlxe_error *err)
 {
     const job *j = user;
-    line_key keys[] = {{"text", NULL}, {"pair", NULL}, {"add_special_tokens", NULL}};
+    line_key keys[KEYS] = {{"text", NULL},
+                           {"pair", NULL},
+                           {"add_special_tokens", NULL},
+                           {"return_special_tokens_mask", NULL},
+                           {"return_char_offsets", NULL}};
     const char *text = NULL, *pair = NULL;
     size_t text_bytes = 0, pair_bytes = 0;
     int add_special = j->add_special;
+    extras x = {0};
     mlxe_tokens tokens = {0};
-    mlxe_status status = cli_line_keys(line, keys, 3, err);
-    if (status == MLXE_OK) status = cli_line_text(line, &keys[0], &text, &text_bytes, err);
-    if (status == MLXE_OK) status = cli_line_text(line, &keys[1], &pair, &pair_bytes, err);
-    if (status == MLXE_OK) status = cli_line_flag(line, &keys[2], &add_special, err);
+    mlxe_status status = cli_line_keys(line, keys, KEYS, err);
+    if (status == MLXE_OK) status = cli_line_text(line, &keys[KEY_TEXT], &text, &text_bytes, err);
+    if (status == MLXE_OK) status = cli_line_text(line, &keys[KEY_PAIR], &pair, &pair_bytes, err);
+    if (status == MLXE_OK) status = cli_line_flag(line, &keys[KEY_ADD_SPECIAL], &add_special, err);
+    if (status == MLXE_OK) status = cli_line_flag(line, &keys[KEY_MASK], &x.mask, err);
+    if (status == MLXE_OK) status = cli_line_flag(line, &keys[KEY_CHARACTERS], &x.characters, err);
     if (status == MLXE_OK && !text)
         status =
             cli_error(err, MLXE_E_ARG, NULL, "%s: text: got nothing, want a string", line->where);
     if (status == MLXE_OK)
         status = mlxe_tokenize(j->tokenizer, text, text_bytes, pair, pair_bytes, add_special,
                                &tokens, err);
-    if (status == MLXE_OK) print_json(&tokens);
+    x.text[0] = text;
+    x.text[1] = pair;
+    if (status == MLXE_OK) print_json(&tokens, &x);
     mlxe_tokens_deinit(&tokens);
     return status;
 }
@@ -70,7 +117,7 @@ static int tokenize_once(const cli_call *call, const job *j, const cli_text *tex
                       &err))
         return cli_fail(call, &err);
     if (call->json) {
-        print_json(&tokens);
+        print_json(&tokens, NULL);
     } else {
         for (size_t i = 0; i < tokens.n; i++)
             out_printf("%s%d", i ? " " : "", tokens.tokens[i].id);
@@ -117,7 +164,8 @@ const struct cli_verb verb_tokenize = {
         "--json prints {\"ids\":[..],\"offsets\":[[b,e],..],\"type_ids\":[..]}; offsets are\n"
         "half-open bytes of the text, widened to whole characters; [0,0] is an added token.\n"
         "--lines reads {\"text\":..,\"pair\":..,\"add_special_tokens\":true} (text alone is\n"
-        "enough) and answers each line like --json.\n",
+        "enough) and answers each line like --json; \"return_special_tokens_mask\":true and\n"
+        "\"return_char_offsets\":true add special_tokens_mask and char_offsets.\n",
     .example = "  mlxengine tokenize pocket-llm \"Hello, world\" --json\n",
     .options = OPTIONS,
     .n_options = TOKENIZE_COUNT,

@@ -333,7 +333,8 @@ static mlxe_status give(const tok_outs *from, tok_ids *out, mlxe_error *err)
     }
     for (size_t i = 0; i < from->n; i++) {
         const tok_out *o = &from->v[i];
-        out->tokens[out->n++] = (mlxe_token){o->id, o->type_id, o->b, o->e};
+        out->tokens[out->n++] =
+            (mlxe_token){o->id, o->type_id, o->b, o->e, o->added ? -1 : o->side};
     }
     return MLXE_OK;
 }

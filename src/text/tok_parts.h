@@ -181,6 +181,7 @@ typedef struct tok_out {
     uint32_t lead, trail; /* white space at the ends, when `own` */
     uint8_t own;          /* 0: lead and trail are those of the id's string */
     uint8_t side;         /* 0: of the text, 1: of the pair */
+    uint8_t added;        /* 1: by the post-processor or the padding */
 } tok_out;
 typedef struct tok_outs {
     tok_out *v;

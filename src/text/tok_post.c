@@ -100,7 +100,7 @@ static void add_special(tok_outs *part, int32_t id, int32_t type_id, int in_fron
         memmove(part->v + 1, part->v, (part->n - 1) * sizeof *o);
         o = part->v;
     }
-    *o = (tok_out){.id = id, .type_id = type_id, .own = 1};
+    *o = (tok_out){.id = id, .type_id = type_id, .own = 1, .added = 1};
 }
 
 static void set_types(tok_outs *part, int32_t type_id)
@@ -458,7 +458,7 @@ static void pad(const tok_limits *l, tok_outs *out)
         o = out->v;
     }
     for (size_t i = 0; i < want - n; i++)
-        o[i] = (tok_out){.id = l->pad_id, .type_id = l->pad_type_id, .own = 1};
+        o[i] = (tok_out){.id = l->pad_id, .type_id = l->pad_type_id, .own = 1, .added = 1};
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */

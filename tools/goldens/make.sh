@@ -51,3 +51,4 @@ for asked in jinja.case tmpl_templates.case; do # its questions: read there, ans
 done
 "$venv/bin/python" templates/make_vectors.py "$out/text"
 "$venv/bin/python" tokenizers/make_vectors.py "$out/text/data/tok"
+"$venv/bin/python" tokenizers/files.py --seed 20 --strings 100 --write "$out/text/data/tok_files"

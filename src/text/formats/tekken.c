@@ -39,8 +39,6 @@ static const char *const OLD_SPECIAL[] = {
 };
 enum { OLD_SPECIALS = sizeof OLD_SPECIAL / sizeof *OLD_SPECIAL };
 
-static const tok_class CLASS = {"", {"<s>", "</s>", "<unk>", NULL, "<pad>"}};
-
 static int takes(tok_files *f) { return tok_files_has(f, "tekken.json"); }
 
 typedef struct tekken {
@@ -144,6 +142,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     json_doc *doc = NULL;
     tekken t = {.where = buf_str(&f->path)};
+    tok_class class = {"", {NULL}};
     tok_reader r = {&f->mem, t.where, err};
     mlxe_status rc = tok_files_read_json(f, &doc, err);
     if (rc == MLXE_OK) rc = read_config(&t, json_root(doc), err);
@@ -152,8 +151,9 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     buf_add_char(out, '{');
     if (rc == MLXE_OK) rc = write_vocab(&t, f, out, err);
     if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
+    if (rc == MLXE_OK && tok_vocab_id(&f->vocab, STRV("<s>")) >= 0) class.roles[ROLE_BOS] = "<s>";
     tok_write_byte_level(t.pattern, out);
-    if (rc == MLXE_OK) rc = tok_files_tokens(f, &CLASS, t.own, (size_t)t.n_special, out, err);
+    if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, t.own, (size_t)t.n_special, out, err);
     buf_add_char(out, ',');
     tok_files_template(f, "bos $A", "bos $A bos:1 $B:1", out);
     buf_add_char(out, '}');

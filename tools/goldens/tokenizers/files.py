@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Tokenizers without tokenizer.json: folders of every form, and what transformers makes of them.
 
-    python files.py --command 'build/mlxengine' [--seed N] [--strings 200] [--write FOLDER]
+    python files.py [--command 'build/mlxengine'] [--seed N] [--strings 200] [--write FOLDER]
 
 Each folder is trained on the spot (sentencepiece, tokenizers) and opened by the class that its
 tokenizer_config.json names; without a class, by sentencepiece itself. --write keeps small ones as
 test data: FOLDER/NAME/* and FOLDER/NAME.jsonl, one question with its answer a line."""
 import argparse
 import base64
+import importlib.util
 import io
 import json
 import os
@@ -146,7 +147,12 @@ def folders(rng, lines):
                          "default_num_special_tokens": 30, "version": "v3"},
               "vocab": [{"rank": i, "token_bytes": base64.b64encode(w).decode(), "token_str": None}
                         for i, w in enumerate(words)]}
+    tekken["special_tokens"] = [{"rank": i, "token_str": x, "is_control": True}
+                                for i, x in enumerate(["<unk>", "<s>", "</s>", "[INST]", "[/INST]"])]
     yield "tekken", {"tekken.json": tekken}, "tekken"
+    if importlib.util.find_spec("mistral_common"):  # which knows the list that older files leave out
+        old = {k: v for k, v in tekken.items() if k != "special_tokens"}
+        yield "tekken_old", {"tekken.json": old}, "tekken"
 
 
 def oracle(folder, kind):
@@ -180,6 +186,8 @@ def compare(command, name, files, kind, texts, rng, folder):
                  for i, x in enumerate(texts)]
     pieces = next((c for f, c in files.items() if f.endswith(".model")), None)
     wanted = answers(folder, kind, questions, pieces)
+    if not command:
+        return "", len(questions), list(zip(questions, wanted))
     rc, got, err = ask(command, "tokenize", folder, questions)
     if rc or len(got) != len(questions):
         return f"exit {rc}, {len(got)} answers of {len(questions)}: {err.strip()}", 0, None
@@ -195,7 +203,7 @@ def compare(command, name, files, kind, texts, rng, folder):
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--command", default="build/mlxengine")
+    p.add_argument("--command", default="", help="left out: only the package is asked")
     p.add_argument("--seed", type=int, default=int(time.time()))
     p.add_argument("--strings", type=int, default=200)
     p.add_argument("--only", default="")
