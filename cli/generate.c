@@ -289,6 +289,7 @@ mlxe_status gen_model_open(const char *name, const gen_model_options *o, gen_mod
     if (o->device && o->device->set) engine.device = o->device->s;
     if (o->context && o->context->set) model.context_tokens = (uint32_t)o->context->i;
     model.kv_type = gen_kv_type(o->kv_type);
+    model.chat_template = o->chat_template;
     model.parallel = o->parallel;
     status = mlxe_engine_open(&engine, &out->engine, err);
     if (status == MLXE_OK) status = mlxe_model_open(out->engine, name, &model, &out->model, err);

@@ -107,6 +107,7 @@ typedef struct gen_model {
 } gen_model;
 typedef struct gen_model_options {
     const cli_value *threads, *device, *context, *kv_type;
+    const char *chat_template; /* a name or a text; NULL: the model's */
     uint32_t parallel;
 } gen_model_options;
 mlxe_status gen_model_open(const char *name, const gen_model_options *options, gen_model *out,

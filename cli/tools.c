@@ -43,7 +43,7 @@ static mlxe_status check_function(const char *where, size_t i, const char *prefi
                                   mlxe_error *err)
 {
     static const struct {
-        const char *key, *what;
+        char key[16], what[12];
         int object, needed;
     } MEMBERS[] = {{"name", "a string", 0, 1},
                    {"description", "a string", 0, 0},

@@ -22,6 +22,7 @@ enum {
     RUN_DEVICE,
     RUN_KV_TYPE,
     RUN_PRECISE,
+    RUN_TEMPLATE,
     RUN_TOOLS,
     RUN_TOOL_ROUNDS,
     RUN_TOOL_SECONDS,
@@ -39,6 +40,8 @@ static const cli_option OPTIONS[RUN_COUNT] = {
     [RUN_DEVICE] = GEN_ROW_DEVICE,
     [RUN_KV_TYPE] = GEN_ROW_KV_TYPE,
     [RUN_PRECISE] = GEN_ROW_PRECISE,
+    [RUN_TEMPLATE] = {"chat-template", 0, CLI_TEXT, 0, 0, "NAME",
+                      "the chat template: one of the model's by name, its text, or @FILE"},
     [RUN_TOOLS] =
         {"run-tools", 0, CLI_FLAG, 0, 0, NULL,
          "run the tools of --tools that have a \"command\", and answer with their output"},
@@ -184,7 +187,7 @@ static mlxe_status read_system(cli_call *call, cli_text *system, mlxe_error *err
 static int run(cli_call *call)
 {
     const char *name, *argument;
-    cli_text prompt = {0}, tools = {0}, system = {0};
+    cli_text prompt = {0}, tools = {0}, system = {0}, chat_template = {0};
     gen_model m = {0};
     tool_runner runner = {0};
     gen_model_options options;
@@ -206,12 +209,15 @@ static int run(cli_call *call)
     if (argument) status = text_input("PROMPT", argument, &prompt, &err);
     if (status == MLXE_OK) status = read_system(call, &system, &err);
     if (status == MLXE_OK) status = gen_tools(&v[GEN_TOOLS], &tools, &err);
+    if (status == MLXE_OK && v[RUN_TEMPLATE].set)
+        status = text_input("--chat-template", v[RUN_TEMPLATE].s, &chat_template, &err);
     if (status == MLXE_OK) status = open_runner(v, &runner, &err);
     options =
         (gen_model_options){.threads = &v[RUN_THREADS],
                             .device = &v[RUN_DEVICE],
                             .context = &v[RUN_CONTEXT],
                             .kv_type = &v[RUN_KV_TYPE],
+                            .chat_template = chat_template.data,
                             .parallel = v[RUN_PARALLEL].set ? (uint32_t)v[RUN_PARALLEL].i : 1};
     if (status == MLXE_OK) status = gen_model_open(name, &options, &m, &err);
     if (status)
@@ -227,6 +233,7 @@ static int run(cli_call *call)
     cli_text_deinit(&prompt);
     cli_text_deinit(&tools);
     cli_text_deinit(&system);
+    cli_text_deinit(&chat_template);
     return code;
 }
 

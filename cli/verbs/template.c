@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEMPLATE_FILE, TEMPLATE_LINES, TEMPLATE_COUNT };
+enum { TEMPLATE_FILE, TEMPLATE_NAME, TEMPLATE_LINES, TEMPLATE_COUNT };
 
 static const cli_option OPTIONS[TEMPLATE_COUNT] = {
     [TEMPLATE_FILE] = {"file", 0, CLI_TEXT, 0, 0, "TEMPLATE", "the template, instead of MODEL's"},
+    [TEMPLATE_NAME] = {"name", 0, CLI_TEXT, 0, 0, "NAME",
+                       "which of MODEL's templates (default: default, with tools tool_use)"},
     [TEMPLATE_LINES] = {"lines", 0, CLI_FLAG, 0, 0, NULL, "JSON lines from standard input"},
 };
 
@@ -124,7 +126,8 @@ static mlxe_status open_template(const cli_call *call, const char *model, job *j
         cli_text_deinit(&source);
     } else if (model) {
         status = cli_model_check(model, err);
-        if (status == MLXE_OK) status = mlxe_template_open(model, &j->fixed, err);
+        if (status == MLXE_OK)
+            status = mlxe_template_open_named(model, call->values[TEMPLATE_NAME].s, &j->fixed, err);
     }
     return status;
 }
@@ -153,6 +156,7 @@ static int run(cli_call *call)
         return cli_usage(call, "--lines: takes no REQUEST, the lines are requests");
     if (model && call->values[TEMPLATE_FILE].set)
         return cli_usage(call, "--file: takes the place of MODEL, give one of them");
+    if (call->values[TEMPLATE_NAME].set && !model) return cli_usage(call, "--name: needs MODEL");
     if (!call->lines && !request)
         return cli_usage(call, "REQUEST: is missing (a JSON object, @FILE, or -)");
     if (open_template(call, model, &j, &err))

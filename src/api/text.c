@@ -2,7 +2,6 @@
 #include "api/api.h"
 #include "api/hub.h"
 
-
 #include <stdlib.h>
 
 mlxe_status mlxe_tokenizer_open(const char *model, mlxe_tokenizer **out, mlxe_error *err)
@@ -75,6 +74,13 @@ struct mlxe_template {
 
 mlxe_status mlxe_template_open(const char *model, mlxe_template **out, mlxe_error *err)
 {
+    return mlxe_template_open_named(model, NULL, out, err);
+}
+
+mlxe_status mlxe_template_open_named(const char *model, const char *name, mlxe_template **out,
+                                     mlxe_error *err)
+{
+    strv chosen = {name, name ? strlen(name) : 0};
     mlxe_template *t = calloc(1, sizeof *t);
     buf folder = {0};
     mlxe_status rc;
@@ -82,8 +88,8 @@ mlxe_status mlxe_template_open(const char *model, mlxe_template **out, mlxe_erro
     err_clear(err);
     if (!t) return err_memory(err, "template", sizeof *t);
     rc = api_resolve(NULL, NULL, model, &folder, err);
-    if (!rc) rc = tmpl_open_folder(buf_str(&folder), 0, &t->plain, err);
-    if (!rc) rc = tmpl_open_folder(buf_str(&folder), 1, &t->tools, err);
+    if (!rc) rc = tmpl_open_chosen(buf_str(&folder), 0, chosen, &t->plain, err);
+    if (!rc) rc = tmpl_open_chosen(buf_str(&folder), 1, chosen, &t->tools, err);
     buf_deinit(&folder);
     if (rc)
         mlxe_template_close(t);

@@ -51,12 +51,17 @@ static mlxe_status defaults_read(loaded *m, mlxe_error *err)
 }
 
 /* A folder without a chat template is no error until somebody wants to chat. */
-static mlxe_status templates_open(loaded *m, mlxe_error *err)
+static mlxe_status templates_open(loaded *m, const char *chosen, mlxe_error *err)
 {
     const char *folder = mf_folder(m->files);
-    mlxe_status rc = tmpl_open_folder(folder, 0, &m->chat, &m->chat_error);
+    strv name = {chosen, chosen ? strlen(chosen) : 0};
+    mlxe_status rc = tmpl_open_chosen(folder, 0, name, &m->chat, &m->chat_error);
+    if (rc && chosen) { /* what was asked for has to work */
+        if (err) *err = m->chat_error;
+        return rc;
+    }
     if (rc == MLXE_E_MEMORY) return err_memory(err, "chat template", 0);
-    if (!rc && tmpl_open_folder(folder, 1, &m->chat_tools, &m->chat_error)) {
+    if (!rc && tmpl_open_chosen(folder, 1, name, &m->chat_tools, &m->chat_error)) {
         tmpl_close(m->chat);
         m->chat = NULL;
     }
@@ -100,7 +105,7 @@ mlxe_status loaded_open(const char *folder, const mlxe_model_params *params, con
         err_clear(err); /* logits of ids need no tokenizer; sessions say that it is missing */
     }
     if ((rc = end_ids_read(m, err)) || (rc = defaults_read(m, err))) goto out;
-    if ((rc = templates_open(m, err))) goto out;
+    if ((rc = templates_open(m, params->chat_template, err))) goto out;
     m->context_given = params->context_tokens != 0;
     m->context_tokens = params->context_tokens ? params->context_tokens : m->caps.context_tokens;
     rc = text_open(m->ops, m->model, m->tokenizer, params->parallel ? (int)params->parallel : 1,

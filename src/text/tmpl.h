@@ -19,6 +19,11 @@ mlxe_status tmpl_open(const char *where, strv source, tmpl **out, mlxe_error *er
  * "tool_use" where there is one). bos_token, eos_token and the other special tokens of
  * tokenizer_config.json become variables. Fails NOT_FOUND (none), CORRUPT, INPUT */
 mlxe_status tmpl_open_folder(const char *folder, int has_tools, tmpl **out, mlxe_error *err);
+/* The same with a template chosen: the name of one of the folder's ("tool_use", "rag"), else a
+ * template's text, which takes the place of the folder's; p NULL: as above. Without the folder's
+ * own template a text is enough. Fails NOT_FOUND too where it is neither (lists the names) */
+mlxe_status tmpl_open_chosen(const char *folder, int has_tools, strv chosen, tmpl **out,
+                             mlxe_error *err);
 void tmpl_close(tmpl *t);
 
 /* Renders; request: an object: messages, tools, documents, add_generation_prompt,

@@ -1,5 +1,6 @@
 /* tmpl_folder.c: the chat template of a model folder, and the variables that come with it.
  *
+ * A template that was asked for by name, or brought as text, comes before all of these.
  * Order, as transformers has it: chat_template.jinja ("default") together with the files of
  * additional_chat_templates/ (each by its name); only without any of these the `chat_template` of
  * tokenizer_config.json, a text or a list of {name, template}; last, chat_template.json, which old
@@ -20,9 +21,11 @@ enum { MAX_CONFIG_BYTES = 64 << 20, MAX_TEMPLATE_BYTES = 4 << 20 };
 typedef struct folder {
     const char *path;
     int has_tools;
-    buf file;   /* path of the file being read */
-    buf source; /* the template */
-    buf where;  /* its name for messages */
+    strv chosen; /* a name or a text; p NULL: nothing was asked for */
+    buf names;   /* of the folder's templates, for messages */
+    buf file;    /* path of the file being read */
+    buf source;  /* the template */
+    buf where;   /* its name for messages */
     json_doc *config;
     mlxe_error *err;
 } folder;
@@ -64,6 +67,40 @@ static mlxe_status no_default(folder *f)
                    f->path);
 }
 
+/* Adds the names of additional_chat_templates/ to f->names. */
+static void list_additional(folder *f)
+{
+    DIR *dir = opendir(file(f, "additional_chat_templates"));
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        strv name = strv_of(entry->d_name);
+        if (!strv_ends(name, STRV(".jinja"))) continue;
+        buf_add_str(&f->names, f->names.n ? ", " : "");
+        buf_add(&f->names, name.p, name.n - 6);
+    }
+    if (dir) closedir(dir);
+}
+
+/* A file of additional_chat_templates/ by its name. A name with a slash or a dot is none. */
+static mlxe_status named_file(folder *f, int *found)
+{
+    buf name = {0};
+    mlxe_status status = MLXE_OK;
+    *found = 0;
+    if (strv_is(f->chosen, "default") && fs_exists(file(f, "chat_template.jinja"))) {
+        *found = 1;
+        return take_file(f, "chat_template.jinja");
+    }
+    if (memchr(f->chosen.p, '/', f->chosen.n) || memchr(f->chosen.p, 0, f->chosen.n)) return status;
+    buf_add_str(&name, "additional_chat_templates/");
+    buf_add_strv(&name, f->chosen);
+    buf_add_str(&name, ".jinja");
+    *found = buf_ok(&name) && fs_exists(file(f, buf_str(&name)));
+    if (*found) status = take_file(f, buf_str(&name));
+    buf_deinit(&name);
+    return status;
+}
+
 /* chat_template.jinja and its company; *found 0: there is none. */
 static mlxe_status from_files(folder *f, int *found)
 {
@@ -77,12 +114,12 @@ static mlxe_status from_files(folder *f, int *found)
     return single ? take_file(f, "chat_template.jinja") : no_default(f);
 }
 
-static const json *named(const json *list, const char *name)
+static const json *named(const json *list, strv name)
 {
     json_iter it = json_iterate(list);
     const json *key, *item, *found = NULL;
     while (json_next(&it, &key, &item))
-        if (strv_is(json_str(json_get(item, "name")), name)) found = json_get(item, "template");
+        if (strv_eq(json_str(json_get(item, "name")), name)) found = json_get(item, "template");
     return found;
 }
 
@@ -93,8 +130,8 @@ static mlxe_status from_config(folder *f, const json *config, const char *name, 
     if (!*found) return MLXE_OK;
     if (json_is(v, JSON_ARRAY)) {
         const json *list = v;
-        v = f->has_tools ? named(list, "tool_use") : NULL;
-        if (!v) v = named(list, "default");
+        v = f->has_tools ? named(list, STRV("tool_use")) : NULL;
+        if (!v) v = named(list, STRV("default"));
         if (!v) return no_default(f);
     }
     if (!json_is(v, JSON_STRING))
@@ -106,10 +143,43 @@ static mlxe_status from_config(folder *f, const json *config, const char *name, 
     return MLXE_OK;
 }
 
+/* What was asked for: one of the folder's templates, or the text itself. */
+static mlxe_status chosen_template(folder *f)
+{
+    const json *list = f->config ? json_get(json_root(f->config), "chat_template") : NULL, *item;
+    json_iter it = json_iterate(list);
+    int found;
+    mlxe_status status = named_file(f, &found);
+    if (status || found) return status;
+    if (json_is(list, JSON_ARRAY) && (item = named(list, f->chosen)) &&
+        json_is(item, JSON_STRING)) {
+        buf_add_str(&f->where, file(f, "tokenizer_config.json"));
+        buf_add_str(&f->where, ": chat_template");
+        buf_add_strv(&f->source, json_str(item));
+        return MLXE_OK;
+    }
+    if (memchr(f->chosen.p, '{', f->chosen.n)) {
+        buf_add_str(&f->where, "chat template");
+        buf_add_strv(&f->source, f->chosen);
+        return MLXE_OK;
+    }
+    if (fs_exists(file(f, "chat_template.jinja"))) buf_add_str(&f->names, "default");
+    list_additional(f);
+    if (json_is(list, JSON_ARRAY))
+        while (json_next(&it, NULL, &item)) {
+            buf_add_str(&f->names, f->names.n ? ", " : "");
+            buf_add_strv(&f->names, json_str(json_get(item, "name")));
+        }
+    return err_set(f->err, MLXE_E_NOT_FOUND, "chat template: %.*s is no text and no name, want %s",
+                   (int)(f->chosen.n < 60 ? f->chosen.n : 60), f->chosen.p,
+                   f->names.n ? buf_str(&f->names) : "a template's text");
+}
+
 static mlxe_status find_template(folder *f)
 {
     json_doc *legacy = NULL;
     int found = 0;
+    if (f->chosen.p) return chosen_template(f);
     mlxe_status status = from_files(f, &found);
     if (status || found) return status;
     if (f->config) status = from_config(f, json_root(f->config), "tokenizer_config.json", &found);
@@ -184,9 +254,10 @@ static void list_tokens(const json *config, buf *out)
     }
 }
 
-mlxe_status tmpl_open_folder(const char *path, int has_tools, tmpl **out, mlxe_error *err)
+mlxe_status tmpl_open_chosen(const char *path, int has_tools, strv chosen, tmpl **out,
+                             mlxe_error *err)
 {
-    folder f = {.path = path, .has_tools = has_tools, .err = err};
+    folder f = {.path = path, .has_tools = has_tools, .chosen = chosen, .err = err};
     mlxe_status status = MLXE_OK;
     *out = NULL;
     if (fs_exists(file(&f, "tokenizer_config.json")))
@@ -205,5 +276,11 @@ mlxe_status tmpl_open_folder(const char *path, int has_tools, tmpl **out, mlxe_e
     buf_deinit(&f.file);
     buf_deinit(&f.source);
     buf_deinit(&f.where);
+    buf_deinit(&f.names);
     return status;
+}
+
+mlxe_status tmpl_open_folder(const char *path, int has_tools, tmpl **out, mlxe_error *err)
+{
+    return tmpl_open_chosen(path, has_tools, (strv){NULL, 0}, out, err);
 }
