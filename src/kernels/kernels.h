@@ -65,6 +65,7 @@ typedef enum kn_counter {
     KN_COUNT_ROPE,
     KN_COUNT_GATED,
     KN_COUNT_EMBED,
+    KN_COUNT_EXPERTS,
     KN_COUNTERS
 } kn_counter;
 uint64_t kn_count(kn_counter which);
@@ -110,6 +111,17 @@ mlxe_status kn_project(const kn_input *in, const kn_projection *set, int n,
 typedef enum kn_act { KN_SILU, KN_GELU /* erf */, KN_GELU_TANH, KN_RELU } kn_act;
 mlxe_status kn_project_gated(const kn_input *in, kn_act act, const kn_projection *gate,
                              const kn_projection *up, const atomic_int *cancel);
+
+/* Rows that are routed to one of `count` matrices of one shape [n,k]: rows first[i] ..
+ * first[i+1]-1 of y are rows of x times w[i]^T. Row j of y comes from row row[j] of x (row NULL:
+ * j). Weights always meet f32; matrices without rows are not touched. */
+mlxe_status kn_linear_experts(const kn_matrix *w, int count, const int64_t *first, const float *x,
+                              int64_t ldx, const int32_t *row, float *y, int64_t ldy,
+                              const atomic_int *cancel);
+/* out[i,:e] += sum over j < used, ascending, of weight[i,j] * y[at[i,j],:e], i < m */
+mlxe_status kn_combine_experts(const float *y, int64_t ldy, const int32_t *at, const float *weight,
+                               int used, float *out, int64_t ldo, int64_t m, int64_t e,
+                               const atomic_int *cancel);
 
 /* y[m,k] = row ids[i] of w, dequantised. ids are valid. */
 mlxe_status kn_embed(const kn_matrix *w, const int32_t *ids, int64_t m, float *y,
