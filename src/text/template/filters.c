@@ -1,7 +1,6 @@
 /* filters.c: the filters that take a value and give a value; the table of all filters.
  *
- * Left out, so that using them is an error: random (not reproducible), urlize, striptags, wordwrap,
- * pprint (no chat template has a use for them).
+ * Left out, so that using them is an error: random (a prompt has to be reproducible), urlize.
  * Source: jinja2 3.1.6 filters.py; tojson is transformers' own (json.dumps, nothing escaped).
  * Traps: `int` and `float` give their default for what is no number, but an undefined value is an
  *        error. `round` gives an int for an int. `title` splits at other places than str.title. */
@@ -553,6 +552,7 @@ static const jj_function FILTERS[] = {
     {"map", jj_filter_map},
     {"max", jj_filter_max},
     {"min", jj_filter_min},
+    {"pprint", jj_filter_pprint},
     {"reject", jj_filter_reject},
     {"rejectattr", jj_filter_rejectattr},
     {"replace", f_replace},
@@ -564,6 +564,7 @@ static const jj_function FILTERS[] = {
     {"slice", jj_filter_slice},
     {"sort", jj_filter_sort},
     {"string", f_string},
+    {"striptags", jj_filter_striptags},
     {"sum", jj_filter_sum},
     {"title", f_title},
     {"tojson", f_tojson},
@@ -573,6 +574,7 @@ static const jj_function FILTERS[] = {
     {"upper", f_upper},
     {"urlencode", f_urlencode},
     {"wordcount", f_wordcount},
+    {"wordwrap", jj_filter_wordwrap},
     {"xmlattr", f_xmlattr},
 };
 

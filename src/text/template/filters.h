@@ -1,4 +1,5 @@
-/* filters.h: the filters over sequences (sequences.c), for the table in filters.c. */
+/* filters.h: the filters over sequences (sequences.c) and over pages (filters_text.c), for the table
+ * in filters.c. */
 #ifndef TEMPLATE_FILTERS_H
 #define TEMPLATE_FILTERS_H
 
@@ -17,12 +18,15 @@ jv jj_filter_max(jj_rt *rt, const jj_args *args);
 jv jj_filter_min(jj_rt *rt, const jj_args *args);
 jv jj_filter_reject(jj_rt *rt, const jj_args *args);
 jv jj_filter_rejectattr(jj_rt *rt, const jj_args *args);
+jv jj_filter_pprint(jj_rt *rt, const jj_args *args);
 jv jj_filter_reverse(jj_rt *rt, const jj_args *args);
 jv jj_filter_select(jj_rt *rt, const jj_args *args);
 jv jj_filter_selectattr(jj_rt *rt, const jj_args *args);
 jv jj_filter_slice(jj_rt *rt, const jj_args *args);
 jv jj_filter_sort(jj_rt *rt, const jj_args *args);
+jv jj_filter_striptags(jj_rt *rt, const jj_args *args);
 jv jj_filter_sum(jj_rt *rt, const jj_args *args);
 jv jj_filter_unique(jj_rt *rt, const jj_args *args);
+jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args);
 
 #endif

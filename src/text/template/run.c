@@ -41,6 +41,7 @@ static void emit_value(jj_rt *rt, jv v, int escaping)
         jj_write_str(rt, &b, v);
     jj_emit(rt, buf_view(&b));
     if (!buf_ok(&b)) jj_no_memory(rt, b.n);
+    if (rt->content) jj_content_drop(rt, &b);
     buf_deinit(&b);
 }
 
