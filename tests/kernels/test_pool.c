@@ -31,19 +31,21 @@ static uint64_t all_kernels(void)
         matrix w = matrix_new(&r, n, k, bits, 128, KN_BF16, 1);
         float *x = calloc((size_t)(m * k), sizeof *x), *y = calloc((size_t)(m * n), sizeof *y);
         kn_attn a = {.heads = 4, .kv_heads = 2, .d = 32, .scale = 0.2f};
-        kn_attn_row row = {.q = x, .out = y, .ldq = 128, .ldo = 128, .capacity = m + 2200, .t = m};
-        float *kv;
-        assert_true(x && y);
+        kn_attn_row row = {.q = x, .ldq = 128, .ldo = 128, .t = m, .start = i % 2 ? 2200 : 0};
+        kn_kv_type type = (kn_kv_type)(i % 4);
+        int tokens = row.start + m, capacity = (tokens + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
+        void *memory = calloc(1, kn_kv_bytes(type, 2, 32, capacity));
+        float *kv = calloc((size_t)tokens * 64, sizeof *kv);
+        assert_true(x && y && memory && kv);
         normals(&r, x, (size_t)(m * k), 1);
         assert_int_equal(kn_linear(&w.m, NULL, x, k, y, n, m, 0, NULL), MLXE_OK);
         add_hash(&h, y, (size_t)(m * n) * 4);
         free(y);
-        row.start = i % 2 ? 2200 : 0;
-        kv = calloc((size_t)(2 * row.capacity * 32), sizeof *kv);
         row.out = y = calloc((size_t)m * 128, sizeof *y);
-        row.k = row.v = kv;
-        assert_true(kv && y);
-        normals(&r, kv, (size_t)(2 * row.capacity * 32), 1);
+        row.kv = kn_kv_over(memory, type, 2, 32, capacity);
+        assert_non_null(y);
+        normals(&r, kv, (size_t)tokens * 64, 1);
+        assert_int_equal(kn_kv_append(&row.kv, 0, tokens, kv, kv, 64, NULL), MLXE_OK);
         assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
         add_hash(&h, y, (size_t)m * 128 * 4);
         assert_int_equal(kn_rms_norm(x, k, NULL, 1e-6f, x, k, m, k, NULL), MLXE_OK);
@@ -53,6 +55,7 @@ static uint64_t all_kernels(void)
         free(x);
         free(y);
         free(kv);
+        free(memory);
     }
     return h;
 }
@@ -199,9 +202,10 @@ static void cancel_kernels(void **state)
     uint16_t *w = calloc((size_t)N * N, sizeof *w);
     kn_matrix m = {.w = w, .n = N, .k = N, .dtype = KN_BF16};
     kn_attn a = {.heads = 32, .kv_heads = 8, .d = 128, .scale = 0.1f};
-    kn_attn_row row = {.q = x, .out = y, .k = x, .v = x, .ldq = N, .ldo = N, .capacity = M, .t = M};
+    kn_attn_row row = {.q = x, .out = y, .ldq = N, .ldo = N, .t = M};
     (void)state;
     assert_true(x && y && w);
+    row.kv = kn_kv_over(x, KN_KV_F32, 8, 128, M); /* zeros, as x is */
     EACH_TABLE
     for (int kind = 0; kind < 2; kind++) {
         atomic_int flag = 0;
