@@ -28,8 +28,8 @@ STRINGS = ["''", "'a'", "'Bob'", "\"it's\"", "'%s'", "'%d-%s'", "'{}'", "'{0}|{x
 NUMBERS = ["0", "1", "2", "3", "-1", "5", "10", "2.5", "0.1", "1e3", "100", "true", "false", "none"]
 FILTERS = """abs attr batch capitalize center count d default dictsort e escape filesizeformat first float
 forceescape format groupby indent int items join last length list lower map max min reject rejectattr replace
-reverse round safe select selectattr slice sort string sum title tojson trim truncate unique upper urlencode
-wordcount xmlattr""".split()
+reverse round safe select selectattr slice sort string striptags sum title tojson trim truncate unique upper
+urlencode wordcount wordwrap pprint xmlattr""".split()
 TESTS = """odd even divisibleby defined undefined filter test none boolean false true integer float lower
 upper string mapping number sequence iterable callable sameas escaped in == eq equalto != ne > gt
 greaterthan >= ge < lt lessthan <= le""".split()
@@ -309,6 +309,8 @@ def comparable(want, got):
         return False
     # The reference folds a slice of a constant by other rules than it runs it.
     if got[0] == "error" and ("cannot be sliced" in got[1] or "slice indices" in got[1]) and want[0] == "text":
+        return False
+    if got[0] == "error" and ("pprint of" in got[1] or "striptags: the reference" in got[1]):
         return False
     return not (got[0] == "error" and got[1].startswith("MLXE_E_LIMIT") and "64 bits" in got[1])
 
