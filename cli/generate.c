@@ -276,6 +276,11 @@ mlxe_kv_type gen_kv_type(const cli_value *value)
     return (mlxe_kv_type)0;
 }
 
+mlxe_precision gen_precision(const cli_value *value)
+{
+    return value && value->set ? MLXE_PRECISION_F32 : MLXE_PRECISION_INT8;
+}
+
 mlxe_status gen_model_open(const char *name, const gen_model_options *o, gen_model *out,
                            mlxe_error *err)
 {
@@ -290,6 +295,7 @@ mlxe_status gen_model_open(const char *name, const gen_model_options *o, gen_mod
     if (o->context && o->context->set) model.context_tokens = (uint32_t)o->context->i;
     model.kv_type = gen_kv_type(o->kv_type);
     model.chat_template = o->chat_template;
+    model.precision = gen_precision(o->precise);
     model.parallel = o->parallel;
     status = mlxe_engine_open(&engine, &out->engine, err);
     if (status == MLXE_OK) status = mlxe_model_open(out->engine, name, &model, &out->model, err);

@@ -106,7 +106,7 @@ typedef struct gen_model {
     mlxe_model *model;
 } gen_model;
 typedef struct gen_model_options {
-    const cli_value *threads, *device, *context, *kv_type;
+    const cli_value *threads, *device, *context, *kv_type, *precise;
     const char *chat_template; /* a name or a text; NULL: the model's */
     uint32_t parallel;
 } gen_model_options;
@@ -114,6 +114,8 @@ mlxe_status gen_model_open(const char *name, const gen_model_options *options, g
                            mlxe_error *err);
 /* The value of --kv-type; 0: not given. */
 mlxe_kv_type gen_kv_type(const cli_value *value);
+/* What --precise asks for. */
+mlxe_precision gen_precision(const cli_value *value);
 void gen_model_close(gen_model *model);
 
 /* Rows of the options that say where and how large the model runs. */
@@ -139,7 +141,8 @@ void gen_model_close(gen_model *model);
     }
 #define GEN_ROW_PRECISE                                                                            \
     {                                                                                              \
-        "precise", 0, CLI_FLAG, 0, 0, NULL, "f32 activations (this build knows no other)"          \
+        "precise", 0, CLI_FLAG, 0, 0, NULL,                                                        \
+            "f32 activations (default: 8 bits where weights are quantised)"                        \
     }
 
 #endif

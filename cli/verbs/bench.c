@@ -65,6 +65,7 @@ static mlxe_status start(const cli_call *call, mlxe_engine *engine, mlxe_job **j
     mlxe_model_params model = mlxe_model_params_new();
     mlxe_bench_params params = mlxe_bench_params_new();
     model.kv_type = gen_kv_type(&v[BENCH_KV_TYPE]);
+    model.precision = gen_precision(&v[BENCH_PRECISE]);
     params.prompt_tokens = size_or_off(&v[BENCH_PROMPT]);
     params.gen_tokens = size_or_off(&v[BENCH_GEN]);
     params.depth_tokens = v[BENCH_DEPTH].set ? (uint32_t)v[BENCH_DEPTH].i : 0;

@@ -82,6 +82,7 @@ static int run(cli_call *call)
                                  .device = &v[LOGITS_DEVICE],
                                  .context = &v[LOGITS_CONTEXT],
                                  .kv_type = &v[LOGITS_KV_TYPE],
+                                 .precise = &v[LOGITS_PRECISE],
                                  .parallel = 1};
     gen_model m = {0};
     mlxe_error err;

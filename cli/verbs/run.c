@@ -218,6 +218,7 @@ static int run(cli_call *call)
                             .context = &v[RUN_CONTEXT],
                             .kv_type = &v[RUN_KV_TYPE],
                             .chat_template = chat_template.data,
+                            .precise = &v[RUN_PRECISE],
                             .parallel = v[RUN_PARALLEL].set ? (uint32_t)v[RUN_PARALLEL].i : 1};
     if (status == MLXE_OK) status = gen_model_open(name, &options, &m, &err);
     if (status)

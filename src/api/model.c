@@ -40,6 +40,10 @@ mlxe_status mlxe_model_open(mlxe_engine *engine, const char *model, const mlxe_m
     if ((unsigned)p.kv_type > MLXE_KV_INT8)
         return err_set(err, MLXE_E_ARG, "kv_type: %d, want 0 or MLXE_KV_F32, F16, BF16 or INT8",
                        (int)p.kv_type);
+    if ((unsigned)p.precision > MLXE_PRECISION_F32)
+        return err_set(err, MLXE_E_ARG,
+                       "precision: %d, want 0, MLXE_PRECISION_INT8 or MLXE_PRECISION_F32",
+                       (int)p.precision);
     m = calloc(1, sizeof *m);
     if (!m) return err_memory(err, "model", sizeof *m);
     if ((rc = api_resolve(engine->hub, &engine->log, model, &folder, err))) goto out;

@@ -69,6 +69,7 @@ typedef struct eng_caps {
 /* How a model is opened; 0 in a field is its default. */
 typedef struct eng_options {
     mlxe_kv_type kv_type;
+    mlxe_precision precision;
 } eng_options;
 
 typedef struct engine_ops {

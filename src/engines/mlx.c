@@ -85,6 +85,7 @@ static mlxe_status model_open(model_files *files, const eng_options *options, co
         goto out;
     }
     if ((rc = nn_loader_init(&ld, files, &m->mem, log, err))) goto out;
+    ld.precision = options && options->precision == MLXE_PRECISION_F32 ? KN_PRECISE : KN_DEFAULT;
     rc = m->family->load(&ld, type, &m->model, &m->info, err);
     m->info.kv.type = kv_type_of(options);
 out:

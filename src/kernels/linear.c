@@ -300,6 +300,7 @@ static mlxe_status run_set(linear *l)
         kn_count_add(counter_of(p->p->w));
         if (p->up) kn_count_add(counter_of(p->up->w));
         if (as_bytes(l, p->p->w)) kn_count_add(KN_COUNT_LINEAR_INT8);
+        if (p->up && as_bytes(l, p->up->w)) kn_count_add(KN_COUNT_LINEAR_INT8);
         rows += p->p->w->n * (p->up ? 2 : 1);
     }
     if (l->m <= 0) return MLXE_OK;

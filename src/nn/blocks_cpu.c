@@ -5,7 +5,8 @@
  *   gated MLP   x -> norm -> act(gate) * up                      -> x + down [T,E]
  *   head        x at the wanted positions -> norm -> output      -> logits [n,V]
  *
- * Activations are f32 throughout. Scratch is taken and given back within a task; tasks of a stream
+ * Activations are f32; where they meet packed weights they become bytes, unless the model was opened
+ * as precise (kn_precision). Scratch is taken and given back within a task; tasks of a stream
  * run one after the other. The cancel flag is polled inside the kernels between tiles.
  *
  * Invariants: what a token gets does not depend on the other rows of the batch or on how its prompt
@@ -30,10 +31,30 @@ static mlxe_status no_scratch(mlxe_error *err, const char *name)
     return err_set(err, MLXE_E_MEMORY, "%s: out of memory for activations", name);
 }
 
-static mlxe_status linear(const nn_linear *w, const float *x, float *y, int64_t ldy, int64_t rows,
-                          int accumulate, const atomic_int *cancel)
+static kn_projection projection(const nn_linear *w, float *y, int64_t ldy)
 {
-    return kn_linear(&w->w, w->bias, x, w->w.k, y, ldy, rows, accumulate, cancel);
+    return (kn_projection){.w = &w->w, .bias = w->bias, .y = y, .ldy = ldy};
+}
+
+/* Rows of x [rows,e] as they enter the projections that start with w; norm NULL: as they are. */
+static kn_input input(const nn_linear *w, const nn_norm *norm, const float *x, int64_t rows)
+{
+    return (kn_input){.x = x,
+                      .ldx = w->w.k,
+                      .m = rows,
+                      .norm = norm ? norm->weight : NULL,
+                      .eps = norm ? norm->eps : 0,
+                      .precision = w->precision};
+}
+
+/* y += w . x */
+static mlxe_status add_linear(const nn_linear *w, const float *x, float *y, int64_t rows,
+                              const atomic_int *cancel)
+{
+    kn_input in = input(w, NULL, x, rows);
+    kn_projection p = projection(w, y, w->w.n);
+    p.accumulate = 1;
+    return kn_project(&in, &p, 1, cancel);
 }
 
 /* ---- embedding ------------------------------------------------------------------------------- */
@@ -159,23 +180,22 @@ static mlxe_status attention_task(const void *params, const mx_view *in, int n_i
 {
     const attention_params *p = params;
     const nn_attention_block *b = p->block;
-    int64_t t = p->batch->tokens, e = b->q.w.k, nq = (int64_t)b->heads * b->d,
-            nk = (int64_t)b->kv_heads * b->d, ld = nq + 2 * nk;
+    int64_t t = p->batch->tokens, nq = (int64_t)b->heads * b->d, nk = (int64_t)b->kv_heads * b->d,
+            ld = nq + 2 * nk;
     arena mem = {0};
     float *x = out->data; /* starts as the input */
-    float *normed = scratch(&mem, t, e), *qkv = scratch(&mem, t, ld),
-          *attended = scratch(&mem, t, nq);
+    float *qkv = scratch(&mem, t, ld), *attended = scratch(&mem, t, nq);
+    kn_input rows = input(&b->q, &b->norm, x, t);
+    kn_projection set[] = {projection(&b->q, qkv, ld), projection(&b->k, qkv + nq, ld),
+                           projection(&b->v, qkv + nq + nk, ld)};
     mlxe_status rc = MLXE_E_MEMORY;
     (void)in, (void)n_in;
-    if (!normed || !qkv || !attended) goto out;
-    if ((rc = kn_rms_norm(x, e, b->norm.weight, b->norm.eps, normed, e, t, e, cancel))) goto out;
-    if ((rc = linear(&b->q, normed, qkv, ld, t, 0, cancel))) goto out;
-    if ((rc = linear(&b->k, normed, qkv + nq, ld, t, 0, cancel))) goto out;
-    if ((rc = linear(&b->v, normed, qkv + nq + nk, ld, t, 0, cancel))) goto out;
+    if (!qkv || !attended) goto out;
+    if ((rc = kn_project(&rows, set, 3, cancel))) goto out;
     if ((rc = head_norm(&b->q_norm, qkv, ld, t, b->heads, b->d, cancel))) goto out;
     if ((rc = head_norm(&b->k_norm, qkv + nq, ld, t, b->kv_heads, b->d, cancel))) goto out;
     rc = attend(b, p->batch, qkv, qkv + nq, qkv + nq + nk, ld, attended, &mem, cancel);
-    if (!rc) rc = linear(&b->o, attended, x, e, t, 1, cancel);
+    if (!rc) rc = add_linear(&b->o, attended, x, t, cancel);
 out:
     arena_deinit(&mem);
     return rc == MLXE_E_MEMORY ? no_scratch(err, "nn_attention") : rc;
@@ -201,19 +221,16 @@ static mlxe_status mlp_task(const void *params, const mx_view *in, int n_in, mx_
                             const atomic_int *cancel, mlxe_error *err)
 {
     const nn_mlp_block *b = *(const nn_mlp_block *const *)params;
-    int64_t t = out->shape[0], e = b->gate.w.k, f = b->gate.w.n;
+    int64_t t = out->shape[0], f = b->gate.w.n;
     arena mem = {0};
     float *x = out->data; /* starts as the input */
-    float *normed = scratch(&mem, t, e), *gate = scratch(&mem, t, f), *up = scratch(&mem, t, f);
-    mlxe_status rc = MLXE_E_MEMORY;
+    float *hidden = scratch(&mem, t, f);
+    kn_input rows = input(&b->gate, &b->norm, x, t);
+    kn_projection gate = projection(&b->gate, hidden, f), up = projection(&b->up, NULL, f);
+    mlxe_status rc = hidden ? MLXE_OK : MLXE_E_MEMORY;
     (void)in, (void)n_in;
-    if (!normed || !gate || !up) goto out;
-    if ((rc = kn_rms_norm(x, e, b->norm.weight, b->norm.eps, normed, e, t, e, cancel))) goto out;
-    if ((rc = linear(&b->gate, normed, gate, f, t, 0, cancel))) goto out;
-    if ((rc = linear(&b->up, normed, up, f, t, 0, cancel))) goto out;
-    if ((rc = kn_gated(b->act, gate, f, up, f, gate, f, t, f, cancel))) goto out;
-    rc = linear(&b->down, gate, x, e, t, 1, cancel);
-out:
+    if (!rc) rc = kn_project_gated(&rows, b->act, &gate, &up, cancel);
+    if (!rc) rc = add_linear(&b->down, hidden, x, t, cancel);
     arena_deinit(&mem);
     return rc == MLXE_E_MEMORY ? no_scratch(err, "nn_gated_mlp") : rc;
 }
@@ -246,15 +263,25 @@ static mlxe_status head_task(const void *params, const mx_view *in, int n_in, mx
 {
     const head_params *p = params;
     int64_t e = p->head->w.k, n = p->batch->n_wanted;
+    const int32_t *wanted = p->batch->wanted;
     const float *x = in[0].data;
+    kn_projection head = projection(p->head, out->data, p->head->w.n);
+    kn_input rows;
     arena mem = {0};
-    float *normed = scratch(&mem, n, e);
-    mlxe_status rc = normed ? MLXE_OK : MLXE_E_MEMORY;
+    mlxe_status rc = MLXE_OK;
     (void)n_in;
-    for (int64_t i = 0; i < n && !rc; i++)
-        rc = kn_rms_norm(x + p->batch->wanted[i] * e, e, p->norm->weight, p->norm->eps,
-                         normed + i * e, e, 1, e, cancel);
-    if (!rc) rc = linear(p->head, normed, out->data, p->head->w.n, n, 0, cancel);
+    if (!n) return MLXE_OK;
+    if (wanted[n - 1] - wanted[0] == n - 1) { /* one run of rows */
+        x += wanted[0] * e;
+    } else {
+        float *own = scratch(&mem, n, e);
+        for (int64_t i = 0; i < n && own; i++)
+            memcpy(own + i * e, x + wanted[i] * e, (size_t)e * sizeof *own);
+        x = own;
+        if (!own) rc = MLXE_E_MEMORY;
+    }
+    rows = input(p->head, p->norm, x, n);
+    if (!rc) rc = kn_project(&rows, &head, 1, cancel);
     arena_deinit(&mem);
     return rc == MLXE_E_MEMORY ? no_scratch(err, "nn_head") : rc;
 }

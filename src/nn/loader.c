@@ -420,7 +420,7 @@ mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k
     char probe[512];
     const mf_tensor *w;
     mlxe_status rc;
-    *out = (nn_linear){0};
+    *out = (nn_linear){.precision = ld->precision};
     if (strlen(name) + 16 > sizeof probe)
         return err_set(err, MLXE_E_INTERNAL, "tensor name of %zu bytes", strlen(name));
     snprintf(probe, sizeof probe, "%s.scales", name);

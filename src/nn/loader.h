@@ -16,6 +16,7 @@
 typedef struct nn_linear {
     kn_matrix w;       /* [n,k] where it lies in the folder */
     const float *bias; /* f32 [n], or NULL */
+    kn_precision precision;
 } nn_linear;
 
 typedef struct nn_norm {
@@ -37,6 +38,7 @@ typedef struct nn_loader {
     const log_sink *log;
     const json *quantization; /* config's object, or NULL: dense */
     nn_packing packing;       /* its default */
+    kn_precision precision;   /* of every linear */
     strv *known;              /* options asked for so far */
     size_t n_known, known_cap;
     uint64_t linear_bytes; /* of all linears loaded so far, as they are stored */

@@ -1,7 +1,7 @@
 /* nn.h: the blocks that models are written in. Shapes: SHAPES in this folder.
  *
- * Here, and only here, it is decided how a block runs: on the CPU each is one task over our kernels
- * (f32 activations), so a decoder layer is two nodes of MLX's graph. A model file never sees that.
+ * Here, and only here, it is decided how a block runs: on the CPU each is one task over our
+ * kernels, so a decoder layer is two nodes of MLX's graph. A model file never sees that.
  *
  * Threads: everything on the MLX thread; tasks run on MLX's stream thread, one at a time. */
 #ifndef NN_NN_H

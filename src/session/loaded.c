@@ -89,7 +89,7 @@ mlxe_status loaded_open(const char *folder, const mlxe_model_params *params, con
     fs_mode mode = params->load == MLXE_LOAD_MAP    ? FS_MAP
                    : params->load == MLXE_LOAD_READ ? FS_READ
                                                     : FS_AUTO;
-    eng_options options = {.kv_type = params->kv_type};
+    eng_options options = {.kv_type = params->kv_type, .precision = params->precision};
     loaded *m = calloc(1, sizeof *m);
     mlxe_status rc;
     *out = NULL;

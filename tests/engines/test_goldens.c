@@ -214,7 +214,8 @@ static void kv_types(void **state)
     (void)state;
     for (size_t f = 0; f < sizeof FOLDERS / sizeof *FOLDERS; f++)
         for (int type = 0; type < 4; type++) {
-            eng_options options = {.kv_type = (mlxe_kv_type)(MLXE_KV_F32 + type)};
+            eng_options options = {.kv_type = (mlxe_kv_type)(MLXE_KV_F32 + type),
+                                   .precision = MLXE_PRECISION_F32};
             buf folder = {0};
             opened o;
             expected e;

@@ -2,7 +2,8 @@
  * exporting, the number of threads; and what a failed or cancelled pass must leave behind.
  *
  * The CPU engine says that it is deterministic, so everything here is compared bitwise. Each folder
- * has a KV type of its own. */
+ * has a KV type of its own, and
+ * packed weights meet both precisions. */
 #include "golden.h"
 
 #include <sys/wait.h>
@@ -27,7 +28,8 @@ typedef struct golden {
 
 static void golden_open(int i, golden *t)
 {
-    eng_options options = {.kv_type = (mlxe_kv_type)(MLXE_KV_F32 + i % 4)};
+    eng_options options = {.kv_type = (mlxe_kv_type)(MLXE_KV_F32 + i % 4),
+                           .precision = i == 1 ? MLXE_PRECISION_F32 : MLXE_PRECISION_INT8};
     buf folder = {0};
     mlxe_error err;
     fs_join(&folder, GOLDEN_DIR, FOLDERS[i]);
