@@ -33,7 +33,8 @@ static uint64_t all_kernels(void)
         kn_attn a = {.heads = 4, .kv_heads = 2, .d = 32, .scale = 0.2f};
         kn_attn_row row = {.q = x, .ldq = 128, .ldo = 128, .t = m, .start = i % 2 ? 2200 : 0};
         kn_kv_type type = (kn_kv_type)(i % 4);
-        int tokens = row.start + m, capacity = (tokens + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
+        int tokens = row.start + m;
+        int capacity = (tokens + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
         void *memory = calloc(1, kn_kv_bytes(type, 2, 32, capacity));
         float *kv = calloc((size_t)tokens * 64, sizeof *kv);
         assert_true(x && y && memory && kv);
