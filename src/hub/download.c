@@ -161,6 +161,7 @@ static mlxe_status fetch_blob(download *d, requester *r, hub_meta *meta, const c
                  url);
     if (!rc) {
         rc = partial_commit(part, etag, err);
+        partial_sweep_sidecars(repo, etag);
         partial_close(part, rc ? PARTIAL_DROP : PARTIAL_KEEP);
         return rc;
     }
@@ -193,6 +194,7 @@ static mlxe_status download_blob(download *d, requester *r, const download_file 
     }
     there = !d->force && cache_blob_size(d->h->cache, repo, etag, &bytes) && bytes == meta->size;
     if (there) {
+        partial_sweep_sidecars(repo, etag);
         meter_found(&d->count, meta->size);
     } else {
         partial_sweep(repo, etag);

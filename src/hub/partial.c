@@ -419,30 +419,58 @@ void partial_close(partial *p, partial_fate fate)
     free(p);
 }
 
+/* Opens a folder below repo for reading its names; NULL when it is not there. */
+static DIR *names_open(const char *repo, const char *folder)
+{
+    int fd = cache_dir_open(repo, strv_of(folder), CACHE_DIR_OPEN);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0) close(fd);
+    return dir;
+}
+
+void partial_sweep_sidecars(const char *repo, strv etag)
+{
+    DIR *dir = names_open(repo, ".partial");
+    int blobs = cache_dir_open(repo, STRV("blobs"), CACHE_DIR_OPEN);
+    struct dirent *e;
+    while (dir && blobs >= 0 && (e = readdir(dir))) {
+        char name[192];
+        size_t n = strlen(e->d_name);
+        struct stat info;
+        int temporary = !strncmp(e->d_name, "t-", 2);
+        if (n >= sizeof name || (!temporary && !strv_starts(strv_of(e->d_name), etag))) continue;
+        if (temporary) {
+            if (!fstatat(dirfd(dir), e->d_name, &info, AT_SYMLINK_NOFOLLOW) &&
+                time(NULL) - info.st_mtime > GARBAGE_S)
+                unlinkat(dirfd(dir), e->d_name, 0);
+            continue;
+        }
+        memcpy(name, e->d_name, n + 1);
+        *strrchr(name, '.') = 0; /* ".json", ".map" */
+        if (name_matches(name, etag) && faccessat(blobs, name, F_OK, 0))
+            unlinkat(dirfd(dir), e->d_name, 0);
+    }
+    if (dir) closedir(dir);
+    if (blobs >= 0) close(blobs);
+}
+
 void partial_sweep(const char *repo, strv etag)
 {
-    int blobs = cache_dir_open(repo, STRV("blobs"), CACHE_DIR_OPEN), copy;
-    DIR *dir;
+    DIR *dir = names_open(repo, "blobs");
     struct dirent *e;
-    if (blobs < 0) return;
-    copy = dup(blobs);
-    dir = copy >= 0 ? fdopendir(copy) : NULL;
     while (dir && (e = readdir(dir))) {
         struct stat info;
         int fd;
         if (!name_matches(e->d_name, etag)) continue;
-        fd = openat(blobs, e->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        fd = openat(dirfd(dir), e->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0) continue;
         if (!flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &info) &&
             time(NULL) - info.st_mtime > GARBAGE_S) {
-            unlinkat(blobs, e->d_name, 0);
+            unlinkat(dirfd(dir), e->d_name, 0);
             sidecars_remove(repo, e->d_name);
         }
         close(fd);
     }
-    if (dir)
-        closedir(dir);
-    else if (copy >= 0)
-        close(copy);
-    close(blobs);
+    if (dir) closedir(dir);
+    partial_sweep_sidecars(repo, etag);
 }

@@ -40,5 +40,7 @@ typedef enum partial_fate { PARTIAL_KEEP, PARTIAL_DROP } partial_fate;
 void partial_close(partial *p, partial_fate fate);
 /* Removes partial files of this etag that nobody has touched for a day. The lock is held. */
 void partial_sweep(const char *repo, strv etag);
+/* Removes sidecars of this etag whose partial file is gone, and old temporary names. */
+void partial_sweep_sidecars(const char *repo, strv etag);
 
 #endif
