@@ -1,16 +1,19 @@
 /* llama.c: decoder transformers of the Llama lineage.
  *
- *   ids [T] -> embed [T,E] -> L x { attention, mlp } -> norm -> head [n,V]
+ *   ids [T] -> embed [T,E] -> L x { attention, mlp or experts } -> norm -> head [n,V]
  *
  * Owns: which options a family has, their defaults (version 5 of transformers leaves defaults out
  * of config.json), the weights' names, the order of the blocks. The arithmetic is nn's.
  *
- * Source: transformers models/{llama,mistral,qwen2,qwen3} (5.x); names are HF module paths.
+ * Source: transformers models/{llama,mistral,mixtral,qwen2,qwen3,qwen3_moe} (5.x); names are HF
+ * module paths, or mlx-lm's for stacked experts (switch_mlp).
  *
  * Traps: head_dim is not always E / heads, and qwen3's default is 128 whatever E is. qwen3 norms q
  * and k per head, before rope. qwen2 has biases on q, k, v and never on o. mistral's sliding window
  * is on unless it is null, its default 4096; qwen's only with use_sliding_window, on the layers
  * from max_window_layers on. mistral's default for absent kv heads is 8, for null it is heads.
+ * qwen3_moe has experts in every decoder_sparse_step-th layer that mlp_only_layers does not name, and
+ * moe_intermediate_size is theirs; mixtral calls gate, down and up w1, w2 and w3.
  * Llama 3's rope scaling bends low frequencies only. A tied head reads embed_tokens, quantised like
  * it. */
 #include "models/model.h"
@@ -24,7 +27,16 @@ typedef enum bias_rule {
     BIAS_QKV
 } bias_rule; /* KEY: attention_bias decides */
 typedef enum norm_rule { NORM_NONE, NORM_HEAD } norm_rule;
-typedef enum window_rule { WINDOW_NONE, WINDOW_ALL, WINDOW_LAYERS } window_rule;
+/* ALL: unless null; GIVEN: when given; USED: with use_sliding_window; LAYERS: and layer by layer */
+typedef enum window_rule {
+    WINDOW_NONE,
+    WINDOW_ALL,
+    WINDOW_GIVEN,
+    WINDOW_USED,
+    WINDOW_LAYERS
+} window_rule;
+
+typedef enum expert_rule { EXPERTS_NONE, EXPERTS_QWEN, EXPERTS_MIXTRAL } expert_rule;
 
 typedef struct family {
     const char *model_type;
@@ -32,23 +44,27 @@ typedef struct family {
     int mlp_bias; /* 1: the key mlp_bias is understood */
     norm_rule qk_norm;
     window_rule window;
+    expert_rule experts;
     /* transformers' defaults for keys that config.json leaves out */
     int vocab, hidden, ffn, layers, heads, kv_heads, head_dim, max_position; /* 0: derived */
 } family;
 
 /* clang-format off */
 static const family FAMILIES[] = {
-    /* type    bias      mlp qk_norm  window         vocab   E     F     L   H   K   D  context */
-    {"llama",   BIAS_KEY,  1, NORM_NONE, WINDOW_NONE,   32000,  4096, 11008, 32, 32, 0,  0,   2048},
-    {"mistral", BIAS_NONE, 0, NORM_NONE, WINDOW_ALL,    32000,  4096, 14336, 32, 32, 8,  0, 131072},
-    {"qwen2",   BIAS_QKV,  0, NORM_NONE, WINDOW_LAYERS, 151936, 4096, 22016, 32, 32, 32, 0,  32768},
-    {"qwen3",   BIAS_KEY,  0, NORM_HEAD, WINDOW_LAYERS, 151936, 4096, 22016, 32, 32, 32, 128,32768},
+    /* type, bias, mlp bias, qk norm, window, experts; vocab, E, F, L, H, K, D, context */
+    {"llama",     BIAS_KEY,  1, NORM_NONE, WINDOW_NONE,   EXPERTS_NONE,    32000,  4096, 11008, 32, 32, 0,  0,   2048},
+    {"mistral",   BIAS_NONE, 0, NORM_NONE, WINDOW_ALL,    EXPERTS_NONE,    32000,  4096, 14336, 32, 32, 8,  0,   131072},
+    {"mixtral",   BIAS_NONE, 0, NORM_NONE, WINDOW_GIVEN,  EXPERTS_MIXTRAL, 32000,  4096, 14336, 32, 32, 8,  0,   131072},
+    {"qwen2",     BIAS_QKV,  0, NORM_NONE, WINDOW_LAYERS, EXPERTS_NONE,    151936, 4096, 22016, 32, 32, 32, 0,   32768},
+    {"qwen3",     BIAS_KEY,  0, NORM_HEAD, WINDOW_LAYERS, EXPERTS_NONE,    151936, 4096, 22016, 32, 32, 32, 128, 32768},
+    {"qwen3_moe", BIAS_KEY,  0, NORM_HEAD, WINDOW_USED,   EXPERTS_QWEN,    151936, 2048, 6144,  24, 32, 4,  0,   32768},
 };
 /* clang-format on */
 
 typedef struct layer {
     nn_attention_block attention;
     nn_mlp_block mlp;
+    nn_moe_block moe; /* instead of mlp where it has experts */
 } layer;
 
 struct model {
@@ -66,6 +82,9 @@ typedef struct options {
     int attention_bias, mlp_bias, tied;
     kn_act act;
     const json *layer_types;
+    int64_t experts, used, expert_ffn, sparse_step;
+    int normalise;
+    const json *mlp_only;
 } options;
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -94,21 +113,24 @@ static mlxe_status act_read(nn_loader *ld, kn_act *out, mlxe_error *err)
 static mlxe_status window_read(nn_loader *ld, const family *f, options *o, mlxe_error *err)
 {
     const json *value = nn_config_value(ld, "sliding_window");
-    int use = f->window == WINDOW_ALL;
+    int use = f->window == WINDOW_ALL || f->window == WINDOW_GIVEN;
+    int given = value && !json_is(value, JSON_NULL);
     mlxe_status rc;
     if (f->window == WINDOW_NONE) {
-        if (value && !json_is(value, JSON_NULL))
+        if (given)
             return err_set(
                 err, MLXE_E_UNSUPPORTED,
                 "config.json: sliding_window: this option is not understood for model type %s",
                 f->model_type);
         return MLXE_OK;
     }
-    o->window = value && json_is(value, JSON_NULL) ? 0 : 4096;
+    o->window = given || (!value && f->window != WINDOW_GIVEN) ? 4096 : 0;
     if ((rc = nn_config_int(ld, "sliding_window", 1, INT32_MAX, &o->window, err))) return rc;
+    if (f->window >= WINDOW_USED && (rc = nn_config_bool(ld, "use_sliding_window", &use, err)))
+        return rc;
+    if (f->window == WINDOW_USED) (void)nn_config_value(ld, "max_window_layers");
     if (f->window == WINDOW_LAYERS) {
         o->max_window_layers = 28;
-        if ((rc = nn_config_bool(ld, "use_sliding_window", &use, err))) return rc;
         if ((rc = nn_config_int(ld, "max_window_layers", 0, INT32_MAX, &o->max_window_layers, err)))
             return rc;
         if ((rc = json_get_array(ld->config, ld->where, "layer_types", &o->layer_types, err)))
@@ -117,6 +139,50 @@ static mlxe_status window_read(nn_loader *ld, const family *f, options *o, mlxe_
     }
     if (!use) o->window = 0;
     return MLXE_OK;
+}
+
+/* Options of mixtures of experts. */
+static mlxe_status experts_read(nn_loader *ld, const family *f, options *o, mlxe_error *err)
+{
+    static const char *const TRAINING[] = {"output_router_logits", "router_aux_loss_coef",
+                                           "router_jitter_noise", NULL};
+    int qwen = f->experts == EXPERTS_QWEN;
+    mlxe_status rc;
+    if (f->experts == EXPERTS_NONE) return MLXE_OK;
+    nn_config_ignore(ld, TRAINING);
+    o->experts = qwen ? 128 : 8;
+    o->used = qwen ? 8 : 2;
+    o->expert_ffn = qwen ? 768 : o->ffn;
+    o->sparse_step = 1;
+    o->normalise = !qwen;
+    if ((rc = nn_config_int(ld, "num_local_experts", 0, 4096, &o->experts, err))) return rc;
+    if ((rc = nn_config_int(ld, "num_experts_per_tok", 1, 4096, &o->used, err))) return rc;
+    if (qwen) {
+        if ((rc = nn_config_int(ld, "num_experts", 0, 4096, &o->experts, err))) return rc;
+        if ((rc = nn_config_int(ld, "moe_intermediate_size", 1, 1 << 22, &o->expert_ffn, err)))
+            return rc;
+        if ((rc = nn_config_int(ld, "decoder_sparse_step", 1, 4096, &o->sparse_step, err)))
+            return rc;
+        if ((rc = nn_config_bool(ld, "norm_topk_prob", &o->normalise, err))) return rc;
+        (void)nn_config_value(ld, "mlp_only_layers");
+        if ((rc = json_get_array(ld->config, ld->where, "mlp_only_layers", &o->mlp_only, err)))
+            return rc;
+    }
+    if (o->experts && o->used > o->experts)
+        return err_set(err, MLXE_E_CORRUPT, "config.json: num_experts_per_tok %lld of %lld experts",
+                       (long long)o->used, (long long)o->experts);
+    return MLXE_OK;
+}
+
+/* 1: the layer has experts instead of one MLP. */
+static int layer_is_sparse(const options *o, int i)
+{
+    json_iter it = json_iterate(o->mlp_only);
+    const json *value;
+    if (!o->experts || (i + 1) % o->sparse_step) return 0;
+    while (o->mlp_only && json_next(&it, NULL, &value))
+        if (json_is(value, JSON_INT) && json_int(value) == i) return 0;
+    return 1;
 }
 
 static mlxe_status options_read(nn_loader *ld, const family *f, options *o, mlxe_error *err)
@@ -151,6 +217,7 @@ static mlxe_status options_read(nn_loader *ld, const family *f, options *o, mlxe
     if (f->mlp_bias && (rc = nn_config_bool(ld, "mlp_bias", &o->mlp_bias, err))) return rc;
     if ((rc = act_read(ld, &o->act, err))) return rc;
     if ((rc = window_read(ld, f, o, err))) return rc;
+    if ((rc = experts_read(ld, f, o, err))) return rc;
     if (partial != 1)
         return err_set(
             err, MLXE_E_UNSUPPORTED,
@@ -224,6 +291,37 @@ static mlxe_status norm_of(nn_loader *ld, int i, const char *path, int64_t e, do
     return nn_load_norm(ld, name, e, (float)eps, out, err);
 }
 
+static mlxe_status experts_of(nn_loader *ld, const family *f, int i, const char *part,
+                              const char *number, int count, int64_t n, int64_t k,
+                              const kn_matrix **out, mlxe_error *err)
+{
+    const char *block = f->experts == EXPERTS_QWEN ? "mlp" : "block_sparse_moe";
+    char stacked[128], each[128];
+    snprintf(stacked, sizeof stacked, "model.layers.%d.%s.switch_mlp.%s", i, block, part);
+    snprintf(each, sizeof each, "model.layers.%d.%s.experts", i, block);
+    return nn_load_experts(ld, stacked, each, f->experts == EXPERTS_QWEN ? part : number, count, n,
+                           k, out, err);
+}
+
+static mlxe_status moe_load(nn_loader *ld, const family *f, const options *o, int i,
+                            nn_moe_block *m, mlxe_error *err)
+{
+    int64_t e = o->hidden, n = o->expert_ffn;
+    int count = (int)o->experts;
+    mlxe_status rc;
+    m->act = o->act;
+    m->experts = count;
+    m->used = (int)o->used;
+    m->normalise = o->normalise;
+    if ((rc = norm_of(ld, i, "post_attention_layernorm", e, o->eps, &m->norm, err))) return rc;
+    if ((rc = linear_of(ld, i, f->experts == EXPERTS_QWEN ? "mlp.gate" : "block_sparse_moe.gate",
+                        count, e, 0, &m->router, err)))
+        return rc;
+    if ((rc = experts_of(ld, f, i, "gate_proj", "w1", count, n, e, &m->gate, err))) return rc;
+    if ((rc = experts_of(ld, f, i, "up_proj", "w3", count, n, e, &m->up, err))) return rc;
+    return experts_of(ld, f, i, "down_proj", "w2", count, e, n, &m->down, err);
+}
+
 static mlxe_status layer_load(nn_loader *ld, const family *f, const options *o, int i, layer *l,
                               mlxe_error *err)
 {
@@ -251,6 +349,7 @@ static mlxe_status layer_load(nn_loader *ld, const family *f, const options *o, 
         if ((rc = norm_of(ld, i, "self_attn.k_norm", o->head_dim, o->eps, &a->k_norm, err)))
             return rc;
     }
+    if (layer_is_sparse(o, i)) return moe_load(ld, f, o, i, &l->moe, err);
     if ((rc = norm_of(ld, i, "post_attention_layernorm", e, o->eps, &m->norm, err))) return rc;
     if ((rc = linear_of(ld, i, "mlp.gate_proj", o->ffn, e, o->mlp_bias, &m->gate, err))) return rc;
     if ((rc = linear_of(ld, i, "mlp.up_proj", o->ffn, e, o->mlp_bias, &m->up, err))) return rc;
@@ -283,11 +382,13 @@ static mlxe_status weights_load(nn_loader *ld, const family *f, const options *o
                          .vocab = (int32_t)o->vocab,
                          .embeddings = (int32_t)o->vocab,
                          .context = m->rope.context,
-                         .kv = {kv, m->n_layers}};
+                         .kv = {.layers = kv, .n_layers = m->n_layers}};
     info->token_bytes = ld->linear_bytes - (o->tied ? 0 : nn_linear_bytes(&m->embed));
-    info->weights_per_token =
-        (double)o->layers * (double)o->hidden *
-        ((double)o->head_dim * (double)(2 * o->heads + 2 * o->kv_heads) + 3.0 * (double)o->ffn);
+    if (o->experts)
+        info->token_bytes += ld->expert_bytes * (uint64_t)o->used / (uint64_t)o->experts;
+    info->weights_per_token = (double)o->layers * (double)o->hidden *
+                              ((double)o->head_dim * (double)(2 * o->heads + 2 * o->kv_heads) +
+                               3.0 * (double)(o->experts ? o->used * o->expert_ffn : o->ffn));
     return MLXE_OK;
 }
 
@@ -317,12 +418,14 @@ static mx forward(mx_scope *g, const model *m, const nn_batch *batch, mx *last)
     mx x = nn_embed(g, &m->embed, batch);
     for (int i = 0; i < m->n_layers; i++) {
         x = nn_attention(g, &m->layers[i].attention, x, batch);
-        x = nn_gated_mlp(g, &m->layers[i].mlp, x);
+        x = m->layers[i].moe.experts ? nn_moe(g, &m->layers[i].moe, x)
+                                     : nn_gated_mlp(g, &m->layers[i].mlp, x);
     }
     *last = x;
     return batch->n_wanted ? nn_head(g, &m->norm, &m->head, x, batch) : NULL;
 }
 
-static const char *const MODEL_TYPES[] = {"llama", "mistral", "qwen2", "qwen3", NULL};
+static const char *const MODEL_TYPES[] = {"llama", "mistral",   "mixtral", "qwen2",
+                                          "qwen3", "qwen3_moe", NULL};
 
 const struct model_family model_llama = {MODEL_TYPES, load, forward};

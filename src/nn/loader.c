@@ -307,13 +307,16 @@ static mlxe_status tensor_find(nn_loader *ld, const char *name, const char *part
     if (!t)
         rc = err_set(err, MLXE_E_CORRUPT, "%s: tensor %s is missing", mf_folder(ld->files),
                      buf_str(&full));
-    else if (t->n_dims != dims || t->shape[0] != n || (dims == 2 && t->shape[1] != k)) {
+    else if (dims == 3 ? t->n_dims != 3 || t->shape[0] * t->shape[1] != n || t->shape[2] != k
+                       : t->n_dims != dims || t->shape[0] != n || (dims == 2 && t->shape[1] != k)) {
         const char *file = mf_file_name(ld->files, t->file);
         shape_text(t, shape, sizeof shape);
-        rc = dims == 2 ? err_set(err, MLXE_E_CORRUPT, "%s: %s is [%s], want [%lld,%lld]", file,
-                                 buf_str(&full), shape, (long long)n, (long long)k)
-                       : err_set(err, MLXE_E_CORRUPT, "%s: %s is [%s], want [%lld]", file,
-                                 buf_str(&full), shape, (long long)n);
+        rc = dims == 3   ? err_set(err, MLXE_E_CORRUPT, "%s: %s is [%s], want %lld rows of %lld",
+                                   file, buf_str(&full), shape, (long long)n, (long long)k)
+             : dims == 2 ? err_set(err, MLXE_E_CORRUPT, "%s: %s is [%s], want [%lld,%lld]", file,
+                                   buf_str(&full), shape, (long long)n, (long long)k)
+                         : err_set(err, MLXE_E_CORRUPT, "%s: %s is [%s], want [%lld]", file,
+                                   buf_str(&full), shape, (long long)n);
     }
     *out = t;
     buf_deinit(&full);
@@ -382,7 +385,8 @@ static mlxe_status layer_packing(nn_loader *ld, const char *name, nn_packing *ou
     return rc;
 }
 
-static mlxe_status packed_load(nn_loader *ld, const char *name, int64_t n, int64_t k,
+/* dims 3: matrices that lie one after the other, n rows together. */
+static mlxe_status packed_load(nn_loader *ld, const char *name, int dims, int64_t n, int64_t k,
                                kn_matrix *out, mlxe_error *err)
 {
     const mf_tensor *w, *scales, *biases;
@@ -393,8 +397,8 @@ static mlxe_status packed_load(nn_loader *ld, const char *name, int64_t n, int64
         return err_set(err, MLXE_E_CORRUPT,
                        "%s.weight: %lld inputs, want a multiple of the group size %d", name,
                        (long long)k, p.group);
-    if ((rc = tensor_find(ld, name, ".weight", 2, n, k * p.bits / 32, &w, err))) return rc;
-    if ((rc = tensor_find(ld, name, ".scales", 2, n, k / p.group, &scales, err))) return rc;
+    if ((rc = tensor_find(ld, name, ".weight", dims, n, k * p.bits / 32, &w, err))) return rc;
+    if ((rc = tensor_find(ld, name, ".scales", dims, n, k / p.group, &scales, err))) return rc;
     if (w->dtype != MF_U32)
         return err_set(err, MLXE_E_CORRUPT, "%s.weight is %s, want U32 (it has scales)", name,
                        mf_dtype_name(w->dtype));
@@ -406,7 +410,7 @@ static mlxe_status packed_load(nn_loader *ld, const char *name, int64_t n, int64
         return err_set(err, MLXE_E_CORRUPT, "%s.scales is %s, want U8 in this mode", name,
                        mf_dtype_name(scales->dtype));
     }
-    if ((rc = tensor_find(ld, name, ".biases", 2, n, k / p.group, &biases, err))) return rc;
+    if ((rc = tensor_find(ld, name, ".biases", dims, n, k / p.group, &biases, err))) return rc;
     if (scales->dtype != biases->dtype)
         return err_set(err, MLXE_E_CORRUPT, "%s.biases is %s, want %s as its scales", name,
                        mf_dtype_name(biases->dtype), mf_dtype_name(scales->dtype));
@@ -414,25 +418,75 @@ static mlxe_status packed_load(nn_loader *ld, const char *name, int64_t n, int64
     return mf_data(ld->files, biases, &out->biases, err);
 }
 
-mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k, nn_bias bias,
-                           nn_linear *out, mlxe_error *err)
+/* In any storage; dims as in packed_load. */
+static mlxe_status matrix_load(nn_loader *ld, const char *name, int dims, int64_t n, int64_t k,
+                               kn_matrix *out, mlxe_error *err)
 {
     char probe[512];
     const mf_tensor *w;
     mlxe_status rc;
-    *out = (nn_linear){.precision = ld->precision};
     if (strlen(name) + 16 > sizeof probe)
         return err_set(err, MLXE_E_INTERNAL, "tensor name of %zu bytes", strlen(name));
     snprintf(probe, sizeof probe, "%s.scales", name);
-    if (nn_has(ld, probe)) {
-        rc = packed_load(ld, name, n, k, &out->w, err);
-    } else {
-        if ((rc = tensor_find(ld, name, ".weight", 2, n, k, &w, err))) return rc;
-        out->w = (kn_matrix){.n = n, .k = k};
-        if ((rc = kernel_dtype(ld, w, &out->w.dtype, err))) return rc;
-        rc = mf_data(ld->files, w, &out->w.w, err);
+    if (nn_has(ld, probe)) return packed_load(ld, name, dims, n, k, out, err);
+    if ((rc = tensor_find(ld, name, ".weight", dims, n, k, &w, err))) return rc;
+    *out = (kn_matrix){.n = n, .k = k};
+    if ((rc = kernel_dtype(ld, w, &out->dtype, err))) return rc;
+    return mf_data(ld->files, w, &out->w, err);
+}
+
+/* Matrix number i of several of n rows that lie one after the other. */
+static kn_matrix matrix_of(const kn_matrix *all, int64_t i, int64_t n)
+{
+    kn_matrix one = *all;
+    size_t element = all->dtype == KN_F32 ? 4 : 2, values = (size_t)(i * n * all->k), groups;
+    one.n = n;
+    if (!all->bits) {
+        one.w = (const char *)all->w + values * element;
+        return one;
     }
-    if (rc) return rc;
+    groups = values / (size_t)all->group * (all->mode ? 1 : element);
+    one.w = (const char *)all->w + values * (size_t)all->bits / 8;
+    one.scales = (const char *)all->scales + groups;
+    if (all->biases) one.biases = (const char *)all->biases + groups;
+    return one;
+}
+
+mlxe_status nn_load_experts(nn_loader *ld, const char *stacked, const char *each, const char *part,
+                            int count, int64_t n, int64_t k, const kn_matrix **out, mlxe_error *err)
+{
+    kn_matrix all, *w = arena_array(ld->mem, (size_t)count, sizeof *w);
+    nn_linear sized = {0};
+    char name[256];
+    mlxe_status rc;
+    *out = w;
+    if (!w) return err_memory(err, stacked, (size_t)count * sizeof *w);
+    snprintf(name, sizeof name, "%s.weight", stacked);
+    if (nn_has(ld, name)) {
+        if ((rc = matrix_load(ld, stacked, 3, count * n, k, &all, err))) return rc;
+        for (int i = 0; i < count; i++)
+            w[i] = matrix_of(&all, i, n);
+    } else {
+        for (int i = 0; i < count; i++) {
+            snprintf(name, sizeof name, "%s.%d.%s", each, i, part);
+            if ((rc = matrix_load(ld, name, 2, n, k, &w[i], err))) return rc;
+            if (w[i].bits != w[0].bits || w[i].mode != w[0].mode || w[i].dtype != w[0].dtype)
+                return err_set(err, MLXE_E_UNSUPPORTED,
+                               "%s: stored unlike the layer's other experts", name);
+        }
+    }
+    sized.w = w[0];
+    ld->expert_bytes += (uint64_t)count * nn_linear_bytes(&sized);
+    return MLXE_OK;
+}
+
+mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k, nn_bias bias,
+                           nn_linear *out, mlxe_error *err)
+{
+    char probe[512];
+    mlxe_status rc;
+    *out = (nn_linear){.precision = ld->precision};
+    if ((rc = matrix_load(ld, name, 2, n, k, &out->w, err))) return rc;
     snprintf(probe, sizeof probe, "%s.bias", name);
     if (bias == NN_BIAS_NO && nn_has(ld, probe))
         return err_set(err, MLXE_E_CORRUPT,

@@ -42,6 +42,7 @@ typedef struct nn_loader {
     strv *known;              /* options asked for so far */
     size_t n_known, known_cap;
     uint64_t linear_bytes; /* of all linears loaded so far, as they are stored */
+    uint64_t expert_bytes; /* of all experts, likewise */
 } nn_loader;
 
 /* Reads the quantisation defaults. Fails UNSUPPORTED (a method or mode that is not MLX's) */
@@ -70,6 +71,12 @@ mlxe_status nn_load_linear(nn_loader *ld, const char *name, int64_t n, int64_t k
                            nn_linear *out, mlxe_error *err);
 /* Bytes of a linear as it is stored: codes, scales, biases. */
 uint64_t nn_linear_bytes(const nn_linear *linear);
+/* The matrices [n,k] of `count` experts, in the loader's arena: the tensor `stacked` [count,n,k]
+ * where it is there (as mlx-lm writes), else a linear `each`.NUMBER.`part` for each expert (as
+ * transformers writes). Fails as nn_load_linear */
+mlxe_status nn_load_experts(nn_loader *ld, const char *stacked, const char *each, const char *part,
+                            int count, int64_t n, int64_t k, const kn_matrix **out,
+                            mlxe_error *err);
 /* The vector name.weight, e elements, as f32. */
 mlxe_status nn_load_norm(nn_loader *ld, const char *name, int64_t e, float eps, nn_norm *out,
                          mlxe_error *err);

@@ -48,12 +48,24 @@ typedef struct nn_mlp_block {
     kn_act act;
 } nn_mlp_block;
 
+/* Mixture of experts: each token goes through `used` of them. */
+typedef struct nn_moe_block {
+    nn_norm norm;
+    nn_linear router;                  /* [X,E] */
+    const kn_matrix *gate, *up, *down; /* [X] of [F,E], [F,E], [E,F] */
+    int experts, used;
+    int normalise; /* 1: the weights of a token's experts are made to sum to 1 */
+    kn_act act;
+} nn_moe_block;
+
 /* Rows of the embedding. -> [T,E] f32 */
 mx nn_embed(mx_scope *g, const nn_linear *table, const nn_batch *batch);
 /* x + attention(norm(x)). x [T,E] f32 -> [T,E]. The blocks and the batch must outlive the eval. */
 mx nn_attention(mx_scope *g, const nn_attention_block *block, mx x, const nn_batch *batch);
 /* x + down(act(gate(n)) * up(n)), n = norm(x). x [T,E] f32 -> [T,E] */
 mx nn_gated_mlp(mx_scope *g, const nn_mlp_block *block, mx x);
+/* x + sum over a token's experts of weight * down(act(gate(n)) * up(n)). x [T,E] f32 -> [T,E] */
+mx nn_moe(mx_scope *g, const nn_moe_block *block, mx x);
 /* norm, output projection, at the wanted positions only. x [T,E] -> [n_wanted,V] f32 */
 mx nn_head(mx_scope *g, const nn_norm *norm, const nn_linear *head, mx x, const nn_batch *batch);
 

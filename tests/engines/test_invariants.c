@@ -9,8 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const FOLDERS[] = {"llama/f32",      "llama/q4-g64",        "qwen3/q4-g64-tied",
-                                      "mistral/window", "qwen2/window-layers", "qwen3/tied-f16"};
+static const char *const FOLDERS[] = {
+    "llama/f32",           "llama/q4-g64",   "qwen3/q4-g64-tied", "mistral/window",
+    "qwen2/window-layers", "qwen3/tied-f16", "qwen3_moe/f16",     "qwen3_moe/mxfp4-stacked"};
 enum { N_FOLDERS = sizeof FOLDERS / sizeof *FOLDERS };
 
 static int setup(void **state)

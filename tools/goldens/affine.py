@@ -33,6 +33,9 @@ def pack(codes, bits):
 
 def dequantize(packed, scales, biases, bits, group):
     """-> float32 [N,K]: q * scale + bias in float64, rounded once; in blocks of rows"""
+    if packed.ndim > 2:                # matrices one after the other
+        return np.stack([dequantize(packed[i], st.part(scales, i), st.part(biases, i), bits, group)
+                         for i in range(len(packed))])
     out = np.empty((packed.shape[0], packed.shape[1] * 32 // bits), np.float32)
     s, b = (st.to_f32(x).astype(np.float64)[:, :, None] for x in (scales, biases))
     for i in range(0, len(out), 512):

@@ -35,6 +35,8 @@ def e8m0(codes):
 def dequantize(packed, scales, mode):
     """-> float32 [N,K], exact"""
     bits, group = MODES[mode]
+    if packed.ndim > 2:                # matrices one after the other
+        return np.stack([dequantize(p, s, mode) for p, s in zip(packed, scales)])
     codes = affine.unpack(packed, bits)
     values = (e4m3 if bits == 8 else e2m1)(codes).reshape(*scales.shape, group)
     by = (e4m3 if mode == "nvfp4" else e8m0)(scales)

@@ -182,6 +182,30 @@ CASES = {
                          quant=quant(8, 64, overrides={"model.embed_tokens": False}), seed=55),
     "qwen2/q3-g128": dict(covers="3 bit g128, f32 scales", dtype="f32", E=128, F=128, L=1,
                           quant=quant(3, 128, "f32"), seed=56),
+    # mixtral, qwen3_moe
+    "mixtral/bf16": dict(covers="experts one by one, window given", dtype="bf16", X=5, U=2, F=48,
+                         window=14, seed=91, mutant={"sliding_window": None}),
+    "mixtral/q4-stacked-v5": dict(covers="4 bit g64 experts stacked as mlx-lm stores them", X=4,
+                                  U=2, F=64, dtype="bf16", quant=quant(4, 64, "bf16"), form="5",
+                                  stacked=True, theta=1000000.0, seed=92),
+    "qwen3_moe/f16": dict(covers="8 experts, 3 a token, weights not normalised", dtype="f16", X=8,
+                          U=3, D=24, L=3, eps=1e-6, seed=93, mutant={"norm_topk_prob": True}),
+    "qwen3_moe/normalised-v5": dict(covers="norm_topk_prob, transformers 5 form",
+                                    same="qwen3_moe/f16", form="5", normalise=True,
+                                    mutant={"norm_topk_prob": False}),
+    "qwen3_moe/window": dict(covers="use_sliding_window on every layer", same="qwen3_moe/f16",
+                             window=9, T=40, mutant={"use_sliding_window": False}),
+    "qwen3_moe/mixed-layers": dict(
+        covers="decoder_sparse_step 2, mlp_only_layers, bf16", dtype="bf16", X=6, U=2, L=4,
+        sparse_step=2, mlp_only=(1,), normalise=True, seed=94),
+    "qwen3_moe/q4-stacked": dict(
+        covers="4 bit g32 stacked, router of 8 bits", dtype="bf16", X=6, U=2, FX=64, normalise=True,
+        stacked=True, seed=95, quant=quant(4, 32, "bf16", overrides={
+            f"model.layers.{i}.mlp.gate": {"group_size": 64, "bits": 8} for i in range(2)})),
+    "qwen3_moe/mxfp4-stacked": dict(covers="mxfp4 stacked, router dense", dtype="bf16", X=6, U=2,
+                                    FX=64, normalise=True, stacked=True, seed=96,
+                                    quant=fp_quant("mxfp4", overrides={
+                                        f"model.layers.{i}.mlp.gate": False for i in range(2)})),
     # qwen3
     "qwen3/f32": dict(covers="qk-norm, head_dim above hidden / heads", E=48, D=20, eps=1e-6,
                       seed=61, L=3, F=64, theta=1000000.0),

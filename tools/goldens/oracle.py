@@ -8,6 +8,7 @@ import contextlib
 import copy
 import json
 import os
+import re
 
 import numpy as np
 import torch
@@ -40,6 +41,28 @@ def float64_everywhere():
         torch.set_default_dtype(kept[2])
 
 
+def fuse_experts(weights):
+    """Experts' matrices, one by one or stacked by mlx-lm, as transformers 5 holds them."""
+    out, parts = {}, {}
+    names = {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
+    for name, x in weights.items():
+        one = re.fullmatch(r"(.*)\.(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight", name)
+        all_ = re.fullmatch(r"(.*)\.(?:mlp|block_sparse_moe)\.switch_mlp\.(\w+)\.weight", name)
+        if one:
+            layer, number, part = one.groups()
+            parts.setdefault(layer, {}).setdefault(names.get(part, part), {})[int(number)] = x
+        elif all_:
+            parts.setdefault(all_[1], {})[all_[2]] = dict(enumerate(x))
+        else:
+            out[name.replace("block_sparse_moe.gate", "mlp.gate")] = x
+    for layer, p in parts.items():
+        gate, up, down = (np.stack([p[k][i] for i in sorted(p[k])])
+                          for k in ("gate_proj", "up_proj", "down_proj"))
+        out[layer + ".mlp.experts.gate_up_proj"] = np.concatenate([gate, up], 1)
+        out[layer + ".mlp.experts.down_proj"] = down
+    return out
+
+
 def build(config, weights):
     """A model of the current default dtype from a config.json's dict and {name: float32}."""
     config = copy.deepcopy(config)
@@ -47,8 +70,9 @@ def build(config, weights):
         config.pop(key, None)
     c = CONFIG_MAPPING[config["model_type"]].from_dict(config)
     model = AutoModelForCausalLM.from_config(c, attn_implementation="eager",
+                                             experts_implementation="eager",
                                              dtype=torch.get_default_dtype())
-    state = {n: torch.from_numpy(np.array(x)) for n, x in weights.items()}
+    state = {n: torch.from_numpy(np.array(x)) for n, x in fuse_experts(weights).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     missing = [n for n in missing if not (n == "lm_head.weight" and c.tie_word_embeddings)]
     unexpected = [n for n in unexpected if not n.endswith("rotary_emb.inv_freq")]
@@ -67,10 +91,13 @@ def weights(folder):
 def load(folder):
     """The float32 model of a folder."""
     config = read_config(folder)
-    if "quantization" in config or "quantization_config" in config:
+    stacked = os.path.exists(os.path.join(folder, "model.safetensors")) and any(
+        "switch_mlp" in n for n in st.load_folder(folder))
+    if stacked or "quantization" in config or "quantization_config" in config:
         return build(config, weights(folder))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32,
-                                                 attn_implementation="eager")
+                                                 attn_implementation="eager",
+                                                 experts_implementation="eager")
     return model.eval()
 
 

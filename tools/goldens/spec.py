@@ -1,7 +1,8 @@
 """spec.py: a random decoder model as data: spec -> config.json (three forms), tensors, folder.
 
 A spec is a dict over DEFAULTS. Shapes: V vocab, E hidden, F ffn, L layers, H heads, K kv heads,
-D head dim (None: E // H, or what the model type defaults to when "head_dim" is dropped).
+D head dim (None: E // H, or what the model type defaults to when "head_dim" is dropped); X experts,
+U of them a token, FX their ffn (qwen3_moe), stacked: as mlx-lm stores them.
 Config forms: "4" as transformers 4 wrote it, "5" as transformers 5 saves it, "5min" the same
 with every key left out that the class's own default supplies.
 """
@@ -21,10 +22,11 @@ DEFAULTS = dict(
     model_type="llama", V=96, E=64, F=96, L=2, H=4, K=2, D=None, eps=1e-5, theta=10000.0,
     act="silu", tie=False, attn_bias=False, mlp_bias=False, window=None, window_from=None,
     layer_types=None, use_window=None, rope=None, max_pos=2048, dtype="f32", quant=None, shards=1,
-    form="4", T=48,
+    form="4", T=48, X=None, U=2, FX=40, normalise=None, mlp_only=(), sparse_step=1, stacked=False,
     embed_std=0.5, drop=(), extra=None, extra_tensors=False, generation=None, seed=1)
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM",
-                 "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+                 "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM",
+                 "mixtral": "MixtralForCausalLM", "qwen3_moe": "Qwen3MoeForCausalLM"}
 LONG_DTYPE = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 
 
@@ -64,18 +66,27 @@ def config_4(s):
         "use_cache": True,
         "vocab_size": s["V"],
     }
-    if family in ("llama", "qwen3"):
+    if family in ("llama", "qwen3", "qwen3_moe"):
         c["attention_bias"] = s["attn_bias"]
     if family == "llama":
         c.update(mlp_bias=s["mlp_bias"], pretraining_tp=1)
     if s["D"] is not None:
         c["head_dim"] = s["D"]
-    if family != "mistral":
+    if family not in ("mistral", "mixtral"):
         c["rope_scaling"] = s["rope"]
     elif s["rope"]:
         c["rope_scaling"] = s["rope"]
-    if family == "mistral":
+    if family in ("mistral", "mixtral"):
         c["sliding_window"] = s["window"]
+    if family == "mixtral":
+        c.update(num_local_experts=s["X"], num_experts_per_tok=s["U"], output_router_logits=False,
+                 router_aux_loss_coef=0.02)
+    if family == "qwen3_moe":
+        c.update(num_experts=s["X"], num_experts_per_tok=s["U"], moe_intermediate_size=s["FX"],
+                 norm_topk_prob=bool(s["normalise"]), mlp_only_layers=list(s["mlp_only"]),
+                 decoder_sparse_step=s["sparse_step"], output_router_logits=False,
+                 router_aux_loss_coef=0.001, max_window_layers=s["L"],
+                 use_sliding_window=bool(s["window"]), sliding_window=s["window"])
     if qwen:
         use = bool(s["window"]) if s["use_window"] is None else s["use_window"]
         c.update(use_sliding_window=use, sliding_window=s["window"],
@@ -128,11 +139,44 @@ def config(s):
     return dict(sorted(c.items()))
 
 
+def is_sparse(s, i):
+    return bool(s["X"]) and i not in s["mlp_only"] and (i + 1) % s["sparse_step"] == 0
+
+
+def expert_ffn(s):
+    return s["FX"] if s["model_type"] == "qwen3_moe" else s["F"]
+
+
+def expert_names(s, block, x):
+    """gate, up, down of an expert, as transformers stores them."""
+    names = ("gate_proj", "up_proj", "down_proj") if s["model_type"] == "qwen3_moe" else (
+        "w1", "w3", "w2")
+    return [f"{block}.experts.{x}.{n}" for n in names]
+
+
+def stack(s, out):
+    """Experts' tensors as mlx-lm stores them: one of each kind a layer."""
+    import re
+    names = {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
+    kept, stacks = {}, {}
+    for name, x in out.items():
+        m = re.fullmatch(r"(.*)\.experts\.\d+\.(\w+)\.(\w+)", name)
+        if not m:
+            kept[name] = x
+            continue
+        block, part, last = m.groups()
+        stacks.setdefault(f"{block}.switch_mlp.{names.get(part, part)}.{last}", []).append(x)
+    for name, parts in stacks.items():
+        bits = [p.bits if isinstance(p, st.Bf16) else p for p in parts]
+        kept[name] = st.Bf16(np.stack(bits)) if isinstance(parts[0], st.Bf16) else np.stack(bits)
+    return kept
+
+
 def tensors_f32(s, rng):
     """{HF name: float32}: scaled so that attention is peaked and logits spread over a few units."""
     V, E, F, H, K, D = s["V"], s["E"], s["F"], s["H"], s["K"], head_dim(s)
     family, out = s["model_type"], {}
-    qkv_bias = family == "qwen2" or (family in ("llama", "qwen3") and s["attn_bias"])
+    qkv_bias = family == "qwen2" or (family in ("llama", "qwen3", "qwen3_moe") and s["attn_bias"])
     o_bias = qkv_bias and family != "qwen2"
 
     def linear(name, rows, cols, gain, bias=False):
@@ -152,10 +196,19 @@ def tensors_f32(s, rng):
         linear(p + "self_attn.k_proj", K * D, E, 1.6, qkv_bias)
         linear(p + "self_attn.v_proj", K * D, E, 1.0, qkv_bias)
         linear(p + "self_attn.o_proj", E, H * D, 1.2, o_bias)
-        if family == "qwen3":
+        if family in ("qwen3", "qwen3_moe"):
             norm(p + "self_attn.q_norm", D, 0.8, 1.8)
             norm(p + "self_attn.k_norm", D, 0.8, 1.8)
         norm(p + "post_attention_layernorm", E, 0.6, 1.4)
+        if is_sparse(s, i):
+            block = p + ("mlp" if family == "qwen3_moe" else "block_sparse_moe")
+            linear(block + ".gate", s["X"], E, 1.5)
+            for x in range(s["X"]):
+                gate, up, down = expert_names(s, block, x)
+                linear(gate, expert_ffn(s), E, 1.2)
+                linear(up, expert_ffn(s), E, 1.2)
+                linear(down, E, expert_ffn(s), 1.5)
+            continue
         linear(p + "mlp.gate_proj", F, E, 1.2, s["mlp_bias"])
         linear(p + "mlp.up_proj", F, E, 1.2, s["mlp_bias"])
         linear(p + "mlp.down_proj", E, F, 1.5, s["mlp_bias"])
@@ -236,7 +289,8 @@ def write_folder(folder, s, rng, weights_from=None):
     os.makedirs(folder)
     write_config(folder, s)
     if weights_from is None:
-        st.save_folder(folder, tensors(s, rng), s["shards"],
+        stored = tensors(s, rng)
+        st.save_folder(folder, stack(s, stored) if s["stacked"] else stored, s["shards"],
                        {"format": "mlx" if s["quant"] else "pt"})
         return
     for name in sorted(os.listdir(weights_from)):

@@ -37,6 +37,11 @@ def to_f32(x):
     return x.f32() if isinstance(x, Bf16) else np.asarray(x, np.float32)
 
 
+def part(x, i):
+    """x[i] of any stored tensor."""
+    return Bf16(x.bits[i]) if isinstance(x, Bf16) else x[i]
+
+
 def cast(x, dtype):
     """float32 -> the stored form of "f32", "f16" or "bf16"."""
     x = np.ascontiguousarray(x, np.float32)
