@@ -1,6 +1,6 @@
 /* bench_tokenizer.c: the tokenizer's own speed: opening, encoding, decoding, hostile texts.
  *
- *   bench_tokenizer FOLDER [TEXT]   FOLDER: a tokenizer; TEXT: a file of documents, parted by U+0000
+ *   bench_tokenizer FOLDER [TEXT]   FOLDER: a tokenizer; TEXT: documents, parted by U+0000
  *
  * Times are CPU seconds of this thread, the least of several passes. Without TEXT only opening and
  * hostile texts are timed. bench/text/compare.py calls it in turn with the tokenizers package. */
@@ -90,9 +90,9 @@ static int time_hostile(const tok *t)
 {
     static const struct {
         const char *name, *unit;
-    } rows[] = {{"letters", "a"},     {"spaces", " "}, {"newlines", "\n"}, {"marks", "\xCC\x81"},
-                {"digits", "7"},      {"dots", "."},   {"han", "\xE4\xB8\xAD"},
-                {"emoji", "\xF0\x9F\x91\x8D"}};
+    } rows[] = {
+        {"letters", "a"}, {"spaces", " "}, {"newlines", "\n"},      {"marks", "\xCC\x81"},
+        {"digits", "7"},  {"dots", "."},   {"han", "\xE4\xB8\xAD"}, {"emoji", "\xF0\x9F\x91\x8D"}};
     mlxe_error err;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         strv unit = strv_of(rows[i].unit);

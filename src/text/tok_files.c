@@ -162,7 +162,7 @@ static void add_token(const tok_files *f, added_list *l, tok_added_token t)
     l->v[l->n++] = t;
 }
 
-/* A token as a text, or as an object that transformers saved. normalized's default is not special. */
+/* A token as a text, or as an object that transformers saved; special ones are not normalized. */
 static mlxe_status read_token(const json *v, int special, tok_added_token *out, mlxe_error *err)
 {
     static const char where[] = "added token";

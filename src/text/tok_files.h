@@ -2,8 +2,8 @@
  *
  *   folder --tok_files_open--> settings --a format's write--> tokenizer.json's text --> tok_open
  *
- * A format (src/text/formats/NAME.c) writes what tokenizer.json would say. What all of them share is
- * here: tokenizer_config.json, the older special_tokens_map.json and added_tokens.json, and the
+ * A format (src/text/formats/NAME.c) writes what tokenizer.json would say. What all share is here:
+ * tokenizer_config.json, the older special_tokens_map.json and added_tokens.json, and the
  * writing of the parts that depend on them. */
 #ifndef TEXT_TOK_FILES_H
 #define TEXT_TOK_FILES_H
@@ -55,13 +55,13 @@ typedef struct tok_own_token {
     int special;
 } tok_own_token;
 
-/* Writes `"added_tokens":[..]`: the settings' tokens, then own ones; sets roles and their ids. vocab
- * must be finished. Fails CORRUPT, MEMORY */
+/* Writes `"added_tokens":[..]`: the settings' tokens, then own ones; sets roles and their ids.
+ * vocab must be finished. Fails CORRUPT, MEMORY */
 mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
                              size_t n_own, buf *out, mlxe_error *err);
 
-/* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are roles
- * or $A, $B, each with its type id. */
+/* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are
+ * roles or $A, $B, each with its type id. */
 void tok_files_template(const tok_files *f, const char *one, const char *two, buf *out);
 /* The same from add_bos_token and add_eos_token, with their defaults. Fails CORRUPT */
 mlxe_status tok_files_bos_eos(const tok_files *f, int bos, int eos, buf *out, mlxe_error *err);

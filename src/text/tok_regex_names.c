@@ -5,8 +5,8 @@
  *
  * PCRE2 numbers groups in the same order and is given numbers alone.
  *
- * Traps: numbers are no references where there are names. A name that two groups have means both, in
- * a way that PCRE2 does not have: refused.
+ * Traps: numbers are no references where there are names. A name that two groups have means both,
+ * in a way that PCRE2 does not have: refused.
  * Source: Oniguruma doc/RE. */
 #include "text/tok_regex_names.h"
 

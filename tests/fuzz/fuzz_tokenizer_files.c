@@ -1,6 +1,6 @@
 /* fuzz_tokenizer_files.c: any bytes as the file of a tokenizer without tokenizer.json: opened or
- * refused with a message; what opens encodes and decodes without harm. The first byte picks the file
- * and the settings beside it. */
+ * refused with a message; what opens encodes and decodes without harm. The first byte picks the
+ * file and the settings beside it. */
 #include "base/fs.h"
 #include "text/tok.h"
 
@@ -19,8 +19,7 @@ static const char *const CONFIGS[] = {
     "{\"tokenizer_class\":\"T5Tokenizer\",\"extra_ids\":3}",
     "{\"tokenizer_class\":\"XLMRobertaTokenizer\"}",
     "{\"tokenizer_class\":\"RobertaTokenizer\"}",
-    "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"added_tokens_decoder\":{\"9\":{\"content\":\"<y>\"}}"
-    "}",
+    "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"added_tokens_decoder\":{\"9\":{\"content\":\"y\"}}}",
     "{\"tokenizer_class\":\"MPNetTokenizer\",\"do_lower_case\":false}"};
 
 static void put(const char *folder, const char *name, const void *bytes, size_t n)

@@ -1,6 +1,6 @@
-/* test_tok_files.c: tokenizers without tokenizer.json: ids, byte offsets and type ids equal those of
- * the class of transformers (or of sentencepiece) that the folder names, on the committed folders of
- * tools/goldens/tokenizers/files.py; broken files are refused with a message that names them. */
+/* test_tok_files.c: tokenizers without tokenizer.json: ids, byte offsets and type ids equal
+ * those of the class of transformers (or of sentencepiece) that the folder names, on the folders
+ * of tools/goldens/tokenizers/files.py; broken files are refused with a message that names them. */
 #include "base/fs.h"
 #include "base/json.h"
 #include "text/tok.h"

@@ -1,8 +1,8 @@
-/* tiktoken.c: byte ranks as lines of text: "BASE64 RANK" (Llama 3's tokenizer.model, tiktoken.model).
+/* tiktoken.c: byte ranks as lines of text, "BASE64 RANK": Llama 3's tokenizer.model.
  *
  * The ranks are the ids. The file does not say how a text is cut: as transformers does, Llama 3's
- * pattern is taken. Special tokens come from tokenizer_config.json; gaps of its numbering are filled
- * with "<|reserved_token_N|>".
+ * pattern is taken. Special tokens come from tokenizer_config.json; gaps of its numbering are
+ * filled with "<|reserved_token_N|>".
  *
  * Source: tiktoken, load.py; transformers 5.23, TikTokenConverter. */
 #include "text/tok_files.h"
@@ -104,18 +104,19 @@ static mlxe_status fill_gaps(tok_files *f, tok_own_token **own, size_t *n, mlxe_
                        (long long)last);
     *own = arena_array(&f->mem, (size_t)(last - first + 1), sizeof **own);
     if (!*own) return err_memory(err, "special tokens", (size_t)(last - first));
-    for (int64_t id = first; id <= last; id++) {
+    it = json_iterate(added);
+    while (json_next(&it, &key, &value)) {
+        int64_t id = tok_files_number(json_str(key));
+        if (id >= first)
+            (*own)[id - first] = (tok_own_token){json_str(json_get(value, "content")), 1};
+    }
+    for (*n = 0; *n <= (size_t)(last - first); ++*n) {
         char name[40];
-        snprintf(name, sizeof name, "%d", (int)id);
-        const json *v = json_get(added, name);
-        strv text = json_str(json_get(v, "content"));
-        if (!text.n) {
-            snprintf(name, sizeof name, "<|reserved_token_%d|>", (int)id);
-            const char *copy = arena_copy(&f->mem, strv_of(name));
-            if (!copy) return err_memory(err, "special tokens", 0);
-            text = strv_of(copy);
-        }
-        (*own)[(*n)++] = (tok_own_token){text, 1};
+        if ((*own)[*n].text.n) continue;
+        snprintf(name, sizeof name, "<|reserved_token_%d|>", (int)(first + (int64_t)*n));
+        const char *copy = arena_copy(&f->mem, strv_of(name));
+        if (!copy) return err_memory(err, "special tokens", 0);
+        (*own)[*n] = (tok_own_token){strv_of(copy), 1};
     }
     return MLXE_OK;
 }
