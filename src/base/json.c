@@ -97,8 +97,12 @@ static void scan_string(scan *s)
 static void scan_blank(scan *s)
 {
     const char *p = s->p + s->at + 1, *end = s->p + s->n;
-    while (p < end && (*p == ' ' || *p == '\n' || *p == ',' || *p == ':'))
-        p++;
+    while (p < end && (*p == ' ' || *p == '\n' || *p == ',' || *p == ':')) {
+        if (end - p >= 8 && memcmp(p, "        ", 8) == 0) /* half of an indented file is this */
+            p += 8;
+        else
+            p++;
+    }
     s->at = (size_t)(p - s->p);
 }
 
