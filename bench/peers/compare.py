@@ -101,7 +101,7 @@ def our_load(model):
 def llama(build, model, *options):
     first = LLAMA[next(iter(LLAMA))]
     out, others = call([f"{first}/llama-bench", "-m", f"{a.models}/{model}.gguf", "-t",
-                        str(a.threads), "-ctk", KV, "-ctv", KV, "-r", "3", "-o", "json",
+                        str(a.threads), "-ctk", KV, "-ctv", KV, "-o", "json",
                         *map(str, options)], f"{LLAMA[build]}:{first}")
     return max(out[0]["samples_ts"]), others, {}
 
@@ -130,20 +130,20 @@ def works():
     four = ("Q4_0", "Q4_K_M")
     for s in a.shapes.split(","):
         add(s, "decode 4-bit, context 128", lambda s=s: our_decode(f"{s}-4", 128), four,
-            ("-p", 0, "-n", GEN, "-d", 128))
+            ("-p", 0, "-n", GEN, "-d", 128, "-r", 3))
         add(s, "prefill 512, 4-bit", lambda s=s: our_prefill(f"{s}-4", 512), four,
-            ("-p", 512, "-n", 0))
+            ("-p", 512, "-n", 0, "-r", 2))
         if s == "pocket":
             continue
         for bits, kind in (("8", "Q8_0"), ("bf16", "BF16")):
             add(s, f"decode {kind}, context 128",
                 lambda s=s, bits=bits: our_decode(f"{s}-{bits}", 128), (kind,),
-                ("-p", 0, "-n", GEN, "-d", 128))
+                ("-p", 0, "-n", GEN, "-d", 128, "-r", 3))
         add(s, "decode 4-bit, context 4096",
             lambda s=s: our_decode(f"{s}-4", 4096, gen=MIN_GEN), four,
-            ("-p", 0, "-n", MIN_GEN, "-d", 4096))
+            ("-p", 0, "-n", MIN_GEN, "-d", 4096, "-r", 1))
         add(s, "prefill 2048, 4-bit", lambda s=s: our_prefill(f"{s}-4", 2048), four,
-            ("-p", 2048, "-n", 0))
+            ("-p", 2048, "-n", 0, "-r", 1))
         add(s, "8 rows at once", lambda s=s: our_decode(f"{s}-4", 128, rows=8), (), ())
         add(s, "prefill 128, 4-bit", lambda s=s: our_prefill(f"{s}-4", 128), (), ())
     for s in ("1.2b", "1.2b-128k"):
