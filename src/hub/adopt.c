@@ -6,9 +6,9 @@
  *
  *   link -> .partial/t-<hex> -> hash of the link -> rename -> blobs/<etag>
  *
- * The link is hashed, not the name it was made from, so the bytes that were checked are the bytes that
- * are kept. A file that a program later writes into changes in both places, which `verify` finds;
- * programs that replace files leave ours as it was.
+ * The link is hashed, not the name it was made from, so the bytes that were checked are the bytes
+ * that are kept. A file that a program later writes into changes in both places, which `verify`
+ * finds; programs that replace files leave ours as it was.
  *
  * Traps: a hard link needs the same file system, and the right to link a file of another user
  * (protected_hardlinks); where it cannot be, the file is fetched as if nothing had been there. */

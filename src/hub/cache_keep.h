@@ -63,13 +63,13 @@ void name_set_deinit(name_set *set);
 
 /* ---- keeping --------------------------------------------------------------------------------- */
 
-/* {"models":[{"id","type","bytes","revisions":[..],"refs":{..},"files":N,"path"}]}, appended. bytes:
- * of the blobs, each once. Fails IO, MEMORY; an absent cache is an empty one */
+/* {"models":[{"id","type","bytes","revisions":[..],"refs":{..},"files":N,"path"}]}, appended.
+ * bytes: of the blobs, each once. Fails IO, MEMORY; an absent cache is an empty one */
 mlxe_status keep_list(const char *cache, buf *out, mlxe_error *err);
 
-/* Removes a repository, or one revision (a ref's name or a commit) of it: {"removed":[..],"bytes":N}
- * with paths relative to the cache; blobs that other revisions show stay.
- * Fails NOT_FOUND, ACCESS, IO, MEMORY */
+/* Removes a repository, or one revision (a ref's name or a commit) of it:
+ * {"removed":[..],"bytes":N} with paths relative to the cache; blobs that other revisions show
+ * stay. Fails NOT_FOUND, ACCESS, IO, MEMORY */
 mlxe_status keep_remove(const char *cache, hub_type type, const char *id, const char *revision,
                         buf *out, mlxe_error *err);
 
@@ -81,8 +81,8 @@ mlxe_status keep_verify(const char *cache, hub_type type, const char *id, const 
                         hub *h, const hub_watch *watch, int *good, buf *out, mlxe_error *err);
 
 typedef enum keep_gc_how { KEEP_GC_REMOVE, KEEP_GC_DRY_RUN } keep_gc_how;
-/* Removes blobs that no snapshot shows, partial files that nobody touched for a day, and what crashes
- * left: {"removed":[..],"bytes":N,"dry_run":bool}. Fails IO, MEMORY */
+/* Removes blobs that no snapshot shows, partial files that nobody touched for a day, and what
+ * crashes left: {"removed":[..],"bytes":N,"dry_run":bool}. Fails IO, MEMORY */
 mlxe_status keep_gc(const char *cache, keep_gc_how how, buf *out, mlxe_error *err);
 
 /* Removes a folder below the cache with all in it, following no link; best effort. */

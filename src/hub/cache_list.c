@@ -1,7 +1,7 @@
 /* cache_list.c: what is in the cache, as one JSON object.
  *
- * A repository's bytes are those of its blobs, each counted once however many revisions show it, and
- * of plain files where there are no links; partial files count too: they are on the disk. */
+ * A repository's bytes are those of its blobs, each counted once however many revisions show it,
+ * and of plain files where there are no links; partial files count too: they are on the disk. */
 #define _XOPEN_SOURCE 700
 #include "hub/cache_keep.h"
 

@@ -1,10 +1,11 @@
-/* cache_remove.c: taking things out of the cache: a repository, a revision, blobs that nothing shows.
+/* cache_remove.c: taking things out of the cache: a repository, a revision, blobs that nothing
+ * shows.
  *
  *   snapshots, then refs, then blobs       a reader never finds a link to nothing of ours for long,
  *                                          and a crash in between leaves only what gc collects
  *
- * A blob goes only while its lock is ours and after a look, under the lock, that no snapshot shows it:
- * who downloads holds the lock until its link is made. A blob whose lock somebody holds stays.
+ * A blob goes only while its lock is ours and after a look, under the lock, that no snapshot shows
+ * it: who downloads holds the lock until its link is made. A blob whose lock somebody holds stays.
  * Lock files stay: removing one while another waits for it would give two owners.
  *
  * Source: the order of deletion of huggingface_hub's scan_cache_dir. */
@@ -33,7 +34,7 @@ static int ends_in(const char *name, const char *tail)
     return strv_ends(strv_of(name), strv_of(tail));
 }
 
-/* ---- files and folders ------------------------------------------------------------------------ */
+/* ---- files and folders ----------------------------------------------------------------------- */
 
 /* Empties and removes the folder name below fd. */
 static void remove_below(int fd, const char *name, int depth)
@@ -69,7 +70,7 @@ void keep_remove_tree(const char *cache, const char *relative)
     close(fd);
 }
 
-/* ---- what is removed, told --------------------------------------------------------------------- */
+/* ---- what is removed, told ------------------------------------------------------------------- */
 
 typedef struct removal {
     const char *cache;
@@ -199,7 +200,7 @@ static mlxe_status maybe_temporary(void *user, const char *name, mlxe_error *err
     return MLXE_OK;
 }
 
-/* ---- rm ---------------------------------------------------------------------------------------- */
+/* ---- rm -------------------------------------------------------------------------------------- */
 
 static mlxe_status remove_ref(void *user, const char *name, const char *commit, mlxe_error *err)
 {
@@ -299,7 +300,8 @@ mlxe_status keep_remove(const char *cache, hub_type type, const char *id, const 
     if (!rc) rc = walk_commits(r.repo.path, note_commit, &r, err);
     if (!rc) rc = walk_names(r.repo.path, "blobs", maybe_blob, &r, err);
     if (!rc && !r.others) {
-        /* Nothing is left but empty folders, unless somebody downloads: then blobs/ is not empty. */
+        /* Nothing is left but empty folders, unless somebody downloads: then blobs/ is not empty.
+         * */
         static const char *const FOLDERS[] = {"refs", "snapshots", ".no_exist", "trees"};
         for (size_t i = 0; i < sizeof FOLDERS / sizeof *FOLDERS; i++)
             keep_remove_tree(r.repo.path, FOLDERS[i]);
@@ -319,7 +321,7 @@ out:
     return rc;
 }
 
-/* ---- gc ---------------------------------------------------------------------------------------- */
+/* ---- gc -------------------------------------------------------------------------------------- */
 
 /* Which files of the shared store a repository's blobs are links to. */
 static mlxe_status note_store(void *user, const char *name, mlxe_error *err)

@@ -4,8 +4,8 @@
  *   a plain file (no links)   -> its hash in trees/<commit>.json ?
  *
  * Nothing is changed but by a repair, which fetches a file anew beside the bad one and puts it in
- * place by rename, as every download does. A file whose name is no hash, or that no listing knows, is
- * counted as unverifiable and is not bad.
+ * place by rename, as every download does. A file whose name is no hash, or that no listing knows,
+ * is counted as unverifiable and is not bad.
  *
  * Traps: one blob may be shown by many revisions: each path is told, the bytes are read once. */
 #define _XOPEN_SOURCE 700

@@ -3,8 +3,8 @@
  *   line 1: method SP target      line 2: Range    line 3: If-Range    line 4: If-None-Match
  *   line 5: Authorization         line 6: Host     line 7: Content-Type    the rest: body
  *
- * The root is a folder made once: a repository of each layout, a planted link out of it. A reply that
- * holds the word behind that link is a crash. */
+ * The root is a folder made once: a repository of each layout, a planted link out of it. A reply
+ * that holds the word behind that link is a crash. */
 #define _XOPEN_SOURCE 700
 #include "hub/mirror/mirror.h"
 

@@ -380,8 +380,8 @@ static int send_body(connection *c, const rule *r, const answer *a, uint64_t *se
     return r && r->length_none ? -1 : 0;
 }
 
-/* Answers one request. -> 0: the connection may go on. The rule's faults are used after the mutex is
- * released: rules live until faulty_forget. */
+/* Answers one request. -> 0: the connection may go on. The rule's faults are used after the mutex
+ * is released: rules live until faulty_forget. */
 static int answer_request(connection *c, log_entry *entry)
 {
     faulty *f = c->server;

@@ -28,8 +28,8 @@
  *                         limit=N, until N bytes
  *   length=N|none         a Content-Length that lies; none: the end of the connection ends the body
  *   chunked=1             chunked, without Content-Length
- *   cut=N reset=N stall=N after N bytes of the body: closes; resets; is silent until the client goes
- *   rate=N                bytes/s of the body
+ *   cut=N reset=N stall=N after N bytes of the body: closes; resets; is silent until the client
+ *   goes rate=N                bytes/s of the body
  *   corrupt=N             flips the byte at offset N of the file
  *   etag=E commit=C       other metadata; repo bytes are the same
  *   gzip=1                says Content-Encoding: gzip
@@ -39,8 +39,8 @@
  *                         unless bare=1
  *   sign=N                302 to {other}/cdn/ID/PATH?Signature=S where S is good for N requests
  *
- * In header=, body=, endless= and redirect=: {self} {other} {tls} {path} {query} {n} (how often this
- * rule applied, from 1).
+ * In header=, body=, endless= and redirect=: {self} {other} {tls} {path} {query} {n} (how often
+ * this rule applied, from 1).
  *
  * Threads: one accepts, one a connection. Every function may be called from any thread. */
 #ifndef TESTS_HUB_FAULTY_H

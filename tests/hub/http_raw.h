@@ -65,7 +65,8 @@ static inline void raw_read(int fd, raw_reply *out)
     out->body_bytes = out->all.n - (size_t)(out->body - out->all.p);
 }
 
-/* METHOD TARGET with more header lines ("A: b\r\n"..., a Host first if at all) and Connection: close. */
+/* METHOD TARGET with more header lines ("A: b\r\n"..., a Host first if at all) and Connection:
+ * close. */
 static inline raw_reply raw_ask(const char *url, const char *method, const char *target,
                                 const char *headers)
 {

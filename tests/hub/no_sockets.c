@@ -1,5 +1,5 @@
-/* no_sockets.c: preloaded, ends a process that makes an internet socket or asks for a name: proof that
- * what is offline stays offline. Built by full_faults.sh. */
+/* no_sockets.c: preloaded, ends a process that makes an internet socket or asks for a name: proof
+ * that what is offline stays offline. Built by full_faults.sh. */
 #include <netdb.h>
 #include <stdlib.h>
 #include <sys/socket.h>

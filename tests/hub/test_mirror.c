@@ -1,7 +1,7 @@
 /* test_mirror.c: the mirror by the wire: what it answers to right, odd and hostile requests.
  *
- * A root with a cache of huggingface_hub's layout and a folder of plain files, requests as rows of a
- * table, compared with what the protocol says. Python's client is the other half of the evidence:
+ * A root with a cache of huggingface_hub's layout and a folder of plain files, requests as rows of
+ * a table, compared with what the protocol says. Python's client is the other half of the evidence:
  * full_python.sh. */
 #include "tree_maker.h"
 

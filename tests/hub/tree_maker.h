@@ -98,7 +98,8 @@ static inline void put_bytes(const char *path, size_t n, unsigned seed)
 
 typedef enum cached_kind { CACHED_GIT, CACHED_LFS } cached_kind;
 
-/* Puts a file into a cache: its blob under the right name, a link in the snapshot. etag may be NULL. */
+/* Puts a file into a cache: its blob under the right name, a link in the snapshot. etag may be
+ * NULL. */
 static inline void put_cached(const char *cache, const char *repo, const char *commit,
                               const char *path, size_t bytes, unsigned seed, cached_kind kind,
                               char etag[65])

@@ -2,8 +2,8 @@
  *
  *   host known? -> target -> token -> repository -> route's answer
  *
- * Errors have the Hub's form: X-Error-Code, X-Error-Message and the same text as JSON. Clients decide
- * by the code, on plain http by nothing else.
+ * Errors have the Hub's form: X-Error-Code, X-Error-Message and the same text as JSON. Clients
+ * decide by the code, on plain http by nothing else.
  *
  * Traps: a token is compared in a time that does not depend on where it differs. A name in Host may
  * be anybody's who controls a DNS server, so only known names and plain addresses are answered. */

@@ -1,4 +1,5 @@
-/* card.c: just enough YAML for the cards that models ship with: scalars and flat lists at the top. */
+/* card.c: just enough YAML for the cards that models ship with: scalars and flat lists at the top.
+ * */
 #include "hub/mirror/card.h"
 
 static strv trim(strv s)

@@ -2,9 +2,10 @@
  *
  *   200 whole, 206 one range, 304 If-None-Match, 416 with Content-Range: bytes * / size
  *
- * HEAD and GET have the same headers. A range that is not understood, or several, is answered whole,
- * as HTTP allows; a client that resumes checks Content-Range. A blob whose hash is not known yet goes
- * out whole while it is hashed (server.c holds back its end); a range of it waits for the hash.
+ * HEAD and GET have the same headers. A range that is not understood, or several, is answered
+ * whole, as HTTP allows; a client that resumes checks Content-Range. A blob whose hash is not known
+ * yet goes out whole while it is hashed (server.c holds back its end); a range of it waits for the
+ * hash.
  *
  * X-Repo-Commit comes with content, and with "no such file" only where the listing is complete:
  * Python writes ".no_exist" and moves its refs when it sees it. */

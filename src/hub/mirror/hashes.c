@@ -4,13 +4,13 @@
  *   file: "mlxengine-hashes 1" then a line a file: dev ino size mtime ctime sha256|- sha1|-
  *
  * Invariants
- *   A hash is kept for a file that did not change while it was read, and only if its last change was
- *   YOUNG_NS ago when reading began: within one tick of the file system's clock a second change
+ *   A hash is kept for a file that did not change while it was read, and only if its last change
+ *   was YOUNG_NS ago when reading began: within one tick of the file system's clock a second change
  *   leaves no trace. ctime cannot be set by anyone, so an old mtime put back does not deceive.
  *   What is kept on the disk is replaced by rename; a file that does not read is as good as none.
  *
- * Threads: any may ask; one worker hashes, in the order asked, so that ten requests for a large file
- * read it once and a request never waits for the disk longer than it says. */
+ * Threads: any may ask; one worker hashes, in the order asked, so that ten requests for a large
+ * file read it once and a request never waits for the disk longer than it says. */
 #define _XOPEN_SOURCE 700
 #include "hub/mirror/mirror.h"
 

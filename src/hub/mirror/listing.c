@@ -2,13 +2,13 @@
  *
  *   hub_tree (files only) -> files and the folders they imply, sorted -> JSON
  *
- * Pages: Link: <the same URL with cursor=OFFSET.CHECK>; rel="next". The check is a hash of the offset
- * and the other parameters, so that a cursor which is no longer one of these is refused and never
- * answered with another place. Links are absolute: Python's client knows no others.
+ * Pages: Link: <the same URL with cursor=OFFSET.CHECK>; rel="next". The check is a hash of the
+ * offset and the other parameters, so that a cursor which is no longer one of these is refused and
+ * never answered with another place. Links are absolute: Python's client knows no others.
  *
  * Without a complete listing a tree is 404: a short one would be kept by clients for ever.
- * Traps: no xetHash, ever: clients would ask for a storage that is not here. A folder's oid is made up
- * from its path: nothing but its presence is read. */
+ * Traps: no xetHash, ever: clients would ask for a storage that is not here. A folder's oid is made
+ * up from its path: nothing but its presence is read. */
 #include "hub/mirror/mirror.h"
 
 #include "base/json.h"

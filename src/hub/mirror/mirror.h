@@ -8,8 +8,8 @@
  *   store.c     root: repositories, revisions, files      hashes.c  hashes, computed once
  *
  * Everything is read from the disk for each call, so a cache that others write to is served as it
- * is; only hashes are remembered. Threads: one a connection; `mirror` is constant after open but for
- * its hashes, which have a mutex. */
+ * is; only hashes are remembered. Threads: one a connection; `mirror` is constant after open but
+ * for its hashes, which have a mutex. */
 #ifndef HUB_MIRROR_MIRROR_H
 #define HUB_MIRROR_MIRROR_H
 

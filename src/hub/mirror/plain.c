@@ -1,7 +1,8 @@
 /* plain.c: a folder of plain files served as a repository with one commit.
  *
- * The commit is made of names, sizes and times, so that asking for it reads no content; the ETags are
- * the content's hashes, as on the Hub, so a client fetches nothing twice when only a time changed.
+ * The commit is made of names, sizes and times, so that asking for it reads no content; the ETags
+ * are the content's hashes, as on the Hub, so a client fetches nothing twice when only a time
+ * changed.
  *
  * Traps: a link below the folder is never followed, whatever it leads to; a named pipe must not be
  * opened for reading, it would block. */
@@ -158,8 +159,8 @@ static int is_lfs_by_default(const char *path, uint64_t bytes)
     return bytes >= LFS_BYTES;
 }
 
-/* One line: "PATTERN ATTRIBUTE...". 1: it says filter=lfs for the path; 0: it says otherwise; -1: it
- * is not about it. */
+/* One line: "PATTERN ATTRIBUTE...". 1: it says filter=lfs for the path; 0: it says otherwise; -1:
+ * it is not about it. */
 static int line_says(strv line, const char *path)
 {
     const char *base = strrchr(path, '/');

@@ -14,8 +14,8 @@ typedef struct plain_files {
     size_t n, cap;
 } plain_files;
 
-/* Lists a folder. Left out: links, what is no regular file, dot files but .gitattributes, names that
- * the Hub does not know. Fails IO, LIMIT, MEMORY */
+/* Lists a folder. Left out: links, what is no regular file, dot files but .gitattributes, names
+ * that the Hub does not know. Fails IO, LIMIT, MEMORY */
 mlxe_status plain_list(const char *folder, plain_files *out, mlxe_error *err);
 void plain_deinit(plain_files *files);
 /* A commit that changes with any name, size or time. */

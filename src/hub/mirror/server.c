@@ -3,11 +3,12 @@
  *   socket -> request (raw target, headers, body) -> mirror_answer -> reply -> socket
  *
  * One thread a connection, so that a reply may wait for a hash or a slow disk without holding up
- * others. A verified file goes out by sendfile from the descriptor that the reply opened; a blob that
- * nobody has hashed is read, hashed and sent, and its last HELD_BYTES leave only when the hash fits:
- * a client that counts bytes then sees the cut, which Python's would not see in the content.
+ * others. A verified file goes out by sendfile from the descriptor that the reply opened; a blob
+ * that nobody has hashed is read, hashed and sent, and its last HELD_BYTES leave only when the hash
+ * fits: a client that counts bytes then sees the cut, which Python's would not see in the content.
  *
- * Limits: connections, memory a request, silence. A target is taken before libmicrohttpd decodes it.
+ * Limits: connections, memory a request, silence. A target is taken before libmicrohttpd decodes
+ * it.
  * Traps: libmicrohttpd calls the handler once before the body, once for each piece of it, and once
  * after; a reply before the last ends the connection. */
 #define _XOPEN_SOURCE 700

@@ -8,7 +8,8 @@
  * make its copy partial for ever.
  *
  * Traps: in a cache without links a snapshot holds plain files, whose ETag must be looked up in the
- * stored listing or computed. "blobs" in a root is Python's shared Xet store, not an organisation. */
+ * stored listing or computed. "blobs" in a root is Python's shared Xet store, not an organisation.
+ * */
 #define _XOPEN_SOURCE 700
 #include "hub/cache.h"
 #include "hub/mirror/plain.h"
@@ -100,8 +101,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names of the folders that may be repositories below folder; those of the cache's layout too at the
- * top. head: "" or "ns/". */
+/* Names of the folders that may be repositories below folder; those of the cache's layout too at
+ * the top. head: "" or "ns/". */
 static void collect(hub_type type, const char *folder, const char *head, int take_plain,
                     names *list)
 {

@@ -6,8 +6,8 @@
  * "%2F" makes stays inside its segment. ID is one or two segments, so the marker word is looked for
  * at both places; where both fit ("/resolve/resolve/main/x") there are two readings.
  *
- * Nothing is checked here but escapes and NUL: ids, revisions and paths are checked by names.h before
- * they meet the disk. */
+ * Nothing is checked here but escapes and NUL: ids, revisions and paths are checked by names.h
+ * before they meet the disk. */
 #include "hub/mirror/mirror.h"
 
 enum { MAX_SEGMENTS = 512, MEMORY_BYTES = 4 << 20 };
