@@ -223,12 +223,17 @@ static void put_space(const tok_step *s, tok_rewrite *rw)
     prepend(rw, ' ');
 }
 
+/* A piece that stands for nothing of the original (what a normalizer put in front of all) keeps its
+ * old text behind the new: the package rewrites the range of its original, which is empty. */
 static void map_bytes(const tok_step *s, tok_rewrite *rw)
 {
     (void)s;
     const char *p = rw->t->p;
-    for (size_t i = rw->at, end = rw->end; i < end; i++)
+    size_t from = rw->at, end = rw->end;
+    int nothing = from < end && tt_at(rw->t, from).b == tt_at(rw->t, end - 1).e;
+    for (size_t i = from; i < end; i++)
         tt_put(rw, tok_byte_char((unsigned char)p[i]), !utf8_is_start(p[i]));
+    if (nothing) tt_put_str(rw, strv_from(p + from, end - from), 1);
 }
 
 enum { PREPEND_NEVER, PREPEND_ALWAYS, PREPEND_FIRST };
