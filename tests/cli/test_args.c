@@ -75,7 +75,9 @@ static void what_is_not_there_is_3(void **state)
     (void)state;
     expect(RUN("run", "/nowhere/model", "hi"), 3, "/nowhere/model");
     expect(RUN("run", "/nowhere/model"), 2, "PROMPT");
-    expect(RUN("run", "no-org/no-model", "hi"), 3, "no-org/no-model");
+    setenv("HF_HUB_OFFLINE", "1", 1);
+    expect(RUN("run", "no-org/no-model", "hi"), 5, "no-org/no-model");
+    unsetenv("HF_HUB_OFFLINE");
     expect(RUN("run", "pocket-none", "hi"), 3, "pocket-none");
     expect(RUN("show", "/nowhere/model"), 3, "/nowhere/model");
     expect(RUN("tokenize", "/nowhere/model", "hi"), 3, "/nowhere/model");
