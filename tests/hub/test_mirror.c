@@ -390,6 +390,23 @@ static void tokens(void **state)
     mlxe_mirror_close(m);
 }
 
+/* Without tokens what is gated is nobody's. */
+static void gated_for_all(void **state)
+{
+    (void)state;
+    static const char *const GATED[] = {"org/c*"};
+    mlxe_mirror_params p = params();
+    mlxe_mirror *m;
+    p.gated = GATED;
+    p.n_gated = 1;
+    open_with(&p, &m);
+    assert_int_equal(status_of(m, MODEL, "", "GatedRepo"), 401);
+    assert_int_equal(status_of(m, MODEL, "Authorization: Bearer any\r\n", "GatedRepo"), 401);
+    assert_int_equal(status_of(m, API, "", NULL), 200);
+    assert_int_equal(status_of(m, PLAIN "config.json", "Authorization: Bearer any\r\n", NULL), 200);
+    mlxe_mirror_close(m);
+}
+
 static void refusals(void **state)
 {
     (void)state;

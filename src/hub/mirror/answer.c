@@ -161,7 +161,7 @@ static int refused(const mirror *m, caller c, const mirror_target *t, const mirr
         reply_error(out, 401, NULL, "Invalid credentials in Authorization header");
         return 1;
     }
-    if (c == CALLER_KNOWN || m->n_tokens == 0) {
+    if (c == CALLER_KNOWN || (m->n_tokens == 0 && m->gated.n_include == 0)) {
         return 0;
     } else if (m->gated.n_include == 0) {
         reply_error(out, 401, "RepoNotFound", "Repository not found: this mirror asks for a token");

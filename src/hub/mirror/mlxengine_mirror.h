@@ -16,7 +16,8 @@ typedef struct mlxe_mirror_params {
     uint32_t port;    /* 0: a free one */
     const char *token_file;   /* a token a line; NULL: none is asked for */
     const char *const *gated; /* globs of repository ids whose content needs a token; none: all of
-                                 every repository does, when there is a token_file */
+                                 every repository does, when there is a token_file. Without one
+                                 nobody gets what is gated */
     size_t n_gated;
     const char *const *only; /* globs of repository ids that are served; none: all */
     size_t n_only;

@@ -362,8 +362,6 @@ static mlxe_status fill(mirror *m, const mlxe_mirror_params *p, mlxe_error *err)
     if ((rc = copy_list(p->gated, p->n_gated, &m->gated, err))) return rc;
     if ((rc = copy_list(p->only, p->n_only, &m->only, err))) return rc;
     if (p->token_file && (rc = read_tokens(p->token_file, m, err))) return rc;
-    if (m->gated.n_include && !p->token_file)
-        return err_set(err, MLXE_E_ARG, "gated: needs a token file, else nobody could fetch them");
     add_names(m, p);
     return hashes_open(p->hash_file, &m->log, &m->hashes, err);
 }
