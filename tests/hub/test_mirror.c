@@ -502,11 +502,17 @@ static void clients_that_leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows),         cmocka_unit_test(listings),
-        cmocka_unit_test(paths_info),   cmocka_unit_test(pages),
-        cmocka_unit_test(damaged),      cmocka_unit_test(same_after_restart),
-        cmocka_unit_test(tokens),       cmocka_unit_test(refusals),
-        cmocka_unit_test(odd_requests), cmocka_unit_test(clients_that_leave),
+        cmocka_unit_test(rows),
+        cmocka_unit_test(listings),
+        cmocka_unit_test(paths_info),
+        cmocka_unit_test(pages),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(same_after_restart),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(gated_for_all),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(odd_requests),
+        cmocka_unit_test(clients_that_leave),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
 }
