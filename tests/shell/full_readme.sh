@@ -16,7 +16,7 @@ sed -n '/^```sh$/,/^```$/p' README.md | grep -v '^```' >"$work/steps"
 {
     echo 'set -ex'
     # The C program comes before the commands that compile it.
-    sed 's,^cc first\.c,sed -n "/^```c\\$/,/^```\\$/p" README.md | sed "1d;\\$d" >first.c\n&,' "$work/steps"
+    sed 's#^cc first\.c#sed -n "/^```c\\$/,/^```\\$/p" README.md | sed "1d;\\$d" >first.c\n&#' "$work/steps"
 } >"$work/script"
 HOME=$work/home sh "$work/script" </dev/null >"$work/out" 2>&1 || {
     tail -n 60 "$work/out" >&2
