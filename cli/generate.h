@@ -137,7 +137,7 @@ void gen_model_close(gen_model *model);
 #define GEN_ROW_KV_TYPE                                                                            \
     {                                                                                              \
         "kv-type", 0, CLI_CHOICE, 0, 0, "f32|f16|bf16|int8",                                       \
-            "how the KV cache stores numbers (default: f32)"                                       \
+            "how the KV cache stores numbers (default: f16, with --precise f32)"                   \
     }
 #define GEN_ROW_PRECISE                                                                            \
     {                                                                                              \

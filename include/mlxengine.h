@@ -294,7 +294,7 @@ typedef struct mlxe_model_params {
     uint32_t context_tokens;   /* KV rows hold at most this many; 0: the model's own limit */
     uint32_t parallel;         /* conversations decoded in one batch; 0: 1 */
     mlxe_load load;            /* 0: map local files, read those on network file systems */
-    mlxe_kv_type kv_type;      /* 0: f32 */
+    mlxe_kv_type kv_type;      /* 0: f16; with MLXE_PRECISION_F32 f32 */
     const char *chat_template; /* name of one of the model's, or a template's text; NULL: its own */
     mlxe_precision precision;  /* 0: INT8 */
 } mlxe_model_params;

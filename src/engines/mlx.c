@@ -61,7 +61,8 @@ static void model_close(eng_model *m)
 
 static kn_kv_type kv_type_of(const eng_options *options)
 {
-    return options && options->kv_type ? (kn_kv_type)(options->kv_type - MLXE_KV_F32) : KN_KV_F32;
+    if (options && options->kv_type) return (kn_kv_type)(options->kv_type - MLXE_KV_F32);
+    return options && options->precision == MLXE_PRECISION_F32 ? KN_KV_F32 : KN_KV_F16;
 }
 
 static mlxe_status model_open(model_files *files, const eng_options *options, const log_sink *log,

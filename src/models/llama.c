@@ -12,8 +12,8 @@
  * and k per head, before rope. qwen2 has biases on q, k, v and never on o. mistral's sliding window
  * is on unless it is null, its default 4096; qwen's only with use_sliding_window, on the layers
  * from max_window_layers on. mistral's default for absent kv heads is 8, for null it is heads.
- * qwen3_moe has experts in every decoder_sparse_step-th layer that mlp_only_layers does not name, and
- * moe_intermediate_size is theirs; mixtral calls gate, down and up w1, w2 and w3.
+ * qwen3_moe has experts in every decoder_sparse_step-th layer that mlp_only_layers does not name,
+ * moe_intermediate_size wide; mixtral calls gate, down and up w1, w2 and w3.
  * Llama 3's rope scaling bends low frequencies only. A tied head reads embed_tokens, quantised like
  * it. */
 #include "models/model.h"
@@ -51,13 +51,20 @@ typedef struct family {
 
 /* clang-format off */
 static const family FAMILIES[] = {
-    /* type, bias, mlp bias, qk norm, window, experts; vocab, E, F, L, H, K, D, context */
-    {"llama",     BIAS_KEY,  1, NORM_NONE, WINDOW_NONE,   EXPERTS_NONE,    32000,  4096, 11008, 32, 32, 0,  0,   2048},
-    {"mistral",   BIAS_NONE, 0, NORM_NONE, WINDOW_ALL,    EXPERTS_NONE,    32000,  4096, 14336, 32, 32, 8,  0,   131072},
-    {"mixtral",   BIAS_NONE, 0, NORM_NONE, WINDOW_GIVEN,  EXPERTS_MIXTRAL, 32000,  4096, 14336, 32, 32, 8,  0,   131072},
-    {"qwen2",     BIAS_QKV,  0, NORM_NONE, WINDOW_LAYERS, EXPERTS_NONE,    151936, 4096, 22016, 32, 32, 32, 0,   32768},
-    {"qwen3",     BIAS_KEY,  0, NORM_HEAD, WINDOW_LAYERS, EXPERTS_NONE,    151936, 4096, 22016, 32, 32, 32, 128, 32768},
-    {"qwen3_moe", BIAS_KEY,  0, NORM_HEAD, WINDOW_USED,   EXPERTS_QWEN,    151936, 2048, 6144,  24, 32, 4,  0,   32768},
+    /* type, bias, mlp bias, qk norm, window, experts,
+     *                          vocab      E     F   L   H   K    D context */
+    {"llama",     BIAS_KEY,  1, NORM_NONE, WINDOW_NONE,   EXPERTS_NONE,
+                                32000,  4096, 11008, 32, 32,  0,   0,   2048},
+    {"mistral",   BIAS_NONE, 0, NORM_NONE, WINDOW_ALL,    EXPERTS_NONE,
+                                32000,  4096, 14336, 32, 32,  8,   0, 131072},
+    {"mixtral",   BIAS_NONE, 0, NORM_NONE, WINDOW_GIVEN,  EXPERTS_MIXTRAL,
+                                32000,  4096, 14336, 32, 32,  8,   0, 131072},
+    {"qwen2",     BIAS_QKV,  0, NORM_NONE, WINDOW_LAYERS, EXPERTS_NONE,
+                                151936, 4096, 22016, 32, 32, 32,   0,  32768},
+    {"qwen3",     BIAS_KEY,  0, NORM_HEAD, WINDOW_LAYERS, EXPERTS_NONE,
+                                151936, 4096, 22016, 32, 32, 32, 128,  32768},
+    {"qwen3_moe", BIAS_KEY,  0, NORM_HEAD, WINDOW_USED,   EXPERTS_QWEN,
+                                151936, 2048,  6144, 24, 32,  4,   0,  32768},
 };
 /* clang-format on */
 

@@ -212,6 +212,14 @@ static void kv_types(void **state)
     static const double MOST[] = {1e-4, 1.5e-3, 1.2e-2, 4e-2};
     uint64_t bytes = 0;
     (void)state;
+    for (int precise = 0; precise < 2; precise++) { /* the defaults */
+        eng_options options = {.precision = precise ? MLXE_PRECISION_F32 : MLXE_PRECISION_INT8};
+        opened o;
+        mlxe_error err;
+        assert_int_equal(opened_open_with(GOLDEN_DIR "/llama/f32", &options, &o, &err), MLXE_OK);
+        assert_string_equal(o.caps.kv_type, precise ? "f32" : "f16");
+        opened_close(&o);
+    }
     for (size_t f = 0; f < sizeof FOLDERS / sizeof *FOLDERS; f++)
         for (int type = 0; type < 4; type++) {
             eng_options options = {.kv_type = (mlxe_kv_type)(MLXE_KV_F32 + type),
