@@ -75,8 +75,15 @@ static tok_span character(strv text, size_t i)
 
 tok_span tt_at(const tok_text *t, size_t i) { return t->at ? t->at[i] : character(t->original, i); }
 
+/* The end of the second character from the one at b on, or of the text. */
+static uint32_t two_characters(strv text, size_t b)
+{
+    uint32_t e = character(text, b).e;
+    return e < text.n ? character(text, e).e : e;
+}
+
 /* The package converts bytes to characters by a table of all bytes: a place inside a character
- * becomes the character's begin, an end behind the text the end of the last one. */
+ * becomes the character's begin, an end behind the text two characters. */
 static tok_span whole_characters(strv text, size_t b, size_t e)
 {
     tok_span out;
@@ -86,7 +93,7 @@ static tok_span whole_characters(strv text, size_t b, size_t e)
     if (e < text.n)
         out.e = character(text, e).b;
     else
-        out.e = e > text.n ? character(text, b).e : (uint32_t)text.n;
+        out.e = e > text.n ? two_characters(text, b) : (uint32_t)text.n;
     return out;
 }
 
