@@ -7,9 +7,9 @@
 /* insecure_token: 1 where the user allowed it. */
 mlxe_status hub_job_open(int insecure_token, mlxe_hub **out, mlxe_error *err);
 
-/* Runs a job: progress on standard error (a line each, with --json, where lines is 1), RESULT events
- * to fn, DONE's text to *answer (NUL-terminated; free with cli_text_deinit). Closes the job. Ctrl-C
- * makes it fail with CANCELLED. */
+/* Runs a job: progress on standard error (with --json and lines 1 as lines), RESULT events to fn,
+ * DONE's text to *answer (NUL-terminated; free with cli_text_deinit). Closes the job. Ctrl-C makes
+ * it fail with CANCELLED. */
 typedef void (*hub_result_fn)(void *user, const char *json, size_t bytes);
 mlxe_status hub_job_run(const cli_call *call, mlxe_job *job, int lines, hub_result_fn fn,
                         void *user, cli_text *answer, mlxe_error *err);

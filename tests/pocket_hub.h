@@ -1,8 +1,8 @@
 /* pocket_hub.h: the pocket models as a person gets a model: by Hub id, from a mirror of this source
  * tree on loopback, into a fresh cache. The ids are zoo/NAME@main.
  *
- * Open it before the engine: HF_ENDPOINT and HF_HOME are read there. With MLXE_TEST_ENDPOINT set, it
- * is the endpoint instead, and must serve those ids. */
+ * Open it before the engine: HF_ENDPOINT and HF_HOME are read there. With MLXE_TEST_ENDPOINT set,
+ * it is the endpoint instead, and must serve those ids. */
 #ifndef TESTS_POCKET_HUB_H
 #define TESTS_POCKET_HUB_H
 

@@ -35,6 +35,7 @@ static int finish(const cli_call *call, const cli_text *answer)
 {
     yyjson_doc *doc;
     yyjson_val *root;
+    const char *path;
     char bytes[32], came[32];
     if (call->json) {
         out_string("{\"event\":\"done\",");
@@ -49,7 +50,8 @@ static int finish(const cli_call *call, const cli_text *answer)
          (unsigned long long)yyjson_get_uint(yyjson_obj_get(root, "files")),
          hub_job_bytes(yyjson_get_num(yyjson_obj_get(root, "downloaded_bytes")), came, sizeof came),
          yyjson_get_bool(yyjson_obj_get(root, "from_cache")) ? " (from the cache)" : "");
-    out_printf("%s\n", yyjson_get_str(yyjson_obj_get(root, "path")));
+    path = yyjson_get_str(yyjson_obj_get(root, "path"));
+    out_printf("%s\n", path ? path : "");
     yyjson_doc_free(doc);
     return CLI_EXIT_OK;
 }

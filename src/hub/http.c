@@ -122,22 +122,26 @@ static void header_add(http_answer *a, const char *line, size_t n)
     buf_add_char(&a->headers, 0);
 }
 
+int http_answer_line(http_answer *a, const char *line, size_t n)
+{
+    if (n >= 5 && !memcmp(line, "HTTP/", 5)) {
+        buf_clear(&a->headers);
+        return 1;
+    }
+    /* A NUL would end a value early: such a line is no header of ours. */
+    if (!n || memchr(line, 0, n)) return 1;
+    if (a->headers.n + n > HTTP_HEADER_BYTES) return 0;
+    header_add(a, line, n);
+    return 1;
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *user)
 {
     exchange *x = user;
     x->last_byte_ns = clock_ns();
-    if (n >= 5 && !memcmp(line, "HTTP/", 5)) {
-        buf_clear(&x->answer->headers);
-        return size * n;
-    }
-    /* A NUL would end a value early: such a line is no header of ours. */
-    if (memchr(line, 0, n)) return size * n;
-    if (x->answer->headers.n + n > HTTP_HEADER_BYTES) {
-        x->header_overflow = 1;
-        return 0;
-    }
-    header_add(x->answer, line, n);
-    return size * n;
+    if (http_answer_line(x->answer, line, n)) return size * n;
+    x->header_overflow = 1;
+    return 0;
 }
 
 static int head_tell(exchange *x)

@@ -35,6 +35,8 @@ typedef struct http_answer {
     buf body;    /* of an answer that is not 2xx */
 } http_answer;
 
+/* Takes one line of a header block, as it came; a status line begins anew. -> 0: too many bytes */
+int http_answer_line(http_answer *a, const char *line, size_t n);
 void http_answer_deinit(http_answer *a);
 /* The first value of a header, trimmed; {NULL,0} when absent. */
 strv http_header(const http_answer *a, const char *name);
