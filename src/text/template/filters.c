@@ -142,8 +142,14 @@ static jv f_truncate(jj_rt *rt, const jj_args *args)
     size_t n = 0, at;
     buf b = {0};
     if (!jj_bind(rt, "truncate", "s,length,killwords,end,leeway", 1, args, v) ||
-        !jj_arg_int(rt, "length", v[1], &length) || !jj_arg_str(rt, "end", v[3], &end))
+        !jj_arg_str(rt, "end", v[3], &end))
         return jj_none();
+    /* A length with a fraction is one, as long as nothing has to be cut there. */
+    if (v[1].type == JJ_FLOAT && v[1].u.f >= (double)jj_count(end) &&
+        (v[4].type == JJ_NONE || v[4].type == JJ_MISSING) && jj_len(rt, v[0], &n) &&
+        (double)n <= v[1].u.f + (double)leeway)
+        return v[0];
+    if (!jj_arg_int(rt, "length", v[1], &length)) return jj_none();
     if (v[4].type != JJ_NONE && !jj_arg_int(rt, "leeway", v[4], &leeway)) return jj_none();
     if (length < (int64_t)jj_count(end) || leeway < 0)
         return jj_fail(rt, "truncate wants a length of at least %zu and no negative leeway",

@@ -114,26 +114,29 @@ static jj_list *sorted(jj_rt *rt, keyed *v, size_t n, int reverse)
 jv jj_filter_sort(jj_rt *rt, const jj_args *args)
 {
     jv v[4];
+    int64_t reverse = 0;
     jj_list *items;
     keyed *keys;
-    if (!jj_bind(rt, "sort", "value,reverse,case_sensitive,attribute", 1, args, v))
+    if (!jj_bind(rt, "sort", "value,reverse,case_sensitive,attribute", 1, args, v) ||
+        !jj_arg_int(rt, "reverse", v[1], &reverse))
         return jj_none();
     items = jj_collect(rt, v[0]);
     keys = items ? jj_array(rt, items->n + 1, sizeof *keys) : NULL;
     for (size_t i = 0; keys && i < items->n && jj_ok(rt); i++)
         keys[i] = (keyed){sort_key(rt, items->v[i], v[3], jj_truth(v[2])), items->v[i]};
     if (!keys || !jj_ok(rt)) return jj_none();
-    return jj_list_value(rt, sorted(rt, keys, items->n, jj_truth(v[1])));
+    return jj_list_value(rt, sorted(rt, keys, items->n, reverse != 0));
 }
 
 jv jj_filter_dictsort(jj_rt *rt, const jj_args *args)
 {
     jv v[4];
+    int64_t reverse = 0;
     strv by = STRV("key");
     keyed *keys;
     const jj_dict *d;
     if (!jj_bind(rt, "dictsort", "value,case_sensitive,by,reverse", 1, args, v) ||
-        !jj_arg_str(rt, "by", v[2], &by))
+        !jj_arg_str(rt, "by", v[2], &by) || !jj_arg_int(rt, "reverse", v[3], &reverse))
         return jj_none();
     if (!strv_is(by, "key") && !strv_is(by, "value"))
         return jj_fail(rt, "you can only sort by either \"key\" or \"value\"");
@@ -146,7 +149,7 @@ jv jj_filter_dictsort(jj_rt *rt, const jj_args *args)
             ignore_case(rt, strv_is(by, "key") ? d->e[i].key : d->e[i].value, jj_truth(v[1])),
             jj_pair(rt, d->e[i].key, d->e[i].value)};
     if (!keys || !jj_ok(rt)) return jj_none();
-    return jj_list_value(rt, sorted(rt, keys, d->n, jj_truth(v[3])));
+    return jj_list_value(rt, sorted(rt, keys, d->n, reverse != 0));
 }
 
 static jv group(jj_rt *rt, jv grouper, jj_list *items)
