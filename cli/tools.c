@@ -3,8 +3,8 @@
  *   answer -> calls -> command (arguments on its standard input) -> output -> message -> answer ..
  *
  * A command is a program and its arguments, never a line for a shell, and nothing of what the model
- * wrote becomes part of it: the model's JSON goes to standard input only. It runs in a process group
- * of its own, which is killed when its time is up, when it writes too much, or on Ctrl-C.
+ * wrote becomes part of it: the model's JSON goes to standard input only. It runs in a process
+ * group of its own, which is killed when its time is up, when it writes too much, or on Ctrl-C.
  *
  * Traps: a program may end without reading its input: writing must not kill us (SIGPIPE). It may
  * close its output and go on: then it is waited for, until its time is up. */

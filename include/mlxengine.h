@@ -260,8 +260,8 @@ typedef struct mlxe_template mlxe_template;
 
 /* Compiles the chat template of a model folder. Fails NOT_FOUND (none there), INPUT (syntax). */
 MLXE_API mlxe_status mlxe_template_open(const char *model, mlxe_template **out, mlxe_error *err);
-/* The same for one of several: by its name ("tool_use", "rag"), or a text that takes the place of the
- * folder's. Fails NOT_FOUND too where it is neither (lists the names). */
+/* The same for one of several: by its name ("tool_use", "rag"), or a text that takes the place of
+ * the folder's. Fails NOT_FOUND too where it is neither (lists the names). */
 MLXE_API mlxe_status mlxe_template_open_named(const char *model, const char *name,
                                               mlxe_template **out, mlxe_error *err);
 /* Compiles a template from its source; name is used in messages. */

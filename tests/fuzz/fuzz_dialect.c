@@ -1,8 +1,9 @@
 /* fuzz_dialect.c: any answer through any dialect, cut anywhere.
  *
- * Byte 0 picks the dialect and whether tools are declared, byte 1 how the answer is cut, the rest is
- * the answer. What must hold: no crash, no leak, no hang; the raw texts of the events are the answer
- * again; however it is cut, text, reasoning and calls are the same; arguments are JSON objects. */
+ * Byte 0 picks the dialect and whether tools are declared, byte 1 how the answer is cut, the rest
+ * is the answer. What must hold: no crash, no leak, no hang; the raw texts of the events are the
+ * answer again; however it is cut, text, reasoning and calls are the same; arguments are JSON
+ * objects. */
 #include "text/dialect.h"
 
 #include <stdint.h>

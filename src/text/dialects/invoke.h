@@ -1,4 +1,4 @@
-/* invoke.h: <invoke name="f"><parameter name="k">v</parameter></invoke>, which two families share. */
+/* invoke.h: <invoke name="f"><parameter name="k">v</parameter></invoke>: two families have it. */
 #ifndef DIALECTS_INVOKE_H
 #define DIALECTS_INVOKE_H
 

@@ -4,8 +4,9 @@
  *   <seed:tool_call><function=f>..</function></seed:tool_call>
  *   <function=f>{"k": "v"}</function>
  * Qwen3-Coder, Seed-OSS, Llama 3.1 and others.
- * Source: the templates of Qwen/Qwen3-Coder and ByteDance-Seed/Seed-OSS, Llama 3.1's card.
- * Traps: a value is text or JSON by its parameter's schema; one line end each belongs to the tags. */
+ * Source: the templates of Qwen/Qwen3-Coder and ByteDance-Seed/Seed-OSS, the card of Llama 3.1.
+ * Traps: a value is text or JSON by its parameter's schema; one line end each belongs to the
+ *        tags. */
 #include "text/dialects/parts.h"
 
 static strv inner(strv s)

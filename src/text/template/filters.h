@@ -1,5 +1,5 @@
-/* filters.h: the filters over sequences (sequences.c) and over pages (filters_text.c), for the table
- * in filters.c. */
+/* filters.h: the filters over sequences (sequences.c) and pages (filters_text.c), for the table in
+ * filters.c. */
 #ifndef TEMPLATE_FILTERS_H
 #define TEMPLATE_FILTERS_H
 

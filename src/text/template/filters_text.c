@@ -1,11 +1,11 @@
 /* filters_text.c: filters for pages and programs that chat templates hardly need: striptags,
  * wordwrap, pprint.
  *
- * Source: jinja2 3.1.6 filters.py and utils.py, markupsafe 3 Markup.striptags, CPython 3.11 textwrap
- *         and pprint (behaviour).
+ * Source: jinja2 3.1.6 filters.py and utils.py, markupsafe 3 Markup.striptags, CPython 3.11
+ *         textwrap and pprint (behaviour).
  * Traps: wordwrap wraps each line for itself; words are cut at hyphens between letters too.
- *        pprint is repr but for the order of keys; where repr does not fit 80 columns it breaks lines. Both
- *        is refused here: what comes out is what the reference gives. */
+ *        pprint is repr but for the order of keys; where repr does not fit 80 columns it breaks
+ *        lines. Both is refused here: what comes out is what the reference gives. */
 #include "text/template/content.h"
 #include "text/template/filters.h"
 #include "text/template/text.h"
@@ -150,7 +150,7 @@ static int is_hyphen(strv s, size_t i)
     return is_letter(char_at(s, at)) || (char_at(s, at) == '-' && is_letter(char_at(s, at + 1)));
 }
 
-/* The end of the chunk that begins at i: white space, dashes, or a word up to where it may be cut. */
+/* The end of the chunk that begins at i: white space, dashes, a word up to where it may be cut. */
 static size_t chunk_end(const wrap *w, strv s, size_t i)
 {
     size_t at = i, n;
