@@ -1,7 +1,6 @@
 /* download.c: one file after another on each of several threads, and their helpers.
  *
- *   worker: next file -> HEAD -> lock -> there now? -> partial -> transfer -> verify -> rename ->
- * link
+ *   worker: next file -> HEAD -> lock -> there now? -> partial, transfer, verify, rename -> link
  *           no file left -> help a large file's chunks -> nothing to help: end
  *
  * A failed file ends nothing but itself: no new file begins, those that run go on, and all failures

@@ -1,11 +1,10 @@
 /* http.c: libcurl, driven by its multi interface so that a call can be cancelled and timed by us.
  *
- *   perform -> add handle -> { curl_multi_perform, poll at most 100 ms, look at the clocks } ->
- * done
+ *   perform -> add handle -> { curl_multi_perform, poll at most 100 ms, look at the clocks }
  *
  * Clocks  connecting, silence (no byte for idle_timeout), slowness (fewer than SLOW_BYTES_S on
- *         average over three idle timeouts: a server that drips holds nobody), the caller's
- * deadline.
+ *         average over three idle timeouts: a server that drips holds nobody), and the
+ *         caller's deadline.
  *
  * Traps: a 1xx or a proxy's CONNECT answer brings a header block of its own: each status line
  * starts anew. curl decodes gzip only where we ask for it; a resolve with a Content-Encoding

@@ -1,7 +1,6 @@
 /* transfer.c: chunks of a file, each in as many requests as it takes.
  *
- *   chunk:  from = what is here -> GET bytes=from-to -> 206? right place? -> pwrite, note, hash ->
- * ...
+ *   chunk:  from = what is here -> GET bytes=from-to -> 206, right place? -> pwrite, note, hash
  *
  * A small file is one chunk without a Range header, hashed as it comes. A large file's chunks come
  * in any order; a thread of its own follows the first gap and hashes what lies before it, from the
