@@ -285,7 +285,7 @@ typedef enum mlxe_load { MLXE_LOAD_MAP = 1, MLXE_LOAD_READ } mlxe_load;
 typedef enum mlxe_kv_type { MLXE_KV_F32 = 1, MLXE_KV_F16, MLXE_KV_BF16, MLXE_KV_INT8 } mlxe_kv_type;
 
 /* What activations are when they meet packed (quantised) weights. INT8: 8 bits a value and a scale
- * for 64 of them, integer products: the fast way, relative error of logits about 1 %. F32: as they
+ * for 64 of them, integer products: the fast way, relative error of logits up to 2 %. F32: as they
  * are. Weights that are not packed always meet f32. */
 typedef enum mlxe_precision { MLXE_PRECISION_INT8 = 1, MLXE_PRECISION_F32 } mlxe_precision;
 

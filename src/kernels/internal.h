@@ -67,6 +67,9 @@ typedef struct kn_ops {
 
     /* A row of x (k a multiple of unit) becomes bytes. */
     void (*quantize)(const float *x, int64_t k, int unit, int8_t *q, float *by);
+    /* The same to two rows, of high and of low bytes, whose sum is x within 1/128 of a step. */
+    void (*quantize_2)(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq,
+                       int64_t ldby);
 
     /* c[i,j] += x[i] . w[n0 + j] over codes k0 .. k0 + kn - 1, i < m, j < panel_rows; kn <= KN_QB;
      * c rows panel_rows apart; x starts at code k0. A matrix with fewer rows than a panel repeats

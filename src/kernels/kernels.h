@@ -91,6 +91,10 @@ typedef struct kn_input {
     kn_precision precision;
 } kn_input;
 
+/* Bits of a value of x by default precision: ROUND_16 is two bytes, -16256 .. 16256, and costs
+ * twice the products; for the projections whose rounding counts most. */
+typedef enum kn_rounding { KN_ROUND_8, KN_ROUND_16 } kn_rounding;
+
 /* y[m,n] = x . w^T (+ bias[n]) (+ y when accumulate); bias f32 or NULL, y rows ldy apart. */
 typedef struct kn_projection {
     const kn_matrix *w;
@@ -98,6 +102,7 @@ typedef struct kn_projection {
     float *y;
     int64_t ldy;
     int accumulate;
+    kn_rounding rounding;
 } kn_projection;
 
 enum { KN_SET = 4 }; /* projections of a set, at most */

@@ -28,9 +28,11 @@
 
 /* A worker's scratch: two blocks of sums, then what weights are unpacked into. */
 #define C_FLOATS (KN_MC * KN_NC)
-_Static_assert(C_FLOATS >= BYTE_ROWS * KN_QN, "sums of a block");
+_Static_assert(C_FLOATS >= BYTE_ROWS * KN_QN && BYTE_ROWS >= 2 * KN_MC, "sums of a block");
 _Static_assert((2 * C_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES, "scratch");
 _Static_assert(2 * C_FLOATS * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES, "scratch");
+
+enum { FORMS = 4 }; /* of a row of x: form_of */
 
 /* A matrix of a set, or a gate with its up. */
 typedef struct part {
@@ -45,7 +47,7 @@ typedef struct linear {
     const kn_input *in;
     const float *x; /* after the norm */
     int64_t ldx, m, k;
-    kn_bytes bytes[2]; /* units of 32, of 64; q NULL: not wanted */
+    kn_bytes bytes[FORMS]; /* q NULL: not wanted */
     kn_act act;
     part parts[KN_SET];
     int n_parts;
@@ -56,15 +58,19 @@ typedef struct linear {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static int as_bytes(const linear *l, const kn_matrix *w)
+static int as_bytes(const linear *l, const kn_projection *p)
 {
-    return w->bits && w->mode == KN_AFFINE && l->in->precision == KN_DEFAULT;
+    return p && p->w->bits && p->w->mode == KN_AFFINE && l->in->precision == KN_DEFAULT;
 }
 
-static const kn_bytes *bytes_for(const linear *l, const kn_matrix *w)
+/* The forms that a row of x may have: bit 0: units of 64, else of 32; bit 1: two bytes a value, in
+ * two rows, high ones first. */
+static int form_of(const kn_projection *p)
 {
-    return &l->bytes[kn_unit(w) == 64];
+    return (kn_unit(p->w) == 64) | (p->rounding == KN_ROUND_16) << 1;
 }
+static int form_unit(int form) { return form & 1 ? 64 : 32; }
+static int form_rows(int form) { return form & 2 ? 2 : 1; }
 
 /* ---- input ----------------------------------------------------------------------------------- */
 
@@ -79,11 +85,15 @@ static void prepare(void *ctx, int chunk, int n_chunks, int worker)
         if (l->in->norm)
             l->ops->norm_row(l->in->x + i * l->in->ldx, l->in->norm, l->in->eps,
                              (float *)(uintptr_t)x, l->k);
-        for (int u = 0; u < 2; u++) {
-            const kn_bytes *b = &l->bytes[u];
-            if (b->q)
-                l->ops->quantize(x, l->k, u ? 64 : 32, (int8_t *)(uintptr_t)b->q + i * b->ldq,
-                                 (float *)(uintptr_t)b->by + i * b->ldby);
+        for (int f = 0; f < FORMS; f++) {
+            const kn_bytes *b = &l->bytes[f];
+            int8_t *q = (int8_t *)(uintptr_t)b->q + i * form_rows(f) * b->ldq;
+            float *by = (float *)(uintptr_t)b->by + i * form_rows(f) * b->ldby;
+            if (!b->q) continue;
+            if (form_rows(f) == 2)
+                l->ops->quantize_2(x, l->k, form_unit(f), q, by, b->ldq, b->ldby);
+            else
+                l->ops->quantize(x, l->k, form_unit(f), q, by);
         }
     }
 }
@@ -91,17 +101,20 @@ static void prepare(void *ctx, int chunk, int n_chunks, int worker)
 /* Room for what the rows of x become, and they become it. *room: to be freed after the run. */
 static mlxe_status take_input(linear *l, void **room)
 {
-    int want[2] = {0, 0};
+    int want[FORMS] = {0};
     size_t rows = (size_t)l->m, k = (size_t)l->k, normed = l->in->norm ? rows * k : 0;
     size_t bytes = normed * sizeof(float);
     float *at;
+    int8_t *q;
     for (int i = 0; i < l->n_parts; i++) {
         const part *p = &l->parts[i];
-        if (as_bytes(l, p->p->w)) want[kn_unit(p->p->w) == 64] = 1;
-        if (p->up && as_bytes(l, p->up->w)) want[kn_unit(p->up->w) == 64] = 1;
+        if (as_bytes(l, p->p)) want[form_of(p->p)] = 1;
+        if (as_bytes(l, p->up)) want[form_of(p->up)] = 1;
     }
-    for (int u = 0; u < 2; u++)
-        if (want[u]) bytes += rows * (k + k / (u ? 64 : 32) * 2 * sizeof(float));
+    for (int f = 0; f < FORMS; f++)
+        if (want[f])
+            bytes +=
+                rows * (size_t)form_rows(f) * (k + k / (size_t)form_unit(f) * 2 * sizeof(float));
     *room = NULL;
     if (!bytes) return MLXE_OK;
     at = *room = malloc(bytes);
@@ -111,14 +124,16 @@ static mlxe_status take_input(linear *l, void **room)
         l->ldx = l->k;
         at += normed;
     }
-    for (int u = 0; u < 2; u++)
-        if (want[u]) {
-            l->bytes[u] = (kn_bytes){.by = at, .ldby = l->k / (u ? 64 : 32) * 2, .ldq = l->k};
-            at += rows * (size_t)l->bytes[u].ldby;
+    for (int f = 0; f < FORMS; f++)
+        if (want[f]) {
+            l->bytes[f] = (kn_bytes){.by = at, .ldby = l->k / form_unit(f) * 2, .ldq = l->k};
+            at += rows * (size_t)form_rows(f) * (size_t)l->bytes[f].ldby;
         }
-    for (int u = 0; u < 2; u++)
-        if (want[u]) {
-            l->bytes[u].q = (int8_t *)at + (u && want[0] ? rows * k : 0);
+    q = (int8_t *)at;
+    for (int f = 0; f < FORMS; f++)
+        if (want[f]) {
+            l->bytes[f].q = q;
+            q += rows * (size_t)form_rows(f) * k;
         }
     l->per_chunk = l->m * l->k <= SERIAL_VALUES ? l->m : SERIAL_VALUES / (l->k ? l->k : 1);
     if (l->per_chunk < 1) l->per_chunk = 1;
@@ -143,14 +158,16 @@ static int64_t ahead_of(const kn_matrix *w, int64_t n0, int64_t k0, int rows, in
 }
 
 /* -> c at column n0 */
-static const float *by_bytes(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n0,
+static const float *by_bytes(linear *l, const kn_projection *p, int64_t m0, int m, int64_t n0,
                              int64_t end, float *c, kn_panel *panel)
 {
-    const int rows = l->ops->panel_rows;
-    kn_bytes x = *bytes_for(l, w);
+    const kn_matrix *w = p->w;
+    const int rows = l->ops->panel_rows, twice = form_rows(form_of(p));
+    kn_bytes x = l->bytes[form_of(p)];
     int64_t first = n0 + rows <= w->n ? n0 : w->n > rows ? w->n - rows : 0; /* a whole panel */
-    x.q += m0 * x.ldq;
-    x.by += m0 * x.ldby;
+    m *= twice;
+    x.q += m0 * twice * x.ldq;
+    x.by += m0 * twice * x.ldby;
     memset(c, 0, (size_t)(m * rows) * sizeof *c);
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_QB) {
         int kn = (int)(w->k - k0 < KN_QB ? w->k - k0 : KN_QB);
@@ -159,6 +176,8 @@ static const float *by_bytes(linear *l, const kn_matrix *w, int64_t m0, int m, i
         x.q += kn;
         x.by += kn / kn_unit(w) * 2;
     }
+    for (int i = 0; i < m && twice == 2; i += 2) /* high and low bytes of one row */
+        l->ops->put(c + i / 2 * rows, c + i * rows, c + (i + 1) * rows, 0, rows);
     return c + (n0 - first);
 }
 
@@ -199,18 +218,18 @@ static void many_f32(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n
 }
 
 /* -> the sums, rows *ldc apart. end: of the chunk's weight rows */
-static const float *products(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n0, int n,
-                             int64_t end, float *c, float *work, int64_t *ldc)
+static const float *products(linear *l, const kn_projection *p, int64_t m0, int m, int64_t n0,
+                             int n, int64_t end, float *c, float *work, int64_t *ldc)
 {
-    if (as_bytes(l, w)) {
+    if (as_bytes(l, p)) {
         *ldc = l->ops->panel_rows;
-        return by_bytes(l, w, m0, m, n0, end, c, (kn_panel *)(void *)work);
+        return by_bytes(l, p, m0, m, n0, end, c, (kn_panel *)(void *)work);
     }
     *ldc = KN_NC;
     if (l->m <= KN_FEW)
-        few_f32(l, w, m, n0, n, c);
+        few_f32(l, p->w, m, n0, n, c);
     else
-        many_f32(l, w, m0, m, n0, n, c, work);
+        many_f32(l, p->w, m0, m, n0, n, c, work);
     return c;
 }
 
@@ -242,10 +261,10 @@ static void chunk_of_set(void *ctx, int chunk, int n_chunks, int worker)
     m = (int)(l->m - m0 < p->mc ? l->m - m0 : p->mc);
     for (; n0 < end; n0 += p->step) {
         int n = (int)(end - n0 < p->step ? end - n0 : p->step);
-        float *sums = (float *)(uintptr_t)products(l, p->p->w, m0, m, n0, n, end, c, work, &ldc);
+        float *sums = (float *)(uintptr_t)products(l, p->p, m0, m, n0, n, end, c, work, &ldc);
         float *ups = NULL;
         if (p->up)
-            ups = (float *)(uintptr_t)products(l, p->up->w, m0, m, n0, n, end, c_up, work, &ld_up);
+            ups = (float *)(uintptr_t)products(l, p->up, m0, m, n0, n, end, c_up, work, &ld_up);
         if (atomic_load_explicit(&l->stopped, memory_order_relaxed)) return;
         for (int i = 0; i < m; i++) {
             if (ups)
@@ -263,9 +282,10 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
 {
     const kn_matrix *w = p->p->w;
     int few = l->m <= KN_FEW, panel = l->ops->panel_rows;
-    int bytes = as_bytes(l, w) || (p->up && as_bytes(l, p->up->w));
-    int64_t most =
-        bytes ? as_bytes(l, w) && (!p->up || as_bytes(l, p->up->w)) ? BYTE_ROWS : KN_MC : KN_MC;
+    int bytes = as_bytes(l, p->p) || as_bytes(l, p->up);
+    int64_t most = KN_MC; /* of two bytes 2 * 96 rows: as many as of one */
+    if (as_bytes(l, p->p) && form_rows(form_of(p->p)) == 1 && (!p->up || as_bytes(l, p->up)))
+        most = p->up && form_rows(form_of(p->up)) == 2 ? KN_MC : BYTE_ROWS;
     int64_t blocks = ceil_div(l->m, most), want = 4 * kn_pool_threads();
     int64_t unit = bytes ? panel : few ? KN_NR : 24;
     int64_t macs = l->m <= 8 ? ROW_CHUNK_MACS : BIG_CHUNK_MACS;
@@ -299,8 +319,8 @@ static mlxe_status run_set(linear *l)
         const part *p = &l->parts[i];
         kn_count_add(counter_of(p->p->w));
         if (p->up) kn_count_add(counter_of(p->up->w));
-        if (as_bytes(l, p->p->w)) kn_count_add(KN_COUNT_LINEAR_INT8);
-        if (p->up && as_bytes(l, p->up->w)) kn_count_add(KN_COUNT_LINEAR_INT8);
+        if (as_bytes(l, p->p)) kn_count_add(KN_COUNT_LINEAR_INT8);
+        if (as_bytes(l, p->up)) kn_count_add(KN_COUNT_LINEAR_INT8);
         rows += p->p->w->n * (p->up ? 2 : 1);
     }
     if (l->m <= 0) return MLXE_OK;
@@ -337,6 +357,6 @@ mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int
                       int64_t ldy, int64_t m, int accumulate, const atomic_int *cancel)
 {
     kn_input in = {.x = x, .ldx = ldx, .m = m, .precision = KN_PRECISE};
-    kn_projection p = {w, bias, y, ldy, accumulate};
+    kn_projection p = {.w = w, .bias = bias, .y = y, .ldy = ldy, .accumulate = accumulate};
     return kn_project(&in, &p, 1, cancel);
 }

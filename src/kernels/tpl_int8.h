@@ -23,21 +23,29 @@
  * overflow); a unit with Inf or NaN gets a scale of NaN. */
 #define Q_TINY 0x1p-100f
 
+/* Greatest magnitude of a unit; NaN when it holds no number; 0 when it counts as zero. */
+KN_INLINE float unit_greatest(const float *x, int unit)
+{
+    vf most = v_zero(), probe = v_zero();
+    float greatest;
+    for (int i = 0; i < unit; i += VL) {
+        vf v = v_load(x + i);
+        most = v_max(v_abs(v), most);
+        probe = v_fma(v, v_zero(), probe); /* NaN when v is no number */
+    }
+    greatest = v_greatest(most);
+    if (v_sum(probe) != 0) return NAN;
+    return greatest < Q_TINY ? 0 : greatest;
+}
+
 static void quantize(const float *x, int64_t k, int unit, int8_t *q, float *by)
 {
     for (int64_t u = 0; u < k; u += unit, by += 2) {
-        vf most = v_zero(), probe = v_zero(), sum = v_zero(), times;
-        float greatest;
-        for (int i = 0; i < unit; i += VL) {
-            vf v = v_load(x + u + i);
-            most = v_max(v_abs(v), most);
-            probe = v_fma(v, v_zero(), probe); /* NaN when v is no number */
-        }
-        greatest = v_greatest(most);
-        if (v_sum(probe) != 0) greatest = NAN;
-        if (!(greatest >= Q_TINY)) {
+        float greatest = unit_greatest(x + u, unit);
+        vf sum = v_zero(), times;
+        if (!(greatest > 0)) {
             memset(q + u, 0, (size_t)unit);
-            by[0] = by[1] = greatest < Q_TINY ? 0 : greatest;
+            by[0] = by[1] = greatest;
             continue;
         }
         times = v_set(127 / greatest);
@@ -52,6 +60,40 @@ static void quantize(const float *x, int64_t k, int unit, int8_t *q, float *by)
         }
         by[0] = greatest / 127;
         by[1] = by[0] * v_sum(sum);
+    }
+}
+
+/* A value is 128 * high + low, |high| <= 127, |low| <= 64. */
+static void quantize_2(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq,
+                       int64_t ldby)
+{
+    for (int64_t u = 0; u < k; u += unit, by += 2) {
+        float greatest = unit_greatest(x + u, unit);
+        vf high_sum = v_zero(), low_sum = v_zero(), times;
+        if (!(greatest > 0)) {
+            memset(q + u, 0, (size_t)unit);
+            memset(q + ldq + u, 0, (size_t)unit);
+            by[0] = by[1] = by[ldby] = by[ldby + 1] = greatest;
+            continue;
+        }
+        times = v_set(16256 / greatest);
+        for (int i = 0; i < unit; i += 16) {
+            vf high[16 / VL], low[16 / VL];
+            KN_UNROLL
+            for (int j = 0; j < 16 / VL; j++) {
+                vf v = v_round(v_mul(v_load(x + u + i + j * VL), times));
+                high[j] = v_round(v_mul(v, v_set(1.0f / 128)));
+                low[j] = v_fnma(high[j], v_set(128), v);
+                high_sum = v_add(high_sum, high[j]);
+                low_sum = v_add(low_sum, low[j]);
+            }
+            q_put16(q + u + i, high);
+            q_put16(q + ldq + u + i, low);
+        }
+        by[0] = greatest / 127;
+        by[1] = by[0] * v_sum(high_sum);
+        by[ldby] = greatest / 16256;
+        by[ldby + 1] = by[ldby] * v_sum(low_sum);
     }
 }
 

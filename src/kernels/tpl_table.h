@@ -18,6 +18,7 @@ const kn_ops TABLE = {
     .name = V_NAME,
     .panel_rows = Q_NP,
     .quantize = quantize,
+    .quantize_2 = quantize_2,
     .dot_bytes = dot_bytes,
     .dot_rows = dot_rows,
     .unpack = unpack,
