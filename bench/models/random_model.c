@@ -86,7 +86,7 @@ static uint16_t f16_of(float x)
     return (uint16_t)(sign | (value - 0x38000000 + 0xfff + (value >> 13 & 1)) >> 13);
 }
 
-/* n normals of a standard deviation in 16 bits: runs out of a pool, each from a random place. */
+/* n normals of a standard deviation in 16 bits: runs out of a pool, each at random. */
 static void put_normals(FILE *f, size_t n, double deviation, int type)
 {
     static float *pool;
@@ -125,7 +125,7 @@ static void put_codes(FILE *f, size_t bytes)
     }
 }
 
-/* Steps of groups whose uniform codes have a mean near zero and this deviation, or their offsets. */
+/* Steps of groups whose uniform codes have mean zero and this deviation, or their offsets. */
 static void put_steps(FILE *f, size_t n, int bits, double deviation, int offsets)
 {
     double levels = (double)((1 << bits) - 1), step = deviation * sqrt(12) / levels;
@@ -440,7 +440,7 @@ static void key_array(FILE *f, const char *name, uint32_t type, int n)
     put_u64(f, (uint64_t)n);
 }
 
-/* <unk> <s> </s>, 256 bytes, then numbered pieces: a sentencepiece vocabulary as llama.cpp wants. */
+/* <unk> <s> </s>, 256 bytes, then numbered pieces: a sentencepiece vocabulary for llama.cpp. */
 static void put_vocabulary(FILE *f, int vocab)
 {
     static const char *const FIRST[] = {"<unk>", "<s>", "</s>"};

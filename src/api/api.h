@@ -10,7 +10,7 @@ struct mlxe_engine {
     int process;
     log_sink log;
     struct hub *hub; /* as the environment said at open; NULL: it could not be opened */
-    double open_ms; /* that opening it took */
+    double open_ms;  /* that opening it took */
 };
 
 struct mlxe_tokenizer {

@@ -1,7 +1,7 @@
 /* measure.h: what this machine can do at most, measured by the pool that runs the kernels.
  *
  * Shares of these figures are what a benchmark prints, so they are taken in the same run, with the
- * same threads, close in time: on a shared machine neither memory nor cores are the same for long. */
+ * same threads, close in time: on a shared machine neither memory nor cores stay the same. */
 #ifndef KERNELS_MEASURE_H
 #define KERNELS_MEASURE_H
 
