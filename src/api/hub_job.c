@@ -70,5 +70,6 @@ mlxe_status hub_job_start(mlxe_hub *h, hub_work work, void *request, void (*drop
     }
     pthread_detach(thread);
     *out = j;
+    /* cppcheck-suppress memleak ; the thread frees t */
     return MLXE_OK;
 }

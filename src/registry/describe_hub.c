@@ -145,7 +145,7 @@ mlxe_status describe_hub_files(hub *h, const hub_repo *repo, const hub_watch *wa
     buf text = {0};
     json_doc *doc = NULL;
     hub_tree tree = {0};
-    strv sha;
+    strv sha = {0};
     char commit[HUB_COMMIT_CHARS + 1] = "";
     mlxe_status rc = hub_info(h, repo, watch, &text, err);
     if (!rc) rc = hub_json_parse(repo->id, buf_str(&text), text.n, &doc, err);
