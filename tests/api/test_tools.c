@@ -2,7 +2,7 @@
  *
  * The held-out tool items of pocket-llm: what the events say is the item's own call, and the
  * model's traffic, replayed through its dialect at every byte split, says the same. Then the turn
- * that follows: results go in, what the model wrote keeps its ids (nothing of it is computed again).
+ * that follows: results go in, what the model wrote keeps its ids (nothing is computed again).
  * Reasoning comes from a template that opens it. */
 #include "base/fs.h"
 #include "base/json.h"

@@ -312,6 +312,7 @@ static void choosing(void **state)
         {"[INST]{{ x }}[/INST]", "[TOOL_CALLS]", "mistral", NULL},
         {"[INST][TOOL_CALLS][THINK]", "", "mistral", "[/THINK]"},
         {"<｜tool▁calls▁begin｜>", "", "deepseek", NULL},
+        {"<|tool_list_start|>", "", "pythonic", NULL},
         {"<|channel|>x<|message|>", "", "harmony", "<|end|>"},
         {"<|start_of_role|><|tool_call|>", "", "granite", NULL},
         {"<|tool|>x<|/tool|>", "<|tool_call|>\n<|/tool_call|>", "phi", NULL},

@@ -7,7 +7,7 @@
 
 /* ---- a dialect ------------------------------------------------------------------------------- */
 
-enum { DIALECT_MARKERS = 4, DIALECT_SETS = 4, DIALECT_BLOCKS = 10 };
+enum { DIALECT_MARKERS = 4, DIALECT_SETS = 5, DIALECT_BLOCKS = 10 };
 
 /* Texts that all have to be in the template's source. One that begins with '!' must not be there,
  * one that begins with '@' is looked for among the tokens too. */

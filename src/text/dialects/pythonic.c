@@ -54,6 +54,7 @@ const struct dialect dialect_pythonic = {
     .sets = {{{"func_name1(params"}},
              {{"@<|python_start|>", "<|header_start|>"}},
              {{"<|tool_call_start|>"}},
+             {{"<|tool_list_start|>"}},
              {{"<function_calls>", "!DSML"}}},
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<|python_start|>",
