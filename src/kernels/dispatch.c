@@ -2,7 +2,8 @@
  *
  * A set counts only when the CPU has all of its extensions and the operating system saves its
  * registers (XCR0). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake and later; older
- * AVX-512 machines run the avx2 table. Mutable state: the chosen table and the counters, both atomic. */
+ * AVX-512 machines run the avx2 table. Mutable state: the chosen table and the counters, both
+ * atomic. */
 #include "kernels/internal.h"
 
 #include <stdio.h>

@@ -140,7 +140,7 @@ static mlxe_status take_input(linear *l, void **room)
     return kn_run(prepare, l, (int)ceil_div(l->m, l->per_chunk), l->cancel);
 }
 
-/* ---- products of a block: c[i,j] += x[m0 + i] . w[n0 + j] ------------------------------------- */
+/* ---- products of a block: c[i,j] += x[m0 + i] . w[n0 + j] ------------------------------------ */
 
 static int cancelled(linear *l)
 {
