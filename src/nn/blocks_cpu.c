@@ -6,8 +6,8 @@
  *   head        x at the wanted positions -> norm -> output      -> logits [n,V]
  *
  * Activations are f32; where they meet packed weights they become bytes, unless the model was
- * opened as precise (kn_precision). Scratch is taken and given back within a task; tasks of a stream
- * run one after the other. The cancel flag is polled inside the kernels between tiles.
+ * opened as precise (kn_precision). Scratch is taken and given back within a task; tasks of a
+ * stream run one after the other. The cancel flag is polled inside the kernels between tiles.
  *
  * Invariants: what a token gets does not depend on the other rows of the batch or on how its prompt
  * was cut (the kernels promise that), so batching and chunking change no bit.
