@@ -3,7 +3,7 @@
 
   compare.py --models DIR --ours mlxengine --llama native=DIR,avx2=DIR [--mlx-lm PYTHON]
              [--shapes 0.35b,1.2b,pocket] [--threads 2] [--rounds 3] [--seconds 900]
-             [--cpu-clock LIB.so] [--only WORD,..] [--out FILE.json]
+             [--cpu-clock LIB.so] [--only WORD,..] [--types Q4_0,Q4_K_M] [--out FILE.json]
 
 Every engine is called in turn, over and over, and the best sample of each counts: a shared machine is
 not the same from one minute to the next, and other work on it only makes a figure worse. `others` is
@@ -30,6 +30,7 @@ p.add_argument("--rounds", type=int, default=3)
 p.add_argument("--seconds", type=float, default=900)
 p.add_argument("--cpu-clock")
 p.add_argument("--only", default="", help="works whose name holds one of these words")
+p.add_argument("--types", default="Q4_0,Q4_K_M", help="llama.cpp's for 4-bit")
 p.add_argument("--ours-options", default="", help="added to each call of ours")
 p.add_argument("--out")
 a = p.parse_args()
@@ -127,7 +128,7 @@ def works():
             (f"llama.cpp {b} {t}", lambda b=b, t=t: llama(b, f"m-{shape}-{t}", *options))
             for b in LLAMA for t in types]))
 
-    four = ("Q4_0", "Q4_K_M")
+    four = tuple(a.types.split(","))
     for s in a.shapes.split(","):
         add(s, "decode 4-bit, context 128", lambda s=s: our_decode(f"{s}-4", 128), four,
             ("-p", 0, "-n", GEN, "-d", 128, "-r", 3))
