@@ -3,7 +3,7 @@
 
   compare.py --models DIR --ours mlxengine --llama native=DIR,avx2=DIR [--mlx-lm PYTHON]
              [--shapes 0.35b,1.2b,pocket] [--threads 2] [--rounds 3] [--seconds 900]
-             [--cpu-clock LIB.so] [--only WORD,..] [--types Q4_0,Q4_K_M] [--out FILE.json]
+             [--cpu-clock LIB.so] [--only "WORDS;.."] [--types Q4_0,Q4_K_M] [--out FILE.json]
 
 Every engine is called in turn, over and over, and the best sample of each counts: a shared machine is
 not the same from one minute to the next, and other work on it only makes a figure worse. `others` is
@@ -29,7 +29,7 @@ p.add_argument("--threads", type=int, default=2)
 p.add_argument("--rounds", type=int, default=3)
 p.add_argument("--seconds", type=float, default=900)
 p.add_argument("--cpu-clock")
-p.add_argument("--only", default="", help="works whose name holds one of these words")
+p.add_argument("--only", default="", help="works whose shape and name hold one of these parts")
 p.add_argument("--types", default="Q4_0,Q4_K_M", help="llama.cpp's for 4-bit")
 p.add_argument("--ours-options", default="", help="added to each call of ours")
 p.add_argument("--out")
@@ -155,7 +155,7 @@ def works():
             for part in ("decode", "prefill"):
                 rows.append(("0.35b", f"mlx-lm {dtype} {part}", [
                     ("mlx-lm", lambda d=dtype, part=part: mlx_lm("0.35b-4", d, part))]))
-    words = [w for w in a.only.split(",") if w]
+    words = [w for w in a.only.split(";") if w]
     return [r for r in rows if not words or any(w in f"{r[0]} {r[1]}" for w in words)]
 
 
