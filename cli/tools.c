@@ -28,8 +28,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* ---- lists ---------------------------------------------------------------------------------- */
 
 static mlxe_status want(mlxe_error *err, const char *where, size_t i, const char *path,
@@ -48,7 +46,7 @@ static mlxe_status check_function(const char *where, size_t i, const char *prefi
     } MEMBERS[] = {{"name", "a string", 0, 1},
                    {"description", "a string", 0, 0},
                    {"parameters", "an object", 1, 0}};
-    char path[64];
+    char path[128];
     for (size_t m = 0; m < 3; m++) {
         yyjson_val *v = yyjson_obj_get(f, MEMBERS[m].key);
         snprintf(path, sizeof path, "%s.%s", prefix, MEMBERS[m].key);

@@ -227,7 +227,7 @@ typedef struct mlxe_token {
     int32_t id;
     int32_t type_id; /* 0: of the text, 1: of the pair */
     uint64_t begin,
-        end; /* half-open bytes of the text it came from, whole characters; 0,0: added */
+        end;      /* half-open bytes of the text it came from, whole characters; 0,0: added */
     int32_t side; /* 0: from the text, 1: from the pair, -1: added (special tokens, padding) */
 } mlxe_token;
 
@@ -495,8 +495,9 @@ typedef struct mlxe_pull_params {
     const char *const *exclude;
     uint32_t n_include, n_exclude;
     uint32_t deadline_ms; /* 0: none */
-    const char *from;     /* a folder that has files of the repository: those with the right hash are
-                             linked, not fetched. LM Studio's and Ollama's folders are looked at too */
+    /* A folder that has files of the repository: those with the right hash are linked, not fetched.
+     * LM Studio's and Ollama's folders are looked at too. */
+    const char *from;
 } mlxe_pull_params;
 
 static inline mlxe_pull_params mlxe_pull_params_new(void)

@@ -40,7 +40,7 @@ static int print(const cli_call *call, const cli_text *answer)
     if (json_text_parse("the library's answer", answer->data, answer->bytes, &doc, &err))
         return cli_fail(call, &err);
     yyjson_val *models = yyjson_obj_get(yyjson_doc_get_root(doc), "models");
-    yyjson_arr_foreach(models, i, n, model) print_model(model);
+    yyjson_arr_foreach(models, i, n, model) { print_model(model); }
     if (yyjson_arr_size(models) == 0) note("the cache is empty");
     yyjson_doc_free(doc);
     return CLI_EXIT_OK;

@@ -278,7 +278,7 @@ static void finish(removal *r, const char *more)
 mlxe_status keep_remove(const char *cache, hub_type type, const char *id, const char *revision,
                         buf *out, mlxe_error *err)
 {
-    char commit[HUB_COMMIT_CHARS + 1];
+    char commit[HUB_COMMIT_CHARS + 1] = "";
     buf path = {0}, name = {0};
     removal r = {.cache = cache, .out = out};
     mlxe_status rc = hub_id_check(strv_of(id), err);

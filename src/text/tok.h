@@ -53,7 +53,7 @@ mlxe_status tok_encode(const tok *t, strv text, strv pair, unsigned flags, tok_i
 
 /* Encodes text in which some bytes are content: special tokens that touch them stay text there.
  * What stands elsewhere is found as ever, so without any special token in the content the ids are
- * those of tok_encode. content: ascending, in bytes of the text that begins `base` bytes earlier. */
+ * those of tok_encode. content: ascending, in bytes of the text that begins `base` bytes before. */
 mlxe_status tok_encode_content(const tok *t, strv text, const byte_range *content, size_t n_content,
                                size_t base, unsigned flags, tok_ids *out, mlxe_error *err);
 

@@ -20,8 +20,8 @@ done
 sh tools/manual.sh "$build" | diff docs/mlxengine.1 - >&2 || fail 'docs/mlxengine.1 is not of this program: tools/manual.sh build >docs/mlxengine.1'
 # The completions take their words from the program: bash is asked here.
 if command -v bash >/dev/null; then
-    words=$(PATH=$build/bin:$PATH bash -c '. "$1"; COMP_WORDS=(mlxengine run --te); COMP_CWORD=2; _mlxengine; echo "${COMPREPLY[@]}"' bash tools/completions/mlxengine.bash)
-    [ "$words" = --temperature ] || fail "bash completes 'mlxengine run --te' to '$words'"
+    words=$(PATH=$build/bin:$PATH bash -c '. "$1"; COMP_WORDS=(mlxengine run --tempe); COMP_CWORD=2; _mlxengine; echo "${COMPREPLY[@]}"' bash tools/completions/mlxengine.bash)
+    [ "$words" = --temperature ] || fail "bash completes 'mlxengine run --tempe' to '$words'"
 fi
 # Every folder that CONTRIBUTING.md walks through exists, and it leaves out none of src/.
 grep -oE '`(src|cli|tests|tools|zoo|cmake|include|bench|examples)/[A-Za-z0-9_./-]*`' CONTRIBUTING.md | tr -d '`' | grep -v NAME | sort -u |

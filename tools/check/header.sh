@@ -1,7 +1,7 @@
 #!/bin/sh
 # header.sh: the public header compiles alone as C99, C11, C17 and C++17, by gcc and clang, without a
-# warning; every header of src/ compiles alone as C11 (but the kernels' templates, tpl_* and vec_*, which
-# are compiled once an instruction set).
+# warning; every header of src/ compiles alone as C11 (but the kernels' templates, tpl_*, vec_* and
+# int8_*, which are compiled once an instruction set).
 set -u
 . tools/check/common.inc
 scratch=$(mktemp -d)
@@ -27,7 +27,7 @@ for cxx in g++ clang++; do
         try $cxx -std=$std $strict "$scratch/a.cpp"
     done
 done
-for header in $(files 'src/*.h' | grep -vE '^src/mx/mlx/|/(tpl|vec)_'); do
+for header in $(files 'src/*.h' | grep -vE '^src/mx/mlx/|/(tpl|vec|int8)_'); do
     printf '#include "%s"\nextern int here;\n' "${header#src/}" >"$scratch/b.c"
     # shellcheck disable=SC2086
     try gcc -std=c11 -D_POSIX_C_SOURCE=200809L $strict -Wno-sign-conversion -Isrc \

@@ -201,7 +201,7 @@ static mlxe_status split(const char *path, size_t n, segments *s, mlxe_error *er
 
 mlxe_status target_parse(const char *target, int reading, mirror_target *t, mlxe_error *err)
 {
-    segments s;
+    segments s = {0};
     size_t n = strcspn(target, "?");
     *t = (mirror_target){.memory.limit_bytes = MEMORY_BYTES};
     if (target[0] != '/') return err_set(err, MLXE_E_INPUT, "target: no path");

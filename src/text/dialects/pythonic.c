@@ -37,7 +37,7 @@ static ptrdiff_t end_list(const dialect_block *b, strv raw, int last, block_scan
         else if (s->in_string)
             s->in_string = c == s->in_string ? 0 : s->in_string;
         else if (c == '"' || c == '\'')
-            s->in_string = c;
+            s->in_string = (unsigned char)c;
         else if (strchr("[({", c) && c)
             s->depth++;
         else if (strchr("])}", c) && c && --s->depth <= 0) {
