@@ -140,12 +140,28 @@ mlxe_status kn_rms_norm(const float *x, int64_t ldx, const float *weight, float 
 mlxe_status kn_gated(kn_act act, const float *gate, int64_t ldg, const float *up, int64_t ldu,
                      float *y, int64_t ldy, int64_t m, int64_t f, const atomic_int *cancel);
 
-/* Rotates pairs (i, i + rot/2) of the first rot dims of every head, in place:
- * x [m, heads, d] with rows ldx floats apart; row i is at position pos[i]; the angle of pair j is
- * pos * inv_freq[j] (computed in f32 like transformers: (float)pos * inv_freq[j]), cos and sin are
- * multiplied by mscale. inv_freq f32 [rot/2]. Serial; a row's angles are computed once. */
-void kn_rope(float *x, int64_t ldx, int64_t m, int heads, int d, int rot, const int32_t *pos,
-             const float *inv_freq, float mscale);
+/* Heads of q or k, [m, heads, d], side by side in rows of activations. */
+typedef struct kn_heads {
+    float *x;
+    const float *norm; /* f32 [d]: each head is normalised first; NULL: not */
+    float eps;
+    int heads;
+    int fixed; /* 1: not rotated */
+} kn_heads;
+
+/* Pair (i, i + rot/2) of the first rot dims turns by position * inv_freq[i], a product of f32 as in
+ * transformers; cos and sin are multiplied by mscale. */
+typedef struct kn_angles {
+    const float *inv_freq; /* f32 [rot/2] */
+    float mscale;
+    int d, rot;
+    int32_t start; /* row i is at position start + i */
+} kn_angles;
+
+/* Head norms and rope of n <= KN_SET sets, in place, rows ldx floats apart; a row's angles are
+ * computed once for all sets. */
+mlxe_status kn_rope(const kn_heads *set, int n, const kn_angles *angles, int64_t ldx, int64_t m,
+                    const atomic_int *cancel);
 
 /* ---- attention ------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #define CHUNK_ELEMENTS 16384
 #define SEGMENT        4096 /* elements of a row that one chunk of kn_gated takes */
 #define ROPE_PAIRS     64   /* pairs whose angles are computed at a time */
+#define ROPE_ROWS      16   /* rows of a chunk: some 20 us of angles */
 
 typedef struct rows {
     const kn_ops *ops;
@@ -121,24 +122,62 @@ mlxe_status kn_gated(kn_act act, const float *gate_x, int64_t ldg, const float *
     return run_rows(gate, &r, m * ((f + SEGMENT - 1) / SEGMENT), cancel);
 }
 
-void kn_rope(float *x, int64_t ldx, int64_t m, int heads, int d, int rot, const int32_t *pos,
-             const float *inv_freq, float mscale)
+/* ---- rope ------------------------------------------------------------------------------------ */
+
+typedef struct turns {
+    const kn_ops *ops;
+    const kn_heads *set;
+    const kn_angles *angles;
+    int64_t ldx, m;
+    int n;
+} turns;
+
+static void norm_heads(const turns *t, const kn_heads *h, float *x)
 {
-    const kn_ops *ops = kn_table();
-    int pairs = rot / 2;
+    const int d = t->angles->d;
+    for (int i = 0; i < h->heads && h->norm; i++, x += d)
+        t->ops->norm_row(x, h->norm, h->eps, x, d);
+}
+
+/* One row of all sets. */
+static void turn_row(const turns *t, int64_t row)
+{
+    const kn_angles *a = t->angles;
+    const int pairs = a->rot / 2;
+    const float position = (float)(a->start + (int32_t)row);
     float cosines[ROPE_PAIRS], sines[ROPE_PAIRS];
-    kn_count_add(KN_COUNT_ROPE);
-    for (int64_t i = 0; i < m; i++)
-        for (int j = 0; j < pairs; j += ROPE_PAIRS) {
-            int n = pairs - j < ROPE_PAIRS ? pairs - j : ROPE_PAIRS;
-            for (int p = 0; p < n; p++) {
-                float angle = (float)pos[i] * inv_freq[j + p];
-                cosines[p] = cosf(angle) * mscale;
-                sines[p] = sinf(angle) * mscale;
-            }
-            for (int h = 0; h < heads; h++) {
-                float *head = x + i * ldx + (int64_t)h * d + j;
-                ops->rotate(head, head + pairs, cosines, sines, n);
-            }
+    for (int s = 0; s < t->n; s++)
+        norm_heads(t, &t->set[s], t->set[s].x + row * t->ldx);
+    for (int j = 0; j < pairs; j += ROPE_PAIRS) {
+        int n = pairs - j < ROPE_PAIRS ? pairs - j : ROPE_PAIRS;
+        for (int p = 0; p < n; p++) {
+            float angle = position * a->inv_freq[j + p];
+            cosines[p] = cosf(angle) * a->mscale;
+            sines[p] = sinf(angle) * a->mscale;
         }
+        for (int s = 0; s < t->n; s++) {
+            float *head = t->set[s].x + row * t->ldx + j;
+            for (int h = 0; h < t->set[s].heads && !t->set[s].fixed; h++, head += a->d)
+                t->ops->rotate(head, head + pairs, cosines, sines, n);
+        }
+    }
+}
+
+static void turn(void *ctx, int chunk, int n_chunks, int worker)
+{
+    const turns *t = ctx;
+    int64_t first = (int64_t)chunk * ROPE_ROWS;
+    int64_t end = first + ROPE_ROWS < t->m ? first + ROPE_ROWS : t->m;
+    (void)n_chunks;
+    (void)worker;
+    for (int64_t i = first; i < end; i++)
+        turn_row(t, i);
+}
+
+mlxe_status kn_rope(const kn_heads *set, int n, const kn_angles *angles, int64_t ldx, int64_t m,
+                    const atomic_int *cancel)
+{
+    turns t = {kn_table(), set, angles, ldx, m, n};
+    kn_count_add(KN_COUNT_ROPE);
+    return kn_run(turn, &t, (int)((m + ROPE_ROWS - 1) / ROPE_ROWS), cancel);
 }

@@ -101,18 +101,9 @@ typedef struct attention_params {
     const nn_batch *batch;
 } attention_params;
 
-/* Rotates q of one row in place, and k too unless the rope is dynamic. */
-static mlxe_status rotate(const nn_attention_block *b, const nn_row *row, float *q, float *k,
-                          int64_t ld, const float *freqs, arena *mem)
+static kn_angles angles_of(const nn_attention_block *b, const float *freqs, int32_t start)
 {
-    int32_t *pos = arena_array(mem, (size_t)row->count + 1, sizeof *pos);
-    if (!pos) return MLXE_E_MEMORY;
-    for (int32_t i = 0; i < row->count; i++)
-        pos[i] = row->start + i;
-    kn_rope(q, ld, row->count, b->heads, b->d, b->rope->rot, pos, freqs, b->rope->mscale);
-    if (!b->rope->dynamic)
-        kn_rope(k, ld, row->count, b->kv_heads, b->d, b->rope->rot, pos, freqs, b->rope->mscale);
-    return MLXE_OK;
+    return (kn_angles){freqs, b->rope->mscale, b->d, b->rope->rot, start};
 }
 
 /* Dynamic rope: a cache of its own with all keys of the row rotated, as f32. */
@@ -122,18 +113,19 @@ static mlxe_status rotated_keys(const nn_attention_block *b, const nn_row *row, 
     int64_t seen = (int64_t)row->start + row->count, ld = (int64_t)b->kv_heads * b->d;
     int64_t capacity = (seen + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
     float *k = scratch(mem, seen, ld), *v = scratch(mem, seen, ld);
-    int32_t *pos = arena_array(mem, (size_t)seen + 1, sizeof *pos);
     void *room = arena_array(mem, kn_kv_bytes(KN_KV_F32, b->kv_heads, b->d, capacity), 1);
-    if (!k || !v || !pos || !room) return MLXE_E_MEMORY;
-    for (int64_t s = 0; s < seen; s++)
-        pos[s] = (int32_t)s;
+    kn_angles angles = angles_of(b, freqs, 0);
+    kn_heads keys = {.x = k, .heads = b->kv_heads};
+    mlxe_status rc;
+    if (!k || !v || !room) return MLXE_E_MEMORY;
     kn_kv_read(kv, seen, k, v);
-    kn_rope(k, ld, seen, b->kv_heads, b->d, b->rope->rot, pos, freqs, b->rope->mscale);
+    if ((rc = kn_rope(&keys, 1, &angles, ld, seen, cancel))) return rc;
     *kv = kn_kv_over(room, KN_KV_F32, b->kv_heads, b->d, capacity);
     return kn_kv_append(kv, 0, seen, k, v, ld, cancel);
 }
 
-/* Rope, append and the attention kernel over all rows; attended [T, H*D] replaces q's values. */
+/* Head norms, rope, append and the attention kernel over all rows; attended [T, H*D] replaces q's
+ * values. */
 static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, float *q, float *k,
                           const float *v, int64_t ld, float *attended, arena *mem,
                           const atomic_int *cancel)
@@ -151,6 +143,9 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
         const float *freqs = b->rope->inv_freq;
         float *row_q = q + row->first * ld, *row_k = k + row->first * ld;
         kn_kv kv = *nn_kv_layer(row->kv, b->layer);
+        kn_heads set[] = {{row_q, b->q_norm.weight, b->q_norm.eps, b->heads, 0},
+                          {row_k, b->k_norm.weight, b->k_norm.eps, b->kv_heads, b->rope->dynamic}};
+        kn_angles angles;
         if (b->rope->dynamic) {
             float *own = scratch(mem, 1, b->rope->rot / 2);
             int64_t end = (int64_t)row->start + row->count;
@@ -158,7 +153,8 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
             nn_rope_dynamic(b->rope, row->total > end ? row->total : end, own);
             freqs = own;
         }
-        if ((rc = rotate(b, row, row_q, row_k, ld, freqs, mem))) return rc;
+        angles = angles_of(b, freqs, row->start);
+        if ((rc = kn_rope(set, 2, &angles, ld, row->count, cancel))) return rc;
         rc = kn_kv_append(&kv, row->start, row->count, row_k, v + row->first * ld, ld, cancel);
         if (!rc && b->rope->dynamic) rc = rotated_keys(b, row, freqs, mem, &kv, cancel);
         if (rc) return rc;
@@ -171,17 +167,6 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
                                 .start = row->start};
     }
     return kn_attention(&a, rows, batch->n_rows, cancel);
-}
-
-/* Per-head norms of q or k, in place: every head of every token is one row of D. */
-static mlxe_status head_norm(const nn_norm *norm, float *x, int64_t ld, int64_t tokens, int heads,
-                             int d, const atomic_int *cancel)
-{
-    mlxe_status rc = MLXE_OK;
-    if (!norm->weight) return MLXE_OK;
-    for (int64_t t = 0; t < tokens && !rc; t++)
-        rc = kn_rms_norm(x + t * ld, d, norm->weight, norm->eps, x + t * ld, d, heads, d, cancel);
-    return rc;
 }
 
 static mlxe_status attention_task(const void *params, const mx_view *in, int n_in, mx_view *out,
@@ -201,8 +186,6 @@ static mlxe_status attention_task(const void *params, const mx_view *in, int n_i
     (void)in, (void)n_in;
     if (!qkv || !attended) goto out;
     if ((rc = kn_project(&rows, set, 3, cancel))) goto out;
-    if ((rc = head_norm(&b->q_norm, qkv, ld, t, b->heads, b->d, cancel))) goto out;
-    if ((rc = head_norm(&b->k_norm, qkv + nq, ld, t, b->kv_heads, b->d, cancel))) goto out;
     rc = attend(b, p->batch, qkv, qkv + nq, qkv + nq + nk, ld, attended, &mem, cancel);
     if (!rc) rc = add_linear(&b->o, attended, x, t, cancel);
 out:

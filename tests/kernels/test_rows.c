@@ -156,21 +156,21 @@ static void rope(void **state)
         int d = rot + rng_int(&r, 0, 9);
         int64_t ldx = (int64_t)heads * d + rng_int(&r, 0, 5);
         size_t n = m ? (size_t)((m - 1) * ldx + (int64_t)heads * d) : 0;
-        float mscale = rng_int(&r, 0, 1) ? 1.0f : 1.3f, inv[90];
+        float inv[90];
+        kn_angles angles = {inv, rng_int(&r, 0, 1) ? 1.0f : 1.3f, d, rot, 0};
         room x = room_new(n * 4, 8), keep = room_new(n * 4, 0);
         float *xp = normals(&r, x.p, n, 1), *kp = keep.p;
-        int32_t pos[6];
+        kn_heads set = {.x = xp, .heads = heads};
         memcpy(kp, xp, n * 4);
-        for (int j = 0; j < m; j++)
-            pos[j] = rng_int(&r, 0, rng_int(&r, 0, 1) ? 100 : 200000);
+        angles.start = rng_int(&r, 0, rng_int(&r, 0, 1) ? 100 : 200000);
         for (int j = 0; j < rot / 2; j++)
             inv[j] = (float)pow(10000, -2.0 * j / rot);
-        kn_rope(xp, ldx, m, heads, d, rot, pos, inv, mscale);
+        assert_int_equal(kn_rope(&set, 1, &angles, ldx, m, NULL), MLXE_OK);
         for (size_t at = 0; at < n; at++) {
             int64_t row = (int64_t)at / ldx, col = (int64_t)at % ldx;
             int k = (int)(col % d), pair = k % (rot / 2);
             int64_t head = (int64_t)at - k;
-            double angle = (double)((float)pos[row] * inv[pair]), a, b, want;
+            double angle = (double)((float)(angles.start + row) * inv[pair]), a, b, want;
             if (col >= (int64_t)heads * d || k >= rot) { /* gaps and the rest of a head stay */
                 assert_memory_equal(&xp[at], &kp[at], 4);
                 continue;
@@ -178,11 +178,41 @@ static void rope(void **state)
             a = (double)kp[head + pair];
             b = (double)kp[head + pair + rot / 2];
             want = k < rot / 2 ? a * cos(angle) - b * sin(angle) : b * cos(angle) + a * sin(angle);
-            want *= (double)mscale;
+            want *= (double)angles.mscale;
             assert_true(fabs((double)xp[at] - want) <= 3e-7 * (fabs(a) + fabs(b)) + 1e-30);
         }
         room_free(x);
         room_free(keep);
+    }
+}
+
+/* Two sets at once, with norms, over many chunks: the same bits as norm and rope one after the
+ * other, row by row; a fixed set is only normalised. */
+static void rope_of_sets(void **state)
+{
+    enum { M = 100, D = 24, Q = 5, KV = 2, LD = (Q + KV) * D };
+    rng r = {25};
+    float x[M * LD], want[M * LD], weights[2][D], inv[9]; /* 18 of 24 dims turn */
+    (void)state;
+    for (int j = 0; j < 9; j++)
+        inv[j] = (float)pow(10000, -j / 9.0);
+    EACH_TABLE
+    for (int fixed = 0; fixed < 2; fixed++) {
+        kn_angles all = {inv, 1.2f, D, 18, 70}, one = all;
+        kn_heads set[] = {{x, weights[0], 1e-6f, Q, 0}, {x + Q * D, weights[1], 1e-5f, KV, fixed}};
+        normals(&r, weights[0], 2 * D, 1);
+        memcpy(want, normals(&r, x, M * LD, 2), sizeof want);
+        assert_int_equal(kn_rope(set, 2, &all, LD, M, NULL), MLXE_OK);
+        for (int i = 0; i < M; i++) {
+            float *q = want + i * LD, *k = q + Q * D;
+            kn_heads sets[] = {{.x = q, .heads = Q}, {.x = k, .heads = KV}};
+            one.start = all.start + i;
+            kn_rms_norm(q, D, weights[0], 1e-6f, q, D, Q, D, NULL);
+            kn_rms_norm(k, D, weights[1], 1e-5f, k, D, KV, D, NULL);
+            for (int s = 0; s < 2 - fixed; s++)
+                assert_int_equal(kn_rope(&sets[s], 1, &one, LD, 1, NULL), MLXE_OK);
+        }
+        assert_memory_equal(x, want, sizeof want);
     }
 }
 
@@ -191,11 +221,12 @@ static void counted(void **state)
     uint64_t before[3] = {kn_count(KN_COUNT_RMS_NORM), kn_count(KN_COUNT_GATED),
                           kn_count(KN_COUNT_ROPE)};
     float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, inv[2] = {1, 0.5f};
-    int32_t pos = 3;
+    kn_angles angles = {inv, 1, 4, 4, 3};
+    kn_heads set = {.x = x, .heads = 2};
     (void)state;
     kn_rms_norm(x, 8, NULL, 1e-6f, x, 8, 1, 8, NULL);
     kn_gated(KN_SILU, x, 8, x, 8, x, 8, 1, 8, NULL);
-    kn_rope(x, 8, 1, 2, 4, 4, &pos, inv, 1);
+    kn_rope(&set, 1, &angles, 8, 1, NULL);
     assert_int_equal(kn_count(KN_COUNT_RMS_NORM) - before[0], 1);
     assert_int_equal(kn_count(KN_COUNT_GATED) - before[1], 1);
     assert_int_equal(kn_count(KN_COUNT_ROPE) - before[2], 1);
@@ -206,7 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations), cmocka_unit_test(gated_shapes),
         cmocka_unit_test(norms),       cmocka_unit_test(norm_not_numbers),
-        cmocka_unit_test(rope),        cmocka_unit_test(counted),
+        cmocka_unit_test(rope),        cmocka_unit_test(rope_of_sets),
+        cmocka_unit_test(counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
