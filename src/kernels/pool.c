@@ -13,8 +13,8 @@
  * the epoch under the mutex; the caller takes the mutex only when somebody sleeps.
  *
  * Process-wide state (the design allows this pool), never torn down. After a fork the workers do
- * not exist in the child, and locks may be held by threads that are gone: the process id is
- * compared before anything is touched. */
+ * not exist in the child, and locks may be held by threads that are gone: a handler of fork tells
+ * the child before anything is touched (asking for the process id is a system call a run). */
 #define _GNU_SOURCE
 #include "kernels/pool.h"
 
@@ -32,6 +32,8 @@
 
 #define SPIN_NS 40000
 
+enum owner { NOBODY, THIS_PROCESS, PARENT };
+
 typedef struct pool {
     pthread_mutex_t lock; /* one run, or one start, at a time */
     pthread_mutex_t sleep;
@@ -39,7 +41,7 @@ typedef struct pool {
     int threads;           /* the caller included; 0: not started */
     unsigned char *memory; /* scratch of workers 1 .. threads-1 */
     atomic_int count;      /* threads, for readers without the lock */
-    atomic_int pid;        /* of the process that uses the pool; 0: nobody yet */
+    atomic_int owner;      /* enum owner */
     atomic_uint epoch;
     atomic_int sleepers, open, inside, caller_waits;
     /* the run */
@@ -123,12 +125,17 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Whether this process may use the pool; the first user claims it. */
+static void in_child(void) { atomic_store(&P.owner, PARENT); }
+
+/* Whether this process may use the pool; the first user claims it. Two first users at once may both
+ * set the handler: it may run twice. */
 static int own_process(void)
 {
-    int none = 0, me = process_id();
-    if (atomic_load_explicit(&P.pid, memory_order_relaxed) == me) return 1;
-    return atomic_compare_exchange_strong(&P.pid, &none, me) || none == me;
+    int owner = atomic_load_explicit(&P.owner, memory_order_relaxed);
+    if (owner != NOBODY) return owner == THIS_PROCESS;
+    if (pthread_atfork(NULL, NULL, in_child)) return 0;
+    atomic_store(&P.owner, THIS_PROCESS);
+    return 1;
 }
 
 static mlxe_status start_locked(int threads, mlxe_error *err)

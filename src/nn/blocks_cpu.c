@@ -20,10 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Scratch of one task, freed at its end. */
-static float *scratch(arena *mem, int64_t rows, int64_t floats)
+/* Activations of one task, freed at its end. Not of an arena, which would clear megabytes of a
+ * prompt's that are all written before they are read. */
+static float *scratch(int64_t rows, int64_t floats)
 {
-    return arena_array(mem, (size_t)(rows * floats), sizeof(float));
+    return malloc((size_t)(rows * floats) * sizeof(float));
 }
 
 static mlxe_status no_scratch(mlxe_error *err, const char *name)
@@ -112,7 +113,8 @@ static mlxe_status rotated_keys(const nn_attention_block *b, const nn_row *row, 
 {
     int64_t seen = (int64_t)row->start + row->count, ld = (int64_t)b->kv_heads * b->d;
     int64_t capacity = (seen + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK;
-    float *k = scratch(mem, seen, ld), *v = scratch(mem, seen, ld);
+    float *k = arena_array(mem, (size_t)(seen * ld), sizeof *k);
+    float *v = arena_array(mem, (size_t)(seen * ld), sizeof *v);
     void *room = arena_array(mem, kn_kv_bytes(KN_KV_F32, b->kv_heads, b->d, capacity), 1);
     kn_angles angles = angles_of(b, freqs, 0);
     kn_heads keys = {.x = k, .heads = b->kv_heads};
@@ -147,7 +149,7 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
                           {row_k, b->k_norm.weight, b->k_norm.eps, b->kv_heads, b->rope->dynamic}};
         kn_angles angles;
         if (b->rope->dynamic) {
-            float *own = scratch(mem, 1, b->rope->rot / 2);
+            float *own = arena_array(mem, (size_t)b->rope->rot / 2, sizeof *own);
             int64_t end = (int64_t)row->start + row->count;
             if (!own) return MLXE_E_MEMORY;
             nn_rope_dynamic(b->rope, row->total > end ? row->total : end, own);
@@ -178,17 +180,18 @@ static mlxe_status attention_task(const void *params, const mx_view *in, int n_i
             ld = nq + 2 * nk;
     arena mem = {0};
     float *x = out->data; /* starts as the input */
-    float *qkv = scratch(&mem, t, ld), *attended = scratch(&mem, t, nq);
+    float *qkv = scratch(t, ld + nq), *attended = qkv + t * ld;
     kn_input rows = input(&b->q, &b->norm, x, t);
     kn_projection set[] = {projection(&b->q, qkv, ld), projection(&b->k, qkv + nq, ld),
                            finer(projection(&b->v, qkv + nq + nk, ld))};
     mlxe_status rc = MLXE_E_MEMORY;
     (void)in, (void)n_in;
-    if (!qkv || !attended) goto out;
+    if (!qkv) goto out;
     if ((rc = kn_project(&rows, set, 3, cancel))) goto out;
     rc = attend(b, p->batch, qkv, qkv + nq, qkv + nq + nk, ld, attended, &mem, cancel);
     if (!rc) rc = add_linear(&b->o, attended, x, t, cancel);
 out:
+    free(qkv);
     arena_deinit(&mem);
     return rc == MLXE_E_MEMORY ? no_scratch(err, "nn_attention") : rc;
 }
@@ -214,16 +217,15 @@ static mlxe_status mlp_task(const void *params, const mx_view *in, int n_in, mx_
 {
     const nn_mlp_block *b = *(const nn_mlp_block *const *)params;
     int64_t t = out->shape[0], f = b->gate.w.n;
-    arena mem = {0};
     float *x = out->data; /* starts as the input */
-    float *hidden = scratch(&mem, t, f);
+    float *hidden = scratch(t, f);
     kn_input rows = input(&b->gate, &b->norm, x, t);
     kn_projection gate = projection(&b->gate, hidden, f), up = projection(&b->up, NULL, f);
     mlxe_status rc = hidden ? MLXE_OK : MLXE_E_MEMORY;
     (void)in, (void)n_in;
     if (!rc) rc = kn_project_gated(&rows, b->act, &gate, &up, cancel);
     if (!rc) rc = add_linear(&b->down, hidden, x, t, cancel);
-    arena_deinit(&mem);
+    free(hidden);
     return rc == MLXE_E_MEMORY ? no_scratch(err, "nn_gated_mlp") : rc;
 }
 
@@ -258,15 +260,15 @@ static mlxe_status head_task(const void *params, const mx_view *in, int n_in, mx
     const int32_t *wanted = p->batch->wanted;
     const float *x = in[0].data;
     kn_projection head = projection(p->head, out->data, p->head->w.n);
+    float *own = NULL;
     kn_input rows;
-    arena mem = {0};
     mlxe_status rc = MLXE_OK;
     (void)n_in;
     if (!n) return MLXE_OK;
     if (wanted[n - 1] - wanted[0] == n - 1) { /* one run of rows */
         x += wanted[0] * e;
     } else {
-        float *own = scratch(&mem, n, e);
+        own = scratch(n, e);
         for (int64_t i = 0; i < n && own; i++)
             memcpy(own + i * e, x + wanted[i] * e, (size_t)e * sizeof *own);
         x = own;
@@ -274,7 +276,7 @@ static mlxe_status head_task(const void *params, const mx_view *in, int n_in, mx
     }
     rows = input(p->head, p->norm, x, n);
     if (!rc) rc = kn_project(&rows, &head, 1, cancel);
-    arena_deinit(&mem);
+    free(own);
     return rc == MLXE_E_MEMORY ? no_scratch(err, "nn_head") : rc;
 }
 
