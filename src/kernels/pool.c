@@ -30,7 +30,7 @@
 #define RELAX() ((void)0)
 #endif
 
-#define SPIN_NS 40000
+#define SPIN_NS 200000 /* longer than from one step of a decode to the next */
 
 enum owner { NOBODY, THIS_PROCESS, PARENT };
 
