@@ -180,13 +180,14 @@ static mlxe_status attention_task(const void *params, const mx_view *in, int n_i
             ld = nq + 2 * nk;
     arena mem = {0};
     float *x = out->data; /* starts as the input */
-    float *qkv = scratch(t, ld + nq), *attended = qkv + t * ld;
+    float *qkv = scratch(t, ld + nq), *attended;
+    mlxe_status rc;
+    (void)in, (void)n_in;
+    if (!qkv) return no_scratch(err, "nn_attention");
+    attended = qkv + t * ld;
     kn_input rows = input(&b->q, &b->norm, x, t);
     kn_projection set[] = {projection(&b->q, qkv, ld), projection(&b->k, qkv + nq, ld),
                            finer(projection(&b->v, qkv + nq + nk, ld))};
-    mlxe_status rc = MLXE_E_MEMORY;
-    (void)in, (void)n_in;
-    if (!qkv) goto out;
     if ((rc = kn_project(&rows, set, 3, cancel))) goto out;
     rc = attend(b, p->batch, qkv, qkv + nq, qkv + nq + nk, ld, attended, &mem, cancel);
     if (!rc) rc = add_linear(&b->o, attended, x, t, cancel);
