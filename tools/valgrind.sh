@@ -12,7 +12,7 @@ for program in "$tree/tests/$kind".*; do
     [ -x "$program" ] || continue
     count=$((count + 1))
     # A child of a fork test is not followed: its parent's blocks are no leak of it.
-    if MLXE_ISA=avx2 MLXE_THREADS=2 valgrind --quiet --error-exitcode=99 --leak-check=full \
+    if MLXE_ISA=avx2 MLXE_THREADS=1 valgrind --quiet --error-exitcode=99 --leak-check=full \
         --errors-for-leak-kinds=definite --child-silent-after-fork=yes --fair-sched=yes \
         --suppressions=tests/sanitizers/valgrind.supp "$program" >"$program.valgrind" 2>&1; then
         echo "ok    ${program##*/}"

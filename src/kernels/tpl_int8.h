@@ -197,9 +197,11 @@ static void pack_groups(const kn_matrix *w, const void *values, int64_t n0, int6
     const uint8_t *at = (const uint8_t *)values + n0 * stride + (k0 >> shift) * size;
     /* a block's share of what the next panel needs */
     const int64_t next = Q_NP * stride + (Q_NP - 1) * (k0 >> shift) * size;
+    /* where the last row's steps of 16 bytes end */
+    const int64_t end = (n0 + Q_NP - 1) * stride + (k0 >> shift) * size + (g * size + 15) / 16 * 16;
     for (int i = 0; i < Q_NP * g * size; i += 64)
         prefetch_near(at, next + i);
-    if (w->n < Q_NP || (g * size % 16 && n0 + Q_NP >= w->n)) { /* steps would leave the matrix */
+    if (w->n < Q_NP || end > w->n * stride) { /* they would leave the matrix */
         at = copy_rows(w, at, stride, (size_t)(g * size), p, KN_QB / 32 * 4);
         stride = KN_QB / 32 * 4;
     }
