@@ -74,7 +74,7 @@ else
     for tool in cmake cc c++ make pkg-config; do
         command -v $tool >/dev/null || absent="$absent $tool"
     done
-    for module in libpcre2-8 libutf8proc libcurl libcrypto cmocka libedit; do
+    for module in libpcre2-8 libutf8proc libcurl libcrypto libmicrohttpd cmocka libedit; do
         pkg-config --exists $module 2>/dev/null || absent="$absent $module"
     done
     if [ -n "$absent" ]; then
