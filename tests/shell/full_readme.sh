@@ -13,11 +13,9 @@ if [ "${MLXE_FETCH:-0}" != 1 ] && [ -e .deps/complete ]; then
 fi
 cd "$work/clone"
 sed -n '/^```sh$/,/^```$/p' README.md | grep -v '^```' >"$work/steps"
-{
-    echo 'set -ex'
-    # The C program comes before the commands that compile it.
-    sed 's#^cc first\.c#sed -n "/^```c\\$/,/^```\\$/p" README.md | sed "1d;\\$d" >first.c\n&#' "$work/steps"
-} >"$work/script"
+# The C program is saved as the README says, before the commands that compile it.
+sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >first.c
+{ echo 'set -ex'; cat "$work/steps"; } >"$work/script"
 HOME=$work/home sh "$work/script" </dev/null >"$work/out" 2>&1 || {
     tail -n 60 "$work/out" >&2
     fail 'a command of README.md'
