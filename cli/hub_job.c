@@ -85,3 +85,46 @@ mlxe_status hub_job_run(const cli_call *call, mlxe_job *job, int lines, hub_resu
     if (cancelled) status = cli_error(err, MLXE_E_CANCELLED, NULL, "cancelled");
     return status;
 }
+
+static int show_answer(const cli_call *call, const cli_text *answer, hub_print_fn print)
+{
+    mlxe_error err;
+    yyjson_doc *doc;
+    if (call->json) {
+        out_write(answer->data, answer->bytes);
+        out_string("\n");
+    }
+    if (json_text_parse("the library's answer", answer->data, answer->bytes, &doc, &err))
+        return cli_fail(call, &err);
+    yyjson_val *root = yyjson_doc_get_root(doc), *ok = yyjson_obj_get(root, "ok");
+    int code = ok && !yyjson_get_bool(ok) ? mlxe_status_exit(MLXE_E_CORRUPT) : CLI_EXIT_OK;
+    if (!call->json) print(call, root);
+    yyjson_doc_free(doc);
+    return code;
+}
+
+int hub_job_verb(const cli_call *call, hub_start_fn start, hub_print_fn print)
+{
+    mlxe_error err;
+    mlxe_hub *hub = NULL;
+    mlxe_job *job;
+    cli_text answer = {0};
+    mlxe_status status = hub_job_open(0, &hub, &err);
+    if (status == MLXE_OK) status = start(call, hub, &job, &err);
+    if (status == MLXE_OK) status = hub_job_run(call, job, 0, NULL, NULL, &answer, &err);
+    int code = status ? cli_fail(call, &err) : show_answer(call, &answer, print);
+    cli_text_deinit(&answer);
+    mlxe_hub_close(hub);
+    return code;
+}
+
+const char *hub_job_removed(yyjson_val *answer, char *out, size_t capacity)
+{
+    yyjson_val *path;
+    size_t i, n;
+    yyjson_arr_foreach(yyjson_obj_get(answer, "removed"), i, n, path)
+    {
+        out_printf("%s\n", yyjson_get_str(path));
+    }
+    return hub_job_bytes(yyjson_get_num(yyjson_obj_get(answer, "bytes")), out, capacity);
+}

@@ -20,7 +20,7 @@ if(MLXE_SANITIZE)
     # Not detect_stack_use_after_return: gcc 12 gives 64-byte vectors a fake frame that is aligned to
     # 32 (PR 110027), and AVX-512 code faults there.
     list(APPEND MLXE_TEST_ENVIRONMENT
-        ASAN_OPTIONS=check_initialization_order=1
+        ASAN_OPTIONS=strict_string_checks=1:check_initialization_order=1
         LSAN_OPTIONS=suppressions=${folder}/lsan.supp:print_suppressions=0
         UBSAN_OPTIONS=print_stacktrace=1
         TSAN_OPTIONS=suppressions=${folder}/tsan.supp:history_size=4:second_deadlock_stack=1)

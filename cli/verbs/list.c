@@ -1,7 +1,6 @@
 /* list.c: `mlxengine list`: what the Hub's cache holds. */
 #include "args.h"
 #include "hub_job.h"
-#include "lines.h"
 #include "out.h"
 
 #include <stdio.h>
@@ -26,40 +25,22 @@ static void print_model(yyjson_val *model)
                type && strcmp(type, "model") != 0 ? type : "");
 }
 
-static int print(const cli_call *call, const cli_text *answer)
+static mlxe_status start(const cli_call *call, mlxe_hub *hub, mlxe_job **out, mlxe_error *err)
 {
-    mlxe_error err;
-    yyjson_doc *doc;
-    yyjson_val *model;
-    size_t i, n;
-    if (call->json) {
-        out_write(answer->data, answer->bytes);
-        out_string("\n");
-        return CLI_EXIT_OK;
-    }
-    if (json_text_parse("the library's answer", answer->data, answer->bytes, &doc, &err))
-        return cli_fail(call, &err);
-    yyjson_val *models = yyjson_obj_get(yyjson_doc_get_root(doc), "models");
-    yyjson_arr_foreach(models, i, n, model) { print_model(model); }
-    if (yyjson_arr_size(models) == 0) note("the cache is empty");
-    yyjson_doc_free(doc);
-    return CLI_EXIT_OK;
+    (void)call;
+    return mlxe_hub_list(hub, out, err);
 }
 
-static int run(cli_call *call)
+static void print(const cli_call *call, yyjson_val *answer)
 {
-    mlxe_error err;
-    mlxe_hub *hub = NULL;
-    mlxe_job *job;
-    cli_text answer = {0};
-    mlxe_status status = hub_job_open(0, &hub, &err);
-    if (status == MLXE_OK) status = mlxe_hub_list(hub, &job, &err);
-    if (status == MLXE_OK) status = hub_job_run(call, job, 0, NULL, NULL, &answer, &err);
-    int code = status ? cli_fail(call, &err) : print(call, &answer);
-    cli_text_deinit(&answer);
-    mlxe_hub_close(hub);
-    return code;
+    yyjson_val *models = yyjson_obj_get(answer, "models"), *model;
+    size_t i, n;
+    (void)call;
+    yyjson_arr_foreach(models, i, n, model) { print_model(model); }
+    if (yyjson_arr_size(models) == 0) note("the cache is empty");
 }
+
+static int run(cli_call *call) { return hub_job_verb(call, start, print); }
 
 const struct cli_verb verb_list = {
     .name = "list",

@@ -1,47 +1,24 @@
 /* rm.c: `mlxengine rm MODEL[@REV]`: takes a model, or one revision of it, out of the cache. */
 #include "args.h"
 #include "hub_job.h"
-#include "lines.h"
 #include "out.h"
 
-static int print(const cli_call *call, const cli_text *answer)
+static mlxe_status start(const cli_call *call, mlxe_hub *hub, mlxe_job **out, mlxe_error *err)
 {
-    mlxe_error err;
-    yyjson_doc *doc;
+    return mlxe_hub_remove(hub, call->args[0], out, err);
+}
+
+static void print(const cli_call *call, yyjson_val *answer)
+{
     char bytes[32];
-    if (call->json) {
-        out_write(answer->data, answer->bytes);
-        out_string("\n");
-        return CLI_EXIT_OK;
-    }
-    if (json_text_parse("the library's answer", answer->data, answer->bytes, &doc, &err))
-        return cli_fail(call, &err);
-    yyjson_val *root = yyjson_doc_get_root(doc), *path;
-    size_t i, n;
-    yyjson_arr_foreach(yyjson_obj_get(root, "removed"), i, n, path)
-    {
-        out_printf("%s\n", yyjson_get_str(path));
-    }
-    note("%s freed",
-         hub_job_bytes(yyjson_get_num(yyjson_obj_get(root, "bytes")), bytes, sizeof bytes));
-    yyjson_doc_free(doc);
-    return CLI_EXIT_OK;
+    (void)call;
+    note("%s freed", hub_job_removed(answer, bytes, sizeof bytes));
 }
 
 static int run(cli_call *call)
 {
-    mlxe_error err;
-    mlxe_hub *hub = NULL;
-    mlxe_job *job;
-    cli_text answer = {0};
     if (call->n_args < 1) return cli_usage(call, "MODEL: is missing");
-    mlxe_status status = hub_job_open(0, &hub, &err);
-    if (status == MLXE_OK) status = mlxe_hub_remove(hub, call->args[0], &job, &err);
-    if (status == MLXE_OK) status = hub_job_run(call, job, 0, NULL, NULL, &answer, &err);
-    int code = status ? cli_fail(call, &err) : print(call, &answer);
-    cli_text_deinit(&answer);
-    mlxe_hub_close(hub);
-    return code;
+    return hub_job_verb(call, start, print);
 }
 
 const struct cli_verb verb_rm = {

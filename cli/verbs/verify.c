@@ -3,7 +3,6 @@
  * Bad files are told on standard output and end in status 7; the job itself then did not fail. */
 #include "args.h"
 #include "hub_job.h"
-#include "lines.h"
 #include "out.h"
 
 enum { VERIFY_REPAIR, VERIFY_COUNT };
@@ -12,11 +11,17 @@ static const cli_option OPTIONS[VERIFY_COUNT] = {
     [VERIFY_REPAIR] = {"repair", 0, CLI_FLAG, 0, 0, NULL, "fetch what is bad anew"},
 };
 
-static void print_text(yyjson_val *root)
+static mlxe_status start(const cli_call *call, mlxe_hub *hub, mlxe_job **out, mlxe_error *err)
+{
+    return mlxe_hub_verify(hub, call->args[0], call->values[VERIFY_REPAIR].set, out, err);
+}
+
+static void print(const cli_call *call, yyjson_val *root)
 {
     yyjson_val *item;
     size_t i, n;
     char bytes[32];
+    (void)call;
     yyjson_arr_foreach(yyjson_obj_get(root, "repaired"), i, n, item)
     {
         out_printf("repaired %s\n", yyjson_get_str(item));
@@ -34,38 +39,10 @@ static void print_text(yyjson_val *root)
          (unsigned long long)yyjson_get_uint(yyjson_obj_get(root, "unverifiable")));
 }
 
-static int print(const cli_call *call, const cli_text *answer)
-{
-    mlxe_error err;
-    yyjson_doc *doc;
-    if (call->json) {
-        out_write(answer->data, answer->bytes);
-        out_string("\n");
-    }
-    if (json_text_parse("the library's answer", answer->data, answer->bytes, &doc, &err))
-        return cli_fail(call, &err);
-    yyjson_val *root = yyjson_doc_get_root(doc);
-    int ok = yyjson_get_bool(yyjson_obj_get(root, "ok"));
-    if (!call->json) print_text(root);
-    yyjson_doc_free(doc);
-    return ok ? CLI_EXIT_OK : mlxe_status_exit(MLXE_E_CORRUPT);
-}
-
 static int run(cli_call *call)
 {
-    mlxe_error err;
-    mlxe_hub *hub = NULL;
-    mlxe_job *job;
-    cli_text answer = {0};
-    int repair = call->values[VERIFY_REPAIR].set;
     if (call->n_args < 1) return cli_usage(call, "MODEL: is missing");
-    mlxe_status status = hub_job_open(0, &hub, &err);
-    if (status == MLXE_OK) status = mlxe_hub_verify(hub, call->args[0], repair, &job, &err);
-    if (status == MLXE_OK) status = hub_job_run(call, job, 0, NULL, NULL, &answer, &err);
-    int code = status ? cli_fail(call, &err) : print(call, &answer);
-    cli_text_deinit(&answer);
-    mlxe_hub_close(hub);
-    return code;
+    return hub_job_verb(call, start, print);
 }
 
 const struct cli_verb verb_verify = {

@@ -461,7 +461,6 @@ mlxe_status mlxe_bench_start(mlxe_engine *engine, const char *model,
                              const mlxe_model_params *model_params, const mlxe_bench_params *params,
                              mlxe_job **out, mlxe_error *err)
 {
-    pthread_t thread;
     mlxe_status rc;
     bench *b;
     job *j = NULL;
@@ -488,11 +487,7 @@ mlxe_status mlxe_bench_start(mlxe_engine *engine, const char *model,
     b->job = j;
     b->sink = job_sink(j);
     *out = j;
-    rc = thread_start(&thread, "mlxe-bench", bench_run, b, err);
-    if (!rc) {
-        pthread_detach(thread);
-        return MLXE_OK;
-    }
+    if (!(rc = job_start(j, "mlxe-bench", bench_run, b, err))) return MLXE_OK;
     *out = NULL;
     job_release(j); /* the sink's reference, and the caller's */
     job_release(j);

@@ -3,7 +3,7 @@
  *   caller: hub_job_start -> thread -> work(watch) -> progress -> job's queue -> mlxe_job_next
  *
  * The thread holds a reference to the hub and to the job and ends by job_finish, which lets both
- * go; it is detached, since the job may be closed by whoever took its last event. */
+ * go; closing the job joins it. */
 #include "api/hub.h"
 
 #include "base/thread.h"
@@ -46,7 +46,6 @@ mlxe_status hub_job_start(mlxe_hub *h, hub_work work, void *request, void (*drop
 {
     hub_task *t = NULL;
     job *j = NULL;
-    pthread_t thread;
     mlxe_status rc = api_process(h->process, err);
     *out = NULL;
     if (!rc) rc = job_open(&j, err);
@@ -56,7 +55,7 @@ mlxe_status hub_job_start(mlxe_hub *h, hub_work work, void *request, void (*drop
         t->watch = (hub_watch){.cancel = job_cancel_flag(j), .progress = on_progress, .user = t};
         if (deadline_ms) t->watch.deadline_ns = clock_ns() + (int64_t)deadline_ms * 1000000;
         atomic_fetch_add(&h->references, 1);
-        rc = thread_start(&thread, "mlxe-hub-job", task_run, t, err);
+        rc = job_start(j, "mlxe-hub-job", task_run, t, err);
         if (rc) {
             atomic_fetch_sub(&h->references, 1);
             job_release(j); /* the thread's */
@@ -68,7 +67,6 @@ mlxe_status hub_job_start(mlxe_hub *h, hub_work work, void *request, void (*drop
         free(t);
         return rc;
     }
-    pthread_detach(thread);
     *out = j;
     /* cppcheck-suppress memleak ; the thread frees t */
     return MLXE_OK;

@@ -3,6 +3,7 @@
 #define BASE_STRV_H
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct strv {
@@ -33,6 +34,17 @@ static inline int strv_starts(strv a, strv head)
 static inline int strv_ends(strv a, strv tail)
 {
     return a.n >= tail.n && (tail.n == 0 || memcmp(a.p + a.n - tail.n, tail.p, tail.n) == 0);
+}
+
+/* -> a NUL-terminated copy, the caller's to free; NULL: no memory. Not strndup, which may look for a
+ * NUL where none has to be. */
+static inline char *strv_dup(strv a)
+{
+    char *copy = malloc(a.n + 1);
+    if (!copy) return NULL;
+    if (a.n) memcpy(copy, a.p, a.n);
+    copy[a.n] = 0;
+    return copy;
 }
 
 #endif

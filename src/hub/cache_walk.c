@@ -246,7 +246,7 @@ int name_set_add(name_set *set, strv text)
     if (2 * (set->n + 1) > set->cap && grow(set)) return -1;
     size_t at = slot_of(set, text);
     if (set->slots[at]) return 0;
-    if (!(set->slots[at] = strndup(text.p, text.n))) return -1;
+    if (!(set->slots[at] = strv_dup(text))) return -1;
     set->n++;
     return 1;
 }

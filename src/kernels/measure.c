@@ -84,6 +84,7 @@ __attribute__((target("avx2"))) static uint64_t sum_chunk_avx2(const unsigned ch
 __attribute__((target("avx512f"))) static uint64_t sum_chunk_avx512(const unsigned char *p)
 {
     __m512i sum[STREAMS];
+    uint64_t out[8], all = 0;
     for (int s = 0; s < STREAMS; s++)
         sum[s] = _mm512_setzero_si512();
     for (size_t i = 0; i < PART; i += 64) {
@@ -93,15 +94,19 @@ __attribute__((target("avx512f"))) static uint64_t sum_chunk_avx512(const unsign
     }
     for (int s = 1; s < STREAMS; s++)
         sum[0] = _mm512_add_epi64(sum[0], sum[s]);
-    return (uint64_t)_mm512_reduce_add_epi64(sum[0]);
+    /* Not the reducing intrinsic: its sums are signed, and these wrap. */
+    _mm512_storeu_si512(out, sum[0]);
+    for (int i = 0; i < 8; i++)
+        all += out[i];
+    return all;
 }
-#endif
 
 static int lanes_f32(void)
 {
     if (!strncmp(kn_isa(), "avx512", 6) || !strncmp(kn_isa(), "amx", 3)) return 16;
     return strncmp(kn_isa(), "avx2", 4) ? 0 : 8;
 }
+#endif
 
 static sum_fn sum_chunk(void)
 {
@@ -218,7 +223,7 @@ __attribute__((target("avx512f,avx512vnni"))) static float loop_int8_vnni(void)
     }
     for (int j = 1; j < CHAINS; j++)
         a[0] = _mm512_add_epi32(a[0], a[j]);
-    return (float)_mm512_reduce_add_epi32(a[0]);
+    return _mm512_reduce_add_ps(_mm512_cvtepi32_ps(a[0]));
 }
 #endif
 

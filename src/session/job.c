@@ -52,6 +52,8 @@ struct mlxe_job {
     mlxe_stats stats;
     mlxe_status status;
     mlxe_error error;
+    pthread_t thread;
+    int has_thread;
 };
 
 mlxe_status job_open(job **out, mlxe_error *err)
@@ -229,9 +231,9 @@ static void add_call(job *j, const dialect_event *e)
         return;
     }
     call = &j->calls[j->n_calls];
-    call->id = e->id.n ? strndup(e->id.p, e->id.n) : call_id(j);
-    call->name = strndup(e->name.p, e->name.n);
-    call->arguments = strndup(e->arguments.p, e->arguments.n);
+    call->id = e->id.n ? strv_dup(e->id) : call_id(j);
+    call->name = strv_dup(e->name);
+    call->arguments = strv_dup(e->arguments);
     if (!call->id || !call->name || !call->arguments) err_memory(&j->read.error, "tool call", 0);
     j->n_calls++;
     buf_add_strv(&q->text, e->raw);
@@ -400,6 +402,13 @@ void job_finish(job *j, strv text, mlxe_status status, const mlxe_error *err)
     sink_end(j, NULL, 0, &stats, status, err);
 }
 
+mlxe_status job_start(job *j, const char *name, void *(*run)(void *), void *arg, mlxe_error *err)
+{
+    mlxe_status rc = thread_start(&j->thread, name, run, arg, err);
+    j->has_thread = !rc;
+    return rc;
+}
+
 /* ---- the caller's side ----------------------------------------------------------------------- */
 
 void job_wait(job *j)
@@ -516,5 +525,6 @@ void mlxe_job_close(mlxe_job *j)
     if (!j) return;
     mlxe_job_cancel(j);
     job_wait(j);
+    if (j->has_thread) pthread_join(j->thread, NULL);
     job_release(j);
 }

@@ -58,6 +58,9 @@ void job_progress(job *j, const char *unit, uint64_t done, uint64_t total, doubl
                   double left_s);
 /* One RESULT event; waits while many are not taken yet. -> 1: the job was cancelled */
 int job_add_result(job *j, strv object);
+/* Runs the work on a thread of the job's own, which closing the job joins: nothing of ours runs on
+ * once every handle is closed. Fails MEMORY */
+mlxe_status job_start(job *j, const char *name, void *(*run)(void *), void *arg, mlxe_error *err);
 /* The end: text is what DONE shows. Gives up the reference that the work held. */
 void job_finish(job *j, strv text, mlxe_status status, const mlxe_error *err);
 

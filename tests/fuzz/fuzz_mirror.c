@@ -75,7 +75,7 @@ static char *take_line(const uint8_t **p, size_t *n)
 {
     const uint8_t *end = *n ? memchr(*p, '\n', *n) : NULL;
     size_t bytes = end ? (size_t)(end - *p) : *n;
-    char *line = bytes ? strndup((const char *)*p, bytes) : NULL;
+    char *line = bytes ? strv_dup(strv_from((const char *)*p, bytes)) : NULL;
     *p += bytes + (end != NULL);
     *n -= bytes + (end != NULL);
     return line;

@@ -219,9 +219,9 @@ static log_entry *read_request(connection *c)
     char *stop = space ? memchr(space + 1, ' ', (size_t)(line_end - space - 1)) : NULL;
     if (!stop) return NULL;
     log_entry *entry = calloc(1, sizeof *entry);
-    entry->seen.method = strndup(c->in, (size_t)(space - c->in));
-    entry->seen.target = strndup(space + 1, (size_t)(stop - space - 1));
-    entry->seen.headers = strndup(line_end + 2, (size_t)(end - line_end));
+    entry->seen.method = strv_dup(strv_from(c->in, (size_t)(space - c->in)));
+    entry->seen.target = strv_dup(strv_from(space + 1, (size_t)(stop - space - 1)));
+    entry->seen.headers = strv_dup(strv_from(line_end + 2, (size_t)(end - line_end)));
     entry->seen.origin = c->origin;
     entry->seen.connection = c->number;
     use(c, (size_t)(end + 4 - c->in));
@@ -233,7 +233,7 @@ static log_entry *read_request(connection *c)
             log_free(entry);
             return NULL;
         }
-        entry->seen.body = strndup(c->in ? c->in : "", n);
+        entry->seen.body = strv_dup(strv_from(c->in, n));
         entry->seen.body_bytes = n;
         if (n > 0) use(c, n);
     }

@@ -50,7 +50,7 @@ int faulty_tls_open(faulty *f)
         !SSL_CTX_use_certificate(f->tls, certificate) || !SSL_CTX_use_PrivateKey(f->tls, key))
         goto out;
     long n = BIO_get_mem_data(pem, &text);
-    f->ca = n > 0 ? strndup(text, (size_t)n) : NULL;
+    f->ca = n > 0 ? strv_dup(strv_from(text, (size_t)n)) : NULL;
     failed = f->ca ? 0 : -1;
 out:
     BIO_free(pem);

@@ -537,6 +537,12 @@ static void threads_share_a_template(void **state)
     tmpl_close(t);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOWEST_MS 200
+#else
+#define SLOWEST_MS 20
+#endif
+
 static void two_hundred_messages_are_fast(void **state)
 {
     static const char *const NAMES[] = {"chatml",     "qwen25_tools", "qwen3_thinking",
@@ -555,9 +561,8 @@ static void two_hundred_messages_are_fast(void **state)
             buf_deinit(&out);
         }
         print_message("%s: 200 messages in %.3f ms\n", NAMES[i], best);
-        /* The promise is 2 ms (SPEED.md); this only catches a render that is not linear, on any
-         * machine and under any sanitizer. */
-        assert_true(best < 200);
+        /* The promise is 2 ms; a loaded machine gets room, and a sanitizer more. */
+        assert_true(best < SLOWEST_MS);
         tmpl_close(t);
     }
     json_close(doc);

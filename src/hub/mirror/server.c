@@ -308,7 +308,7 @@ static mlxe_status read_tokens(const char *file, mirror *m, mlxe_error *err)
             rc = err_set(err, MLXE_E_CORRUPT, "%s: more than %d tokens", file, MAX_TOKENS);
         if (rc) break;
         char **grown = realloc(m->tokens, (m->n_tokens + 1) * sizeof *grown);
-        char *copy = strndup(line, n);
+        char *copy = strv_dup(strv_from(line, n));
         if (grown) m->tokens = grown;
         if (!grown || !copy) {
             free(copy);
