@@ -329,6 +329,20 @@ static mlxe_status moe_load(nn_loader *ld, const family *f, const options *o, in
     return experts_of(ld, f, i, "down_proj", "w2", count, e, n, &m->down, err);
 }
 
+/* v, o and down work on the stream of activations itself: there 8 bits cost twice what they cost
+ * elsewhere. Random 0.35B model, relative RMS of logits: 3.3 % when all are rounded to 8 bits,
+ * 1.8 % with these three at 16. Where tokens are routed, a small error chooses another expert and
+ * is no longer small: nothing before a router is rounded to 8 bits. */
+static void round_layer(const options *o, layer *l)
+{
+    nn_linear *always[] = {&l->attention.v, &l->attention.o, &l->mlp.down};
+    nn_linear *routed[] = {&l->attention.q, &l->attention.k, &l->mlp.gate, &l->mlp.up};
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        always[i]->rounding = KN_ROUND_16;
+    for (size_t i = 0; i < sizeof routed / sizeof *routed && o->experts > 0; i++)
+        routed[i]->rounding = KN_ROUND_16;
+}
+
 static mlxe_status layer_load(nn_loader *ld, const family *f, const options *o, int i, layer *l,
                               mlxe_error *err)
 {
@@ -377,6 +391,7 @@ static mlxe_status weights_load(nn_loader *ld, const family *f, const options *o
     for (int i = 0; i < m->n_layers; i++) {
         layer *l = &m->layers[i];
         if ((rc = layer_load(ld, f, o, i, l, err))) return rc;
+        round_layer(o, l);
         l->attention.rope = &m->rope;
         kv[i] = (nn_kv_layer_spec){(int)o->kv_heads, (int)o->head_dim};
     }
