@@ -17,7 +17,7 @@ typedef struct nn_linear {
     kn_matrix w;       /* [n,k] where it lies in the folder */
     const float *bias; /* f32 [n], or NULL */
     kn_precision precision;
-    kn_rounding rounding; /* by default precision; the loader gives KN_ROUND_8, a model may raise it */
+    kn_rounding rounding; /* KN_ROUND_8 from the loader; a model may raise it */
 } nn_linear;
 
 typedef struct nn_norm {
