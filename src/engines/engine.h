@@ -94,6 +94,10 @@ typedef struct engine_ops {
      * cancel  polled during the pass; may be NULL. Fails CANCELLED, MEMORY, ARG (an id) */
     mlxe_status (*step)(eng_model *m, eng_row *rows, int n, const atomic_int *cancel,
                         mlxe_error *err);
+    /* Runs fn(arg) on the engine's own thread, where a step hands nothing over, and waits for it;
+     * NULL: there is none. fn returns soon after wanted says 1: others wait for that thread. */
+    mlxe_status (*run)(eng_model *m, void (*fn)(void *), void *arg, mlxe_error *err);
+    int (*wanted)(const eng_model *m);
 } engine_ops;
 
 /* The engine that opens these files. Fails UNSUPPORTED */

@@ -271,6 +271,18 @@ out:
     return rc;
 }
 
+static mlxe_status run(eng_model *m, void (*fn)(void *), void *arg, mlxe_error *err)
+{
+    (void)m;
+    return mx_thread_run(fn, arg, err);
+}
+
+static int wanted(const eng_model *m)
+{
+    (void)m;
+    return mx_thread_wanted();
+}
+
 const engine_ops engine_mlx = {
     .name = "mlx",
     .open = model_open,
@@ -285,4 +297,6 @@ const engine_ops engine_mlx = {
     .kv_export = kv_export,
     .kv_import = kv_import,
     .step = step,
+    .run = run,
+    .wanted = wanted,
 };

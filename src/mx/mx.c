@@ -87,6 +87,14 @@ mlxe_status mx_thread_run(void (*fn)(void *), void *arg, mlxe_error *err)
     return MLXE_OK;
 }
 
+int mx_thread_wanted(void)
+{
+    pthread_mutex_lock(&runtime.lock);
+    int wanted = runtime.first != NULL;
+    pthread_mutex_unlock(&runtime.lock);
+    return wanted;
+}
+
 static mlxe_status plugin_load(const char *path, const mx_plugin **out, mlxe_error *err)
 {
     mx_plugin_entry entry;

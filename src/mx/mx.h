@@ -49,6 +49,8 @@ const char *mx_version(void);
 /* Runs fn(arg) on the MLX thread and waits for it. Any thread (on the MLX thread: at once).
  * Fails  STATE (not started, forked child) */
 mlxe_status mx_thread_run(void (*fn)(void *), void *arg, mlxe_error *err);
+/* 1 while others wait for the MLX thread: what runs long there gives way. Any thread. */
+int mx_thread_wanted(void);
 
 typedef struct mx_memory {
     uint64_t active_bytes, peak_bytes,
