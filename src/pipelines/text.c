@@ -71,8 +71,8 @@ struct text_pipeline {
     row **rows;
     eng_row *steps;
     int n_rows, parallel;
-    int ran;    /* the last turn had something to do */
-    int queued; /* requests wait for a row */
+    int ran;              /* the last turn had something to do */
+    int queued;           /* requests wait for a row */
     double tokens_per_ms; /* of chunks; 0: unknown */
     sampler_scratch scratch;
     buf piece, text;
