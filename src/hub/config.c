@@ -3,12 +3,16 @@
  * Source: huggingface_hub constants.py, utils/_auth.py.
  * Traps: set but empty is unset. "~" and $VAR in paths are expanded. HF_HUB_OFFLINE decides when
  * it is set, even to 0; else TRANSFORMERS_OFFLINE. A timeout that is no number is ignored and
- * said. */
+ * said. The file of the active token is one line; beside it "stored_tokens" keeps all of them by
+ * name, with the time when one that came from a browser runs out. */
 #include "hub/config.h"
 
 #include "base/fs.h"
+#include "hub/request.h"
 
-enum { MAX_TOKEN_FILE = 64 << 10, MAX_TIMEOUT_S = 100000 };
+#include <time.h>
+
+enum { MAX_TOKEN_FILE = 64 << 10, MAX_STORED_FILE = 1 << 20, MAX_TIMEOUT_S = 100000 };
 
 typedef struct source {
     hub_env_fn get;
@@ -122,19 +126,89 @@ static int token_take(hub_config *c, strv text)
     return 1;
 }
 
+/* ---- stored tokens --------------------------------------------------------------------------- */
+
+/* A line of an INI file: "[name]", "key = value" or "key: value". */
+typedef struct ini_line {
+    strv section, key, value; /* of a section line only the first, else only the others */
+} ini_line;
+
+static ini_line ini_read(strv line)
+{
+    ini_line out = {{0}, {0}, {0}};
+    size_t at = 0;
+    line = stripped(line);
+    if (line.n > 2 && line.p[0] == '[' && line.p[line.n - 1] == ']') {
+        out.section = strv_from(line.p + 1, line.n - 2);
+        return out;
+    }
+    while (at < line.n && line.p[at] != '=' && line.p[at] != ':')
+        at++;
+    if (at == line.n || line.p[0] == '#' || line.p[0] == ';') return out;
+    out.key = stripped(strv_from(line.p, at));
+    out.value = stripped(strv_from(line.p + at + 1, line.n - at - 1));
+    return out;
+}
+
+/* 1: key is the name, whatever its case. */
+static int key_is(strv key, const char *name)
+{
+    size_t n = strlen(name);
+    if (key.n != n) return 0;
+    for (size_t i = 0; i < n; i++)
+        if ((key.p[i] | 0x20) != name[i] && key.p[i] != name[i]) return 0;
+    return 1;
+}
+
+/* Says so when the token is a stored one that ran out: a login that this program cannot renew. */
+static void look_at_stored(const source *s, const buf *token_path, strv token)
+{
+    buf path = {0}, text = {0};
+    const char *slash = strrchr(buf_str(token_path), '/');
+    strv name = {0}, left;
+    uint64_t expires = 0;
+    int mine = 0, mine_at_end = 0;
+    buf_add(&path, buf_str(token_path), slash ? (size_t)(slash - buf_str(token_path)) + 1 : 0);
+    buf_add_str(&path, "stored_tokens");
+    if (!buf_ok(&path) || fs_read(buf_str(&path), MAX_STORED_FILE, &text, NULL)) goto out;
+    for (left = buf_view(&text); !mine_at_end;) {
+        const char *end = left.n ? memchr(left.p, '\n', left.n) : NULL;
+        size_t n = end ? (size_t)(end - left.p) : left.n;
+        ini_line line = ini_read(strv_from(left.p, n));
+        if (line.section.p || !left.n) {
+            mine_at_end = mine;
+            if (!mine) name = line.section;
+            if (!left.n) break;
+        }
+        if (!mine_at_end && line.section.p) expires = 0;
+        if (key_is(line.key, "hf_token") && strv_eq(line.value, token)) mine = 1;
+        if (key_is(line.key, "expires_at") && !parse_size(line.value, &expires)) expires = 0;
+        left = strv_from(left.p + n + (end != NULL), left.n - n - (end != NULL));
+    }
+    if (mine && expires && (int64_t)expires < (int64_t)time(NULL))
+        log_line(s->log, MLXE_LOG_WARN,
+                 "%s: the token \"%.*s\" ran out, log in again with the program that stored it",
+                 buf_str(&path), (int)(name.n < 100 ? name.n : 100), name.n ? name.p : "");
+out:
+    buf_deinit(&path);
+    buf_deinit(&text);
+}
+
 static void token_find(const source *s, const buf *home, hub_config *c)
 {
     const char *v;
     buf path = {0}, text = {0};
     if (is_yes(value_of(s, "HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return;
+    c->oidc = value_of(s, "HF_OIDC_RESOURCE") != NULL;
     if ((v = value_of(s, "HF_TOKEN")) && token_take(c, strv_of(v))) return;
     if ((v = value_of(s, "HUGGING_FACE_HUB_TOKEN")) && token_take(c, strv_of(v))) return;
     if ((v = value_of(s, "HF_TOKEN_PATH")))
         expand(s, v, &path);
     else if (home->n)
         fs_join(&path, buf_str(home), "token");
-    if (path.n && !fs_read(buf_str(&path), MAX_TOKEN_FILE, &text, NULL))
-        token_take(c, buf_view(&text));
+    if (path.n && !fs_read(buf_str(&path), MAX_TOKEN_FILE, &text, NULL) &&
+        token_take(c, buf_view(&text)))
+        look_at_stored(s, &path, buf_view(&c->token));
     buf_deinit(&path);
     buf_deinit(&text);
 }
@@ -179,6 +253,7 @@ hub_settings config_settings(const hub_config *c)
         .cache = buf_str(&c->cache),
         .token = c->token.n ? buf_str(&c->token) : NULL,
         .token_from = c->token_from,
+        .oidc = c->oidc,
         .offline = c->offline,
         .no_links = c->no_links,
         .etag_timeout_s = c->etag_timeout_s,

@@ -2,6 +2,7 @@
  *
  *   HF_HOME (XDG_CACHE_HOME, HOME)     HF_HUB_CACHE > HUGGINGFACE_HUB_CACHE > $HF_HOME/hub
  *   HF_TOKEN > HUGGING_FACE_HUB_TOKEN > file HF_TOKEN_PATH > $HF_HOME/token
+ *   HF_OIDC_RESOURCE: a token of an identity provider, which is not supported: hub_open says so
  *
  * The variables come through a function: who reads the environment is the caller's business. */
 #ifndef HUB_CONFIG_H
@@ -18,6 +19,7 @@ typedef struct hub_config {
     buf endpoint, cache, token, ca_file, ca_dir, home;
     hub_token_from token_from;
     int offline, no_links, etag_timeout_s, download_timeout_s;
+    int oidc; /* 1: HF_OIDC_RESOURCE names where an implicit token has to come from */
 } hub_config;
 
 /* log: for values that are ignored. Fails ARG (a token no header can carry, no home), MEMORY */

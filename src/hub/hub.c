@@ -38,6 +38,13 @@ static mlxe_status endpoint_set(hub *h, const char *given, mlxe_error *err)
 
 static mlxe_status token_set(hub *h, const hub_settings *s, mlxe_error *err)
 {
+    /* A caller who wants no token at all gives an empty one. */
+    if (s->oidc && s->token_from != HUB_TOKEN_GIVEN && !(s->token && !*s->token)) {
+        err_set(err, MLXE_E_ARG,
+                "HF_OIDC_RESOURCE: tokens of identity providers are not supported");
+        err_hint(err, "unset HF_OIDC_RESOURCE and set HF_TOKEN");
+        return MLXE_E_ARG;
+    }
     if (s->token_from == HUB_TOKEN_NONE || !s->token || !*s->token) return MLXE_OK;
     for (const char *p = s->token; *p; p++)
         if (*p < 0x21 || *p > 0x7e)

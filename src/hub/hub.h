@@ -36,6 +36,7 @@ typedef struct hub_settings {
     const char *cache;    /* folder of HF_HUB_CACHE; need not exist */
     const char *token;
     hub_token_from token_from;
+    int oidc; /* 1: an implicit token would have to come from an identity provider: an error */
     int allow_insecure_token;     /* 1: also over plain http to other hosts */
     int offline;                  /* 1: no socket is opened */
     int no_links;                 /* 1: as HF_HUB_DISABLE_SYMLINKS */
@@ -50,7 +51,8 @@ typedef struct hub_settings {
     log_sink log;
 } hub_settings;
 
-/* Copies the settings. Fails ARG (endpoint, token with bytes outside 0x21..0x7e), MEMORY */
+/* Copies the settings. Fails ARG (endpoint, token with bytes outside 0x21..0x7e, oidc and no token
+ * of the caller's), MEMORY */
 mlxe_status hub_open(const hub_settings *settings, hub **out, mlxe_error *err);
 void hub_close(hub *h); /* no call may run */
 const char *hub_cache(const hub *h);
