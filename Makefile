@@ -4,7 +4,7 @@
 #   MODEL= PROMPT= ARGS=   for make run                        PREFIX=DIR   for make install
 #   CMAKE_ARGS=  passed on when a tree is configured, e.g. CMAKE_ARGS=-DMLX_ROOT=/opt/mlx
 .DEFAULT_GOAL := help
-.PHONY: help run test build check format asan tsan valgrind fuzz goldens bench bench-peers bench-bundle install dist doctor clean setup
+.PHONY: help run test build check format asan tsan valgrind fuzz neon goldens bench bench-peers bench-bundle install dist doctor clean setup
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
@@ -24,6 +24,7 @@ help:
 	@echo '  tsan      the fast tests under ThreadSanitizer (LABEL=)'
 	@echo '  valgrind  the fast tests under Valgrind, on the AVX2 kernels (slow)'
 	@echo '  fuzz      every fuzz target for FUZZ_SECONDS (300) each'
+	@echo '  neon      the kernels for 64-bit Arm, cross-compiled and run under an emulator'
 	@echo '  goldens   make the golden files anew with the Python oracles (installs torch)'
 	@echo '  bench     the speed figures of SPEED.md on this machine'
 	@echo '  bench-peers   the same models in llama.cpp and mlx-lm, in turn (ARGS=, see bench/peers/compare.py)'
@@ -69,6 +70,10 @@ valgrind: build
 fuzz:
 	@tools/setup.sh check
 	@tools/fuzz.sh $(JOBS) $(FUZZ_SECONDS)
+
+neon:
+	@tools/setup.sh neon
+	@JOBS=$(JOBS) tools/neon.sh
 
 goldens:
 	@tools/setup.sh goldens

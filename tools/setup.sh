@@ -1,8 +1,9 @@
 #!/bin/sh
-# setup.sh [build|check|goldens]: gets what the source needs and is not there yet.
+# setup.sh [build|check|neon|goldens]: gets what the source needs and is not there yet.
 #
 #   build (default)  Debian packages, MLX and yyjson, as make run and make test need them
 #   check            that, and the tools of make check and make fuzz
+#   neon             that, a cross compiler and an emulator for 64-bit Arm
 #   goldens          that, and what golden making needs of Debian (its Python packages: tools/goldens/make.sh)
 #
 # Debian packages come from tools/packages.debian.txt by apt-get (sudo when not root). MLX's wheel
@@ -57,7 +58,7 @@ fetch() { # pip, pinned and hash-checked, without other Python packages getting 
     }
 }
 
-case "$group" in build | check | goldens) ;; *) die "usage: tools/setup.sh [build|check|goldens]" ;; esac
+case "$group" in build | check | neon | goldens) ;; *) die "usage: tools/setup.sh [build|check|neon|goldens]" ;; esac
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM

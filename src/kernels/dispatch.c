@@ -1,9 +1,9 @@
-/* dispatch.c: which instruction set runs: CPUID once, one table.
+/* dispatch.c: which instruction set runs: CPUID or HWCAP once, one table.
  *
  * A set counts only when the CPU has all of its extensions and the operating system saves its
- * registers (XCR0). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake and later; older
- * AVX-512 machines run the avx2 table. Mutable state: the chosen table and the counters, both
- * atomic. */
+ * registers (XCR0; on Arm HWCAP says both). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake
+ * and later; older AVX-512 machines run the avx2 table. neon asks for dot products (asimddp): most
+ * cores since 2018. Mutable state: the chosen table and the counters, both atomic. */
 #include "kernels/internal.h"
 
 #include <stdio.h>
@@ -11,9 +11,11 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
-extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512;
+extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512, kn_ops_neon;
 
 static _Atomic(const kn_ops *) chosen;
 static atomic_int initialised;
@@ -29,7 +31,8 @@ void kn_count_add(kn_counter which)
     atomic_fetch_add_explicit(&counters[which], 1, memory_order_relaxed);
 }
 
-/* Features by name; the order is that of a report. */
+/* Features by name (as /proc/cpuinfo has it, or nearly); the order is that of a report. */
+#if defined(__x86_64__)
 typedef enum feature {
     SSE42,
     AVX,
@@ -50,7 +53,6 @@ typedef enum feature {
     FEATURES
 } feature;
 
-#if defined(__x86_64__)
 static const char *const NAMES[FEATURES] = {"sse4.2",     "avx",      "avx2",       "fma",
                                             "f16c",       "bmi2",     "avx512f",    "avx512bw",
                                             "avx512dq",   "avx512vl", "avx512vbmi", "avx512vnni",
@@ -109,10 +111,49 @@ int kn_tables(const kn_ops **out, int cap)
         out[n++] = &kn_ops_avx512;
     return n;
 }
+#elif defined(__aarch64__) && defined(__linux__)
+typedef enum feature { ASIMD, ASIMDHP, ASIMDDP, I8MM, BF16, SVE, SVE2, FEATURES } feature;
+
+static const char *const NAMES[FEATURES] = {"asimd", "asimdhp", "asimddp", "i8mm",
+                                            "bf16",  "sve",     "sve2"};
+
+static void read_features(unsigned has[FEATURES])
+{
+    unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+    has[ASIMD] = (first & HWCAP_ASIMD) != 0;
+    has[ASIMDHP] = (first & HWCAP_ASIMDHP) != 0;
+    has[ASIMDDP] = (first & HWCAP_ASIMDDP) != 0;
+    has[SVE] = (first & HWCAP_SVE) != 0;
+    has[I8MM] = (second & HWCAP2_I8MM) != 0;
+    has[BF16] = (second & HWCAP2_BF16) != 0;
+    has[SVE2] = (second & HWCAP2_SVE2) != 0;
+}
+
+int kn_tables(const kn_ops **out, int cap)
+{
+    unsigned has[FEATURES];
+    int n = 0;
+    read_features(has);
+    if (n < cap) out[n++] = &kn_ops_generic;
+    if (has[ASIMDDP] && n < cap) out[n++] = &kn_ops_neon;
+    return n;
+}
+#else
+enum { FEATURES };
+static const char *const NAMES[] = {""};
+
+static void read_features(unsigned *has) { (void)has; }
+
+int kn_tables(const kn_ops **out, int cap)
+{
+    if (cap > 0) out[0] = &kn_ops_generic;
+    return cap > 0;
+}
+#endif
 
 void kn_cpu_features(char *out, size_t cap)
 {
-    unsigned has[FEATURES];
+    unsigned has[FEATURES + 1];
     size_t used = 0;
     if (!cap) return;
     out[0] = 0;
@@ -125,18 +166,6 @@ void kn_cpu_features(char *out, size_t cap)
         used += n;
     }
 }
-#else
-int kn_tables(const kn_ops **out, int cap)
-{
-    if (cap > 0) out[0] = &kn_ops_generic;
-    return cap > 0;
-}
-
-void kn_cpu_features(char *out, size_t cap)
-{
-    if (cap) out[0] = 0;
-}
-#endif
 
 static const kn_ops *best(void)
 {

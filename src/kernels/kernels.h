@@ -46,8 +46,9 @@ typedef struct kn_matrix {
     kn_mode mode;
 } kn_matrix;
 
-/* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512"; NULL: the best
- * that this CPU has). A name that is unknown or that the CPU lacks is MLXE_E_UNSUPPORTED. */
+/* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512", "neon"; NULL:
+ * the best that this CPU has). A name that is unknown or that the CPU lacks is
+ * MLXE_E_UNSUPPORTED. */
 mlxe_status kn_init(const char *isa, mlxe_error *err);
 const char *kn_isa(void); /* "generic", "avx2", "avx512", "neon" */
 void kn_cpu_features(char *out,

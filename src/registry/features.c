@@ -30,6 +30,7 @@ static const struct {
     {"hub", "tests/hub/test_client.c", NULL},
     {"server", NULL, "not built in this version"},
     {"gguf", NULL, "not built in this version"},
+    {"arm64", NULL, "kernels run under an emulator only: unverified on hardware, MLX not built"},
     {"gpu", NULL, "no CUDA or Metal plugin in this version"},
 };
 

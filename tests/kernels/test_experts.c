@@ -16,7 +16,7 @@ static void routed(void **state)
     rng r = {31};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < ROUNDS(60); i++) {
         int kind = i % 12, count = rng_int(&r, 1, MOST), tokens = rng_int(&r, 1, 40);
         int64_t n = rng_int(&r, 1, 200), k = (int64_t)rng_int(&r, 1, 20) * 64;
         matrix w[MOST];
