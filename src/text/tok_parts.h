@@ -63,6 +63,7 @@ int uni_nonspacing(uint32_t cp);             /* Mn by an older table */
 int uni_combining(uint32_t cp);              /* M by an older table */
 int uni_script(uint32_t cp);                 /* a number a script; 0 is "any" */
 int uni_lower(uint32_t cp, uint32_t out[3]); /* -> how many */
+int uni_segment_break(strv text, size_t at); /* an extended grapheme cluster ends at this byte */
 int uni_ccc(uint32_t cp);                    /* combining class, Unicode 9 */
 enum { UNI_DECOMPOSED = 20 };
 int uni_decompose(uint32_t cp, int compatible, uint32_t out[UNI_DECOMPOSED]);

@@ -115,6 +115,15 @@ mlxe_status tok_regex_open(const tok_reader *r, strv pattern, int how, tok_regex
 
 int tok_regex_is_scanned(const tok_regex *re) { return re->scanner != NULL; }
 
+/* What stands in a pattern for the borders of text segments: 1 there is one here, 2 there is none.
+ * -> 0 it holds, 1 it does not */
+static int ask_segment(pcre2_callout_block *b, void *user)
+{
+    strv text = {(const char *)b->subject, b->subject_length};
+    (void)user;
+    return uni_segment_break(text, b->current_position) != (b->callout_number == 1);
+}
+
 static tok_match_state *state_open(void)
 {
     tok_match_state *s = calloc(1, sizeof *s);
@@ -127,6 +136,7 @@ static tok_match_state *state_open(void)
         return NULL;
     }
     if (s->stack) pcre2_jit_stack_assign(s->context, NULL, s->stack);
+    pcre2_set_callout(s->context, ask_segment, NULL);
     pcre2_set_heap_limit(s->context, HEAP_LIMIT_KIB);
     pcre2_set_depth_limit(s->context, DEPTH_LIMIT);
     return s;

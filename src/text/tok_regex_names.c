@@ -62,6 +62,9 @@ const char *regex_names_scan(strv pattern, regex_names *out)
         } else if (c == '(' && end - p > 2 && p[1] == '?' && p[2] == '#') {
             while (p < end && *p != ')')
                 p += *p == '\\' ? 2 : 1;
+        } else if (c == '(' && end - p > 3 && p[1] == '?' && p[2] == '(') {
+            out->references |= p[3] == '<' || p[3] == '\'' || (p[3] >= '+' && p[3] <= '9');
+            p += 3;
         } else if (c == '(' && end - p > 3 && p[1] == '?' &&
                    (p[2] == '\'' || (p[2] == '<' && p[3] != '=' && p[3] != '!'))) {
             strv name;

@@ -4,420 +4,37 @@
  *
  * Compiled with PCRE2_UTF | UCP | MULTILINE, newline LF. What differs and is settled here:
  *   (?m) is dotall; ^ and $ are always line anchors; \h is a hex digit, \v one character
- *   \s \w \d \b and \p{..} mean Oniguruma's sets, of its Unicode version (tok_unicode_tables.c)
+ *   \s \w \d \b and \p{..} mean Oniguruma's sets, of its Unicode version (tok_regex_class.c)
  *   (?i) in the middle of a group holds for all alternatives that follow: (?i:...|...)
+ *   with (?i) "ss" is one letter too (tok_regex_fold.c)
  *   {n,m}+ is a repeat of a repeat, not possessive; {n}? is optional, not lazy; {,n} starts at 0
  *   classes nest and intersect: [a-z&&[^aeiou]]
+ *   (?(p)a|b) with a pattern p matches p first, and goes on behind it
+ *   \X \y \Y: a callout asks uni_segment_break, which looks as far back as it has to
  * Anything else that PCRE2 would read in another way is refused by name.
  *
- * A class becomes either a PCRE2 class, or, when it holds what such a class cannot (a negated
- * property with exceptions, an intersection), a group of alternatives and look-aheads that matches
- * exactly one character.
- *
- * Traps: \w alone and \b also take six Latin-1 digits and fractions that [\w] does not.
- *
  * Source: Oniguruma doc/RE, doc/SYNTAX.md (Ruby syntax). */
-#include "text/tok_regex_names.h"
-
-enum { DEPTH_MAX = 100 };
-
-/* \s as Oniguruma has it: PCRE2's holds U+180E too. */
-#define SPACES                                                                                     \
-    "\\t-\\r \\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-
-/* What \w is beside [\w] when it stands alone: Oniguruma asks a table of Latin-1 there. */
-#define WORD_ALONE "\\xb2\\xb3\\xb9\\xbc-\\xbe"
-
-typedef struct translate {
-    const char *p, *end;
-    buf *out;
-    const char *problem;
-    int depth;
-    int extended; /* (?x) */
-    int alone;    /* a set outside of a class */
-    int fold;     /* (?i) */
-    int opened;   /* capturing groups so far */
-    regex_names names;
-} translate;
-
-static int refuse(translate *t, const char *problem)
-{
-    if (!t->problem) t->problem = problem;
-    return -1;
-}
-
-static void put_ranges(buf *out, const uint32_t (*ranges)[2], unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        buf_addf(out, "\\x{%x}-\\x{%x}", (unsigned)ranges[i][0], (unsigned)ranges[i][1]);
-}
-
-/* A literal, outside of a class or in one. */
-static void put_literal(buf *out, uint32_t cp)
-{
-    if (cp < 0x80 && strchr("\\^$.|?*+()[]{}-&~#/", (int)cp) && cp)
-        buf_addf(out, "\\%c", (char)cp);
-    else if (cp <= 0x20 || cp == 0x7F)
-        buf_addf(out, "\\x{%x}", (unsigned)cp);
-    else
-        buf_add_utf8(out, cp);
-}
-
-/* ---- one character of a class, or a set ------------------------------------------------------ */
-
-/* A class while it is read: what a PCRE2 class can hold, and alternatives beside it. */
-typedef struct set {
-    buf body; /* inside of [...] */
-    buf alts; /* "|x|y": each matches one character */
-} set;
-
-static void set_deinit(set *s)
-{
-    buf_deinit(&s->body);
-    buf_deinit(&s->alts);
-}
-
-/* Writes the set as something that matches one character. */
-static void put_set(buf *out, const set *s, int negate)
-{
-    if (s->alts.n == 0 && s->body.n > 0) {
-        buf_addf(out, "[%s", negate ? "^" : "");
-        buf_add_strv(out, buf_view(&s->body));
-        buf_add_char(out, ']');
-        return;
-    }
-    buf_add_str(out, negate ? "(?:(?!" : "(?:");
-    if (s->body.n > 0) {
-        buf_add_char(out, '[');
-        buf_add_strv(out, buf_view(&s->body));
-        buf_add_char(out, ']');
-        buf_add_strv(out, buf_view(&s->alts));
-    } else if (s->alts.n > 0) {
-        buf_add(out, s->alts.p + 1, s->alts.n - 1);
-    } else {
-        buf_add_str(out, "(?!)");
-    }
-    buf_add_str(out, negate ? ")(?s:.))" : ")");
-}
-
-static void add_property(set *s, const uni_property *p, int negate)
-{
-    if (!negate && p->n_drop == 0) {
-        buf_add_str(&s->body, p->pcre);
-        put_ranges(&s->body, p->add, p->n_add);
-        return;
-    }
-    buf_add_char(&s->alts, '|');
-    if (p->n_drop == 0) {
-        buf_addf(&s->alts, "[^%s", p->pcre);
-        put_ranges(&s->alts, p->add, p->n_add);
-        buf_add_char(&s->alts, ']');
-        return;
-    }
-    buf_add_str(&s->alts, negate ? "(?:[" : "(?:(?![");
-    put_ranges(&s->alts, p->drop, p->n_drop);
-    buf_addf(&s->alts, "]%s[%s%s", negate ? "|" : ")", negate ? "^" : "", p->pcre);
-    put_ranges(&s->alts, p->add, p->n_add);
-    buf_add_str(&s->alts, "])");
-}
-
-/* With case ignored Oniguruma takes every case variant of a set's members; these sets hold them
- * already. Of a letter's variants one is a mark: U+0345. */
-static int add_folded(translate *t, set *s, const uni_property *p, int negate)
-{
-    static const char *const closed[] = {
-        "word", "digit", "space", "xdigit", "alnum",  "alpha",    "alphabetic", "n",      "number",
-        "nd",   "p",     "s",     "z",      "zs",     "punct",    "han",        "hangul", "arabic",
-        "thai", "c",     "cntrl", "any",    "hebrew", "hiragana", "katakana"};
-    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
-        if (strcmp(p->name, closed[i]) == 0) {
-            add_property(s, p, negate);
-            return 0;
-        }
-    if (negate || (strcmp(p->name, "l") != 0 && strcmp(p->name, "letter") != 0))
-        return refuse(t, "this character property with case ignored");
-    add_property(s, p, 0);
-    buf_add_str(&s->body, "\\x{345}");
-    return 0;
-}
-
-static int add_named(translate *t, set *s, strv name, int negate)
-{
-    if (name.n > 0 && name.p[0] == '^') {
-        negate = !negate;
-        name = strv_from(name.p + 1, name.n - 1);
-    }
-    const uni_property *p = uni_property_find(name);
-    if (!p) return refuse(t, "a character property that is not built");
-    if (t->alone && strcmp(p->name, "word") == 0) {
-        set word = {0};
-        add_property(&word, p, 0);
-        buf_add_str(&word.body, WORD_ALONE);
-        buf_add_char(&s->alts, '|');
-        put_set(&s->alts, &word, negate);
-        if (word.body.failed) s->alts.failed = 1;
-        set_deinit(&word);
-        return 0;
-    }
-    if (t->fold) return add_folded(t, s, p, negate);
-    add_property(s, p, negate);
-    return 0;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-static uint32_t read_number(translate *t, int base, int most)
-{
-    uint32_t v = 0;
-    while (most-- > 0 && t->p < t->end && hex(*t->p) >= 0 && hex(*t->p) < base)
-        v = v * (uint32_t)base + (uint32_t)hex(*t->p++);
-    return v;
-}
-
-/* \x{..}, \xHH, \uHHHH, \nnn, \cX and the letters. Behind "\c". -> -1: no literal */
-static int read_code(translate *t, char c, int in_class, uint32_t *cp)
-{
-    static const char letters[] = "tvnrfae", values[] = "\t\v\n\r\f\a\x1b";
-    const char *hit = strchr(letters, c);
-    if (c && hit) {
-        *cp = (uint32_t)values[hit - letters];
-        return 0;
-    }
-    if (c == 'b' && in_class) {
-        *cp = 8;
-        return 0;
-    }
-    if (c == 'x' && t->p < t->end && *t->p == '{') {
-        t->p++;
-        *cp = read_number(t, 16, 8);
-        if (t->p >= t->end || *t->p++ != '}') return refuse(t, "\\x{ without }");
-    } else if (c == 'x') {
-        *cp = read_number(t, 16, 2);
-        if (*cp >= 0x80) return refuse(t, "\\xHH over 7F (a raw byte)");
-    } else if (c == 'u') {
-        const char *from = t->p;
-        *cp = read_number(t, 16, 4);
-        if (t->p - from != 4) return refuse(t, "\\u without four digits");
-    } else if (c == '0' || (in_class && c >= '1' && c <= '7')) {
-        t->p--;
-        *cp = read_number(t, 8, 3);
-        if (*cp >= 0x80) return refuse(t, "an octal byte over 177");
-    } else if (c == 'c' && t->p < t->end && (unsigned char)*t->p < 0x80) {
-        *cp = (uint32_t)*t->p++ & 0x1F;
-    } else {
-        return -1;
-    }
-    return *cp > 0x10FFFF || (*cp >= 0xD800 && *cp < 0xE000) ? refuse(t, "no code point") : 0;
-}
-
-/* \w \s \d \h \p{..} and their negations, behind "\c". -> 0 added, 1 none of them */
-static int add_escape_set(translate *t, set *s, char c)
-{
-    int negate = c >= 'A' && c <= 'Z';
-    switch (c) {
-    case 'w':
-    case 'W':
-        return add_named(t, s, STRV("word"), negate);
-    case 'd':
-    case 'D':
-        return add_named(t, s, STRV("digit"), negate);
-    case 'h':
-    case 'H':
-        return add_named(t, s, STRV("xdigit"), negate);
-    case 's':
-        buf_add_str(&s->body, SPACES);
-        return 0;
-    case 'S':
-        buf_add_str(&s->alts, "|[^" SPACES "]");
-        return 0;
-    case 'p':
-    case 'P': {
-        if (t->p >= t->end || *t->p != '{') return 1;
-        const char *from = t->p + 1, *to = memchr(from, '}', (size_t)(t->end - from));
-        if (!to) return 1;
-        t->p = to + 1;
-        return add_named(t, s, strv_from(from, (size_t)(to - from)), negate);
-    }
-    default:
-        return 1;
-    }
-}
-
-/* ---- classes --------------------------------------------------------------------------------- */
-
-static int read_class(translate *t, buf *out);
-
-static uint32_t take(translate *t)
-{
-    size_t width;
-    uint32_t cp = utf8_at(t->p, &width);
-    t->p += width;
-    return cp;
-}
-
-/* [:name:] at p (behind the bracket). -> 1 read, 0 is none */
-static int read_posix(translate *t, set *s)
-{
-    const char *from = t->p + 1, *to = from;
-    if (t->p >= t->end || *t->p != ':') return 0;
-    while (to < t->end && (hex(*to) >= 0 || (*to >= 'a' && *to <= 'z') || *to == '^'))
-        to++;
-    if (to + 1 >= t->end || to[0] != ':' || to[1] != ']') return 0;
-    t->p = to + 2;
-    return add_named(t, s, strv_from(from, (size_t)(to - from)), 0) ? -1 : 1;
-}
-
-/* One literal of a class: -> 1 read, 0 it was a set and is added, -1 refused. */
-static int class_item(translate *t, set *s, uint32_t *cp)
-{
-    if (*t->p == '[') {
-        t->p++;
-        int posix = read_posix(t, s);
-        if (posix) return posix < 0 ? -1 : 0;
-        if (t->fold && t->p < t->end && *t->p == '^')
-            return refuse(t, "a negated class in a class with case ignored");
-        buf_add_char(&s->alts, '|');
-        return read_class(t, &s->alts) ? -1 : 0;
-    }
-    if (*t->p != '\\') {
-        *cp = take(t);
-        return 1;
-    }
-    if (++t->p >= t->end) return refuse(t, "a backslash at the end");
-    char c = *t->p;
-    if ((unsigned char)c >= 0x80) {
-        *cp = take(t);
-        return 1;
-    }
-    t->p++;
-    int rc = add_escape_set(t, s, c);
-    if (rc <= 0) return rc;
-    if (c == 'R' || c == 'X' || c == 'M' || c == 'C' || c == 'N' || c == 'O')
-        return refuse(t, "this escape in a class");
-    if (read_code(t, c, 1, cp) == 0) return 1;
-    if (t->problem) return -1;
-    *cp = (uint32_t)c;
-    return 1;
-}
-
-/* Items up to ']' or "&&". */
-static int class_items(translate *t, set *s, int first)
-{
-    while (t->p < t->end && (*t->p != ']' || first)) {
-        uint32_t low, high;
-        if (t->end - t->p >= 2 && t->p[0] == '&' && t->p[1] == '&') return 0;
-        if (first && *t->p == ']' && !memchr(t->p + 1, ']', (size_t)(t->end - t->p) - 1))
-            return refuse(t, "an empty class");
-        first = 0;
-        int rc = class_item(t, s, &low);
-        if (rc < 0) return -1;
-        if (rc == 0) continue;
-        put_literal(&s->body, low);
-        if (t->end - t->p < 2 || t->p[0] != '-' || t->p[1] == ']') continue;
-        if (t->p[1] == '&' && t->end - t->p > 2 && t->p[2] == '&') continue;
-        t->p++;
-        set other = {0};
-        rc = class_item(t, &other, &high);
-        if (rc < 0 || (rc > 0 && high < low)) {
-            set_deinit(&other);
-            return rc < 0 ? -1 : refuse(t, "an empty range in a class");
-        }
-        if (rc == 0) { /* [a-\d]: the minus is itself */
-            buf_add_str(&s->body, "\\-");
-            buf_add_strv(&s->body, buf_view(&other.body));
-            buf_add_strv(&s->alts, buf_view(&other.alts));
-        } else {
-            buf_add_char(&s->body, '-');
-            put_literal(&s->body, high);
-        }
-        set_deinit(&other);
-    }
-    return 0;
-}
-
-/* The bracket is read; appends what matches one character of the class. */
-static int read_class(translate *t, buf *out)
-{
-    buf both = {0}; /* "(?=a)(?=b)" of an intersection */
-    set s = {0};
-    int negate = 0, first = 1, rc = -1;
-    if (++t->depth > DEPTH_MAX) {
-        refuse(t, "nested too deeply");
-        goto out;
-    }
-    if (t->p < t->end && *t->p == '^') {
-        negate = 1;
-        t->p++;
-    }
-    for (;;) {
-        if (class_items(t, &s, first)) goto out;
-        if (t->p >= t->end) {
-            refuse(t, "a class without its end");
-            goto out;
-        }
-        first = 0;
-        if (*t->p == ']') break;
-        if (t->fold) {
-            refuse(t, "an intersection with case ignored");
-            goto out;
-        }
-        t->p += 2; /* && */
-        buf_add_str(&both, "(?=");
-        put_set(&both, &s, 0);
-        buf_add_char(&both, ')');
-        set_deinit(&s);
-    }
-    t->p++;
-    if (both.n == 0) {
-        put_set(out, &s, negate);
-    } else {
-        buf_add_str(out, negate ? "(?:(?!" : "(?:");
-        buf_add_strv(out, buf_view(&both));
-        put_set(out, &s, 0);
-        buf_add_str(out, negate ? ")(?s:.))" : ")");
-    }
-    rc = both.failed || s.body.failed || s.alts.failed ? refuse(t, "no memory") : 0;
-out:
-    t->depth--;
-    set_deinit(&s);
-    buf_deinit(&both);
-    return rc;
-}
+#include "text/tok_regex_translate.h"
 
 /* ---- atoms ----------------------------------------------------------------------------------- */
 
-static int read_alternatives(translate *t);
+/* What a callout asks (tok_regex.c): whether a text segment begins here, or none. */
+#define REGEX_BREAK    "(?C1)"
+#define REGEX_NO_BREAK "(?C2)"
 
-static void put_boundary(buf *out, int negate)
-{
-    buf word = {0};
-    set s = {0};
-    add_property(&s, uni_property_find(STRV("word")), 0);
-    buf_add_str(&s.body, WORD_ALONE);
-    put_set(&word, &s, 0);
-    const char *w = buf_str(&word);
-    buf_addf(out, negate ? "(?:(?<=%s)(?=%s)|(?<!%s)(?!%s))" : "(?:(?<=%s)(?!%s)|(?<!%s)(?=%s))", w,
-             w, w, w);
-    if (word.failed) out->failed = 1;
-    set_deinit(&s);
-    buf_deinit(&word);
-}
+static int read_alternatives(translate *t);
+static int read_branch(translate *t);
 
 /* \k<..> and \g<..>, behind the letter. */
 static int read_reference(translate *t, int is_call)
 {
     strv name;
-    if (!regex_names_read(&t->p, t->end, &name)) return refuse(t, "a reference without its name");
+    if (!regex_names_read(&t->p, t->end, &name))
+        return regex_refuse(t, "a reference without its name");
     int group = regex_names_group(&t->names, name, t->opened, is_call);
-    if (group < 0) return refuse(t, "a reference to no group");
+    if (group < 0) return regex_refuse(t, "a reference to no group");
     if (is_call && t->names.references) /* what a call matched is seen from outside, there alone */
-        return refuse(t, "a subexpression call beside back-references");
+        return regex_refuse(t, "a subexpression call beside back-references");
     buf_addf(t->out, is_call ? "(?%d)" : "\\g{%d}", group);
     return 0;
 }
@@ -425,21 +42,15 @@ static int read_reference(translate *t, int is_call)
 /* Behind a backslash, outside of a class. */
 static int read_escape(translate *t)
 {
-    set s = {0};
     uint32_t cp;
-    if (t->p >= t->end) return refuse(t, "a backslash at the end");
+    if (t->p >= t->end) return regex_refuse(t, "a backslash at the end");
     char c = *t->p;
     if ((unsigned char)c >= 0x80) {
-        put_literal(t->out, take(t));
+        regex_put_literal(t->out, regex_take(t));
         return 0;
     }
     t->p++;
-    t->alone = 1;
-    int rc = add_escape_set(t, &s, c);
-    t->alone = 0;
-    if (rc == 0) put_set(t->out, &s, 0);
-    if (s.body.failed || s.alts.failed) rc = refuse(t, "no memory");
-    set_deinit(&s);
+    int rc = regex_read_set(t, c);
     if (rc <= 0) return rc;
     switch (c) {
     case 'A':
@@ -451,7 +62,9 @@ static int read_escape(translate *t)
         return 0;
     case 'b':
     case 'B':
-        put_boundary(t->out, c == 'B');
+        buf_add_str(t->out, "(?-i:");
+        regex_put_boundary(t->out, c == 'B');
+        buf_add_char(t->out, ')');
         return 0;
     case 'N':
         buf_add_str(t->out, "[^\\n]");
@@ -462,13 +75,16 @@ static int read_escape(translate *t)
     case 'R':
         buf_add_str(t->out, "(?>\\r\\n|[\\n-\\r\\x85\\x{2028}\\x{2029}])");
         return 0;
-    case 'X': /* Oniguruma looks behind it, PCRE2 does not, and joins emoji otherwise */
+    case 'X': /* PCRE2's own does not look behind its begin, and joins emoji otherwise */
+        buf_add_str(t->out, "(?>(?s:.)(?:" REGEX_NO_BREAK "(?s:.))*)");
+        return 0;
     case 'y':
     case 'Y':
-        return refuse(t, "text segments (\\X, \\y)");
+        buf_addf(t->out, "(?:%s)", c == 'y' ? REGEX_BREAK : REGEX_NO_BREAK);
+        return 0;
     case 'M':
     case 'C':
-        return refuse(t, "\\M and \\C escapes");
+        return regex_refuse(t, "\\M and \\C escapes");
     case 'g':
     case 'k':
         return read_reference(t, c == 'g');
@@ -477,18 +93,18 @@ static int read_escape(translate *t)
     }
     if (c >= '1' && c <= '9') {
         if (t->p < t->end && *t->p >= '0' && *t->p <= '9')
-            return refuse(t, "a back-reference of two digits");
-        if (t->names.named) return refuse(t, "a numbered back-reference beside named groups");
-        if (c - '0' > t->names.groups) return refuse(t, "a back-reference to no group");
+            return regex_refuse(t, "a back-reference of two digits");
+        if (t->names.named) return regex_refuse(t, "a numbered back-reference beside named groups");
+        if (c - '0' > t->names.groups) return regex_refuse(t, "a back-reference to no group");
         buf_addf(t->out, "\\g{%c}", c);
         return 0;
     }
-    if (read_code(t, c, 0, &cp) == 0) {
-        put_literal(t->out, cp);
+    if (regex_read_code(t, c, 0, &cp) == 0) {
+        regex_put_literal(t->out, cp);
         return 0;
     }
     if (t->problem) return -1;
-    put_literal(t->out, (uint32_t)c);
+    regex_put_literal(t->out, (uint32_t)c);
     return 0;
 }
 
@@ -524,17 +140,17 @@ static char read_options(translate *t, buf *text, int *fold, int *extended)
             }
             return c;
         default:
-            refuse(t, "this group option");
+            regex_refuse(t, "this group option");
             return 0;
         }
     }
-    refuse(t, "a group without its end");
+    regex_refuse(t, "a group without its end");
     return 0;
 }
 
 static int close_group(translate *t)
 {
-    if (t->p >= t->end || *t->p != ')') return refuse(t, "a group without its end");
+    if (t->p >= t->end || *t->p != ')') return regex_refuse(t, "a group without its end");
     t->p++;
     buf_add_char(t->out, ')');
     return 0;
@@ -568,40 +184,120 @@ out:
 static int read_named_group(translate *t)
 {
     strv name;
-    if (!regex_names_read(&t->p, t->end, &name)) return refuse(t, "a group's name without its end");
+    if (!regex_names_read(&t->p, t->end, &name))
+        return regex_refuse(t, "a group's name without its end");
     if ((name.p[0] >= '0' && name.p[0] <= '9') || name.p[0] == '-' || name.p[0] == '+')
-        return refuse(t, "a group's name that begins with a digit or a sign");
+        return regex_refuse(t, "a group's name that begins with a digit or a sign");
     t->opened++;
     buf_add_char(t->out, '(');
     return read_alternatives(t) ? -1 : close_group(t);
+}
+
+/* "(2)", "(-1)", "(<n>)" or "('n')" at p: a condition that asks whether a group matched.
+ * -> 1 written, 0: it is another one, -1 refused */
+static int read_asked_group(translate *t)
+{
+    const char *p = t->p + 1, *from = p;
+    strv name;
+    if (p < t->end && (*p == '<' || *p == '\'')) {
+        if (!regex_names_read(&p, t->end, &name))
+            return regex_refuse(t, "a condition without its name");
+    } else {
+        while (p < t->end && *p != ')' && (*p == '-' || *p == '+' || (*p >= '0' && *p <= '9')))
+            p++;
+        name = strv_from(from, (size_t)(p - from));
+    }
+    if (!name.n || p >= t->end || *p != ')') return 0;
+    int group = regex_names_group(&t->names, name, t->opened, 0);
+    if (group < 0) return regex_refuse(t, "a condition on no group");
+    buf_addf(t->out, "(?(%d)", group);
+    t->p = p + 1;
+    return 1;
+}
+
+/* A condition that is a pattern: matched first, and given back never. */
+static int read_asked_pattern(translate *t)
+{
+    int opened = t->opened;
+    buf *out = t->out, inner = {0};
+    t->p++;
+    t->out = &inner;
+    int rc = read_alternatives(t) ? -1 : close_group(t); /* with the parenthesis */
+    t->out = out;
+    if (rc == 0 && t->opened > opened) rc = regex_refuse(t, "a group that captures in a condition");
+    if (inner.failed) rc = regex_refuse(t, "no memory");
+    if (rc == 0) {
+        buf_add_str(out, "(?(?=");
+        buf_add_strv(out, buf_view(&inner));
+        buf_add_str(out, "(?>");
+        buf_add_strv(out, buf_view(&inner));
+    }
+    buf_deinit(&inner);
+    return rc;
+}
+
+/* (?(..)then|else); what follows the first bar is the else. Without both, the group has to have
+ * matched. With a then alone, Oniguruma 6.9 fails on what follows the group when it has matched. */
+static int read_condition(translate *t)
+{
+    int asked = read_asked_group(t);
+    if (asked < 0 || (!asked && read_asked_pattern(t))) return -1;
+    t->last = 0;
+    if (t->p < t->end && *t->p == ')') {
+        buf_add_str(t->out, "|(?!)");
+        return close_group(t);
+    }
+    buf_add_str(t->out, "(?:");
+    if (read_branch(t)) return -1;
+    buf_add_char(t->out, ')');
+    if (t->p >= t->end || *t->p != '|') return regex_refuse(t, "a condition without an else");
+    t->p++;
+    buf_add_str(t->out, "|(?:");
+    if (read_alternatives(t)) return -1;
+    buf_add_char(t->out, ')');
+    t->last = 0;
+    return close_group(t);
 }
 
 /* The parenthesis is read. isolated: 1 when it was (?i), which takes no quantifier. */
 static int read_group(translate *t, int *isolated)
 {
     static const char *const heads[] = {"?:", "?=", "?!", "?>", "?<=", "?<!"};
+    enum { BEHIND = 4 }; /* heads from here on look behind */
     size_t left = (size_t)(t->end - t->p);
     *isolated = 0;
-    if (left && *t->p == '*') return refuse(t, "a callout");
+    if (left && *t->p == '*') return regex_refuse(t, "a callout");
     if (left && *t->p != '?') {
+        t->last = 0;
         buf_add_str(t->out, t->names.named ? "(?:" : "(");
         t->opened += !t->names.named;
-        return read_alternatives(t) ? -1 : close_group(t);
+        if (read_alternatives(t) || close_group(t)) return -1;
+        t->last = 0;
+        return 0;
     }
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         size_t n = strlen(heads[i]);
         if (left < n || memcmp(t->p, heads[i], n)) continue;
         t->p += n;
         buf_addf(t->out, "(%s", heads[i]);
-        return read_alternatives(t) ? -1 : close_group(t);
+        if (i > 0) t->last = 0;
+        t->edge = 1;
+        t->behind += i >= BEHIND;
+        int rc = read_alternatives(t) ? -1 : close_group(t);
+        t->behind -= i >= BEHIND;
+        if (i > 0) t->last = 0;
+        t->edge = 1;
+        return rc;
     }
     t->p++;
-    if (t->p >= t->end) return refuse(t, "a group without its end");
+    if (t->p >= t->end) return regex_refuse(t, "a group without its end");
+    t->edge = 1;
+    if (*t->p != '#') t->last = 0;
     switch (*t->p) {
     case '#':
         while (t->p < t->end && *t->p != ')')
             t->p += *t->p == '\\' && t->p + 1 < t->end ? 2 : 1;
-        if (t->p >= t->end) return refuse(t, "a comment without its end");
+        if (t->p >= t->end) return regex_refuse(t, "a comment without its end");
         t->p++;
         *isolated = 1;
         return 0;
@@ -609,11 +305,11 @@ static int read_group(translate *t, int *isolated)
     case '\'':
         return read_named_group(t);
     case '~':
-        return refuse(t, "an absent function");
+        return regex_refuse(t, "an absent function");
     case '{':
-        return refuse(t, "a callout");
+        return regex_refuse(t, "a callout");
     case '(':
-        return refuse(t, "a condition");
+        return read_condition(t);
     default:
         break;
     }
@@ -632,12 +328,12 @@ static int read_interval(translate *t, int *low, int *high)
     const char *p = t->p + 1;
     int has_low = 0, has_high = 0, v[2] = {0, -1};
     for (; p < t->end && *p >= '0' && *p <= '9'; p++, has_low = 1)
-        if ((v[0] = v[0] * 10 + (*p - '0')) > 65535) return refuse(t, "a repeat over 65535");
+        if ((v[0] = v[0] * 10 + (*p - '0')) > 65535) return regex_refuse(t, "a repeat over 65535");
     if (p < t->end && *p == ',') {
         p++;
         for (; p < t->end && *p >= '0' && *p <= '9'; p++, has_high = 1) {
             v[1] = (v[1] < 0 ? 0 : v[1]) * 10 + (*p - '0');
-            if (v[1] > 65535) return refuse(t, "a repeat over 65535");
+            if (v[1] > 65535) return regex_refuse(t, "a repeat over 65535");
         }
         if (!has_low && !has_high) return 0;
     } else {
@@ -645,7 +341,7 @@ static int read_interval(translate *t, int *low, int *high)
         v[1] = v[0];
     }
     if (p >= t->end || *p != '}') return 0;
-    if (v[1] >= 0 && v[1] < v[0]) return refuse(t, "{n,m} with n > m");
+    if (v[1] >= 0 && v[1] < v[0]) return regex_refuse(t, "{n,m} with n > m");
     t->p = p + 1;
     *low = v[0];
     *high = v[1];
@@ -690,7 +386,8 @@ static int read_quantifiers(translate *t, size_t start)
             c = low ? '+' : '*';
         }
         if (count > 0) wrap(t->out, start);
-        if (count > 50) return refuse(t, "too many quantifiers");
+        t->last = 0;
+        if (count > 50) return regex_refuse(t, "too many quantifiers");
         if (!interval)
             buf_add_char(t->out, c);
         else if (high < 0)
@@ -709,13 +406,95 @@ static int read_quantifiers(translate *t, size_t start)
     return 0;
 }
 
+/* ---- letters with case ignored ---------------------------------------------------------------- */
+
+/* The literal at p, if one stands there. -> behind it, or NULL */
+static const char *peek_literal(const translate *t, const char *p, uint32_t *cp)
+{
+    translate look = *t;
+    if (p >= t->end || strchr("[(.^$?*+|)", *p)) return NULL;
+    look.p = p;
+    if (*p == '\\') {
+        if (++look.p >= t->end) return NULL;
+        if ((unsigned char)*look.p < 0x80) {
+            char c = *look.p++;
+            if (c && strchr("wWdDhHsSpPAZzGKbBNORXyYMCgk123456789", c)) return NULL;
+            if (regex_read_code(&look, c, 0, cp) && !look.problem) *cp = (uint32_t)c;
+            return look.problem ? NULL : look.p;
+        }
+    }
+    *cp = regex_take(&look);
+    return look.p;
+}
+
+/* White space and comments of an extended pattern. */
+static const char *skip_extended(const translate *t, const char *p)
+{
+    while (t->extended && p < t->end) {
+        if (*p == '#')
+            while (p < t->end && *p != '\n')
+                p++;
+        else if (strchr(" \t\n\r\f\v", *p) && *p)
+            p++;
+        else
+            break;
+    }
+    return p;
+}
+
+static int is_quantified(const translate *t, const char *p)
+{
+    translate look = *t;
+    int low, high;
+    look.p = p;
+    if (p >= t->end) return 0;
+    return *p == '?' || *p == '*' || *p == '+' || (*p == '{' && read_interval(&look, &low, &high));
+}
+
+/* Literals at p, of which several may be one character or one may be several. A quantifier holds
+ * for the last, so that one stands alone. -> 1 written (or *rc set), 0: none is there */
+static int read_letters(translate *t, int *rc)
+{
+    uint32_t cp[4] = {t->last};
+    const char *ends[4], *p = t->p;
+    const regex_folds *folds;
+    buf text = {0};
+    int n = 0, used, repeats = 0;
+    while (n < 3 && (p = peek_literal(t, p, &cp[n + 1])) != NULL) {
+        repeats = is_quantified(t, p);
+        if (repeats && n > 0) break;
+        ends[n++] = p;
+        if (repeats) break;
+        p = skip_extended(t, p);
+    }
+    if (n == 0 || !(folds = regex_folding(t))) return (*rc = n ? -1 : 0) != 0;
+    if (t->edge && t->last && !(repeats && n == 1) &&
+        regex_folds_letters(folds, cp, n + 1, &text) > 1)
+        *rc = regex_refuse(t, "letters that fold to one character, across a group");
+    buf_clear(&text);
+    used = regex_folds_letters(folds, cp + 1, n, &text);
+    if (used) {
+        buf_add_str(t->out, "(?:");
+        buf_add_strv(t->out, buf_view(&text));
+        buf_add_char(t->out, ')');
+    } else
+        regex_put_literal(t->out, cp[1]);
+    t->last = used || repeats ? 0 : cp[1];
+    t->edge = 0;
+    t->p = ends[used ? used - 1 : 0];
+    if (text.failed) *rc = regex_refuse(t, "no memory");
+    buf_deinit(&text);
+    return 1;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static int read_atom(translate *t)
 {
     size_t start = t->out->n;
     int isolated = 0, rc = 0;
-    uint32_t cp;
+    if (t->fold && !t->behind && read_letters(t, &rc)) return rc ? rc : read_quantifiers(t, start);
+    if (*t->p != '(') t->last = 0;
     switch (*t->p) {
     case '\\':
         t->p++;
@@ -723,7 +502,7 @@ static int read_atom(translate *t)
         break;
     case '[':
         t->p++;
-        rc = read_class(t, t->out);
+        rc = regex_read_class(t);
         break;
     case '(':
         t->p++;
@@ -737,56 +516,38 @@ static int read_atom(translate *t)
     case '?':
     case '*':
     case '+':
-        return refuse(t, "a quantifier without a target");
+        return regex_refuse(t, "a quantifier without a target");
     default:
-        cp = take(t);
-        put_literal(t->out, cp);
+        regex_put_literal(t->out, regex_take(t));
         break;
     }
     if (rc || isolated) return rc;
     return read_quantifiers(t, start);
 }
 
-/* White space and comments of an extended pattern. */
-static void skip_extended(translate *t)
+/* One alternative: up to a bar, or what ends the group. */
+static int read_branch(translate *t)
 {
-    while (t->extended && t->p < t->end) {
-        if (*t->p == '#')
-            while (t->p < t->end && *t->p != '\n')
-                t->p++;
-        else if (strchr(" \t\n\r\f\v", *t->p) && *t->p)
-            t->p++;
-        else
-            return;
+    for (;;) {
+        t->p = skip_extended(t, t->p);
+        if (t->p >= t->end || *t->p == ')' || *t->p == '|') return 0;
+        if (read_atom(t)) return -1;
     }
-}
-
-/* Letters that one character stands for when case is ignored ("ss" is also U+00DF): PCRE2 folds
- * single characters only. */
-static int folds_many(const translate *t, const char *from)
-{
-    static const char *const pairs[] = {"ss", "ff", "fi", "fl", "st"};
-    if (!t->fold || t->end - from < 2) return 0;
-    char a = (char)(from[0] | 32), b = (char)(from[1] | 32);
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-        if (a == pairs[i][0] && b == pairs[i][1]) return 1;
-    return 0;
 }
 
 static int read_alternatives(translate *t)
 {
-    if (++t->depth > DEPTH_MAX) return refuse(t, "nested too deeply");
+    int several = 0;
+    if (++t->depth > REGEX_DEPTH_MAX) return regex_refuse(t, "nested too deeply");
     for (;;) {
-        skip_extended(t);
-        if (t->p >= t->end || *t->p == ')') break;
-        if (*t->p == '|') {
-            buf_add_char(t->out, '|');
-            t->p++;
-            continue;
-        }
-        if (folds_many(t, t->p)) return refuse(t, "letters that fold to one character");
-        if (read_atom(t)) return -1;
+        if (read_branch(t)) return -1;
+        if (t->p >= t->end || *t->p != '|') break;
+        buf_add_char(t->out, '|');
+        t->p++;
+        t->last = 0;
+        several = 1;
     }
+    if (several) t->last = 0;
     t->depth--;
     return 0;
 }
@@ -797,7 +558,8 @@ int tok_regex_translate(strv pattern, buf *out, const char **problem)
     int rc = 0;
     t.problem = regex_names_scan(pattern, &t.names);
     rc = t.problem ? -1 : read_alternatives(&t);
-    if (rc == 0 && t.p < t.end) rc = refuse(&t, "a ) without its (");
+    if (rc == 0 && t.p < t.end) rc = regex_refuse(&t, "a ) without its (");
+    regex_folds_close(t.folds);
     *problem = t.problem ? t.problem : "";
     return rc;
 }

@@ -61,19 +61,99 @@ int uni_combining(uint32_t cp)
     return cp >= 0x300 && in_ranges(uni_combining_ranges, uni_combining_ranges_n, cp);
 }
 
-int uni_script(uint32_t cp)
+/* The row that a character is in, or NULL. */
+static const uint32_t *row_of(const uint32_t (*rows)[3], unsigned n, uint32_t cp)
 {
-    unsigned low = 0, high = uni_script_ranges_n;
+    unsigned low = 0, high = n;
     while (low < high) {
         unsigned mid = (low + high) / 2;
-        if (cp > uni_script_ranges[mid][1])
+        if (cp > rows[mid][1])
             low = mid + 1;
         else
             high = mid;
     }
-    if (low == uni_script_ranges_n || cp < uni_script_ranges[low][0]) return 0;
-    return (int)uni_script_ranges[low][2];
+    return low < n && cp >= rows[low][0] ? rows[low] : NULL;
 }
+
+int uni_script(uint32_t cp)
+{
+    const uint32_t *row = row_of(uni_script_ranges, uni_script_ranges_n, cp);
+    return row ? (int)row[2] : 0;
+}
+
+/* ---- text segments --------------------------------------------------------------------------- */
+
+static unsigned segment_class(uint32_t cp)
+{
+    const uint32_t *row = row_of(uni_segment_ranges, uni_segment_ranges_n, cp);
+    return row ? row[2] : utf8proc_get_property((utf8proc_int32_t)cp)->boundclass;
+}
+
+static int is_hangul(unsigned c)
+{
+    return c >= UTF8PROC_BOUNDCLASS_L && c <= UTF8PROC_BOUNDCLASS_LVT;
+}
+
+static int hangul_joins(unsigned a, unsigned b)
+{
+    switch (a) {
+    case UTF8PROC_BOUNDCLASS_L:
+        return b != UTF8PROC_BOUNDCLASS_T;
+    case UTF8PROC_BOUNDCLASS_LV:
+    case UTF8PROC_BOUNDCLASS_V:
+        return b == UTF8PROC_BOUNDCLASS_V || b == UTF8PROC_BOUNDCLASS_T;
+    default: /* LVT, T */
+        return b == UTF8PROC_BOUNDCLASS_T;
+    }
+}
+
+/* Whether the joiner that ends at `at` stands behind a pictograph and its extensions. */
+static int joins_pictographs(strv text, size_t at)
+{
+    size_t width;
+    for (at -= 3; at > 0; at -= width) { /* U+200D takes three bytes */
+        unsigned c = segment_class(utf8_before(text.p, at, &width));
+        if (c == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC) return 1;
+        if (c != UTF8PROC_BOUNDCLASS_EXTEND) return 0;
+    }
+    return 0;
+}
+
+static int is_odd_indicator(strv text, size_t at)
+{
+    size_t width, n = 0;
+    for (; at > 0; at -= width, n++)
+        if (segment_class(utf8_before(text.p, at, &width)) !=
+            UTF8PROC_BOUNDCLASS_REGIONAL_INDICATOR)
+            break;
+    return n & 1;
+}
+
+static int is_control(unsigned c)
+{
+    return c >= UTF8PROC_BOUNDCLASS_CR && c <= UTF8PROC_BOUNDCLASS_CONTROL;
+}
+
+int uni_segment_break(strv text, size_t at)
+{
+    size_t width;
+    if (at == 0 || at >= text.n) return 1;
+    unsigned a = segment_class(utf8_before(text.p, at, &width));
+    unsigned b = segment_class(utf8_at(text.p + at, &width));
+    if (is_control(a) || is_control(b))
+        return a != UTF8PROC_BOUNDCLASS_CR || b != UTF8PROC_BOUNDCLASS_LF;
+    if (is_hangul(a) && is_hangul(b)) return !hangul_joins(a, b);
+    if (b == UTF8PROC_BOUNDCLASS_EXTEND || b == UTF8PROC_BOUNDCLASS_ZWJ ||
+        b == UTF8PROC_BOUNDCLASS_SPACINGMARK || a == UTF8PROC_BOUNDCLASS_PREPEND)
+        return 0;
+    if (a == UTF8PROC_BOUNDCLASS_ZWJ && b == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC)
+        return !joins_pictographs(text, at);
+    if (a == UTF8PROC_BOUNDCLASS_REGIONAL_INDICATOR && b == UTF8PROC_BOUNDCLASS_REGIONAL_INDICATOR)
+        return !is_odd_indicator(text, at);
+    return 1;
+}
+
+/* ---- lower case and normalisation ------------------------------------------------------------ */
 
 int uni_lower(uint32_t cp, uint32_t out[3])
 {

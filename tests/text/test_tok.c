@@ -89,8 +89,12 @@ static void regexes(void **unused)
     refuse_regex("(?<n>a)\\\\1", "a numbered back-reference beside named groups");
     refuse_regex("(a)\\\\k<2>", "a reference to no group");
     refuse_regex("(a)\\\\1\\\\g<1>", "a subexpression call beside back-references");
-    refuse_regex("\\\\X", "text segments");
-    refuse_regex("(?i)class", "letters that fold");
+    refuse_regex("(?y{w})\\\\X", "this group option");
+    refuse_regex("(?i)clas(?:s)", "letters that fold to one character, across a group");
+    refuse_regex("(?i)(?<=[\xC3\x9F])a", "letters that fold to several, in a look-behind");
+    refuse_regex("(a)?(?(1)b)", "a condition without an else");
+    refuse_regex("(?((a))b|c)", "a group that captures in a condition");
+    refuse_regex("(?(2)b|c)", "a condition on no group");
     refuse_regex("(a", "a group without its end");
     refuse_regex("a)", "a ) without its (");
     refuse_regex("[a", "a class without its end");
@@ -111,7 +115,21 @@ static void regex_groups(void **unused)
                 {"(\\w)(\\d)\\k<-1>", "a11a12", {0, 3, 99}},
                 {"\\((?:[^()]|\\g<0>)*\\)", "(a(b)c)((", {0, 7, 99}},
                 {"(?<p>\\((?:[^()]|\\g<p>)*\\))", "x(())", {1, 5, 99}},
-                {"(?<n>a)(b)", "ab", {0, 2, 99}}};
+                {"(?<n>a)(b)", "ab", {0, 2, 99}},
+                {"(a)?(?(1)b|c)", "ab c b", {0, 2, 3, 4, 99}},
+                {"(?<n>a)?(?(<n>)b|c|d)", "abdb", {0, 2, 2, 3, 99}},
+                {"(?(a+)b|c)", "aabcac", {0, 3, 3, 4, 5, 6, 99}},
+                /* text segments: flags, a joiner that joins pictographs only */
+                {"\\X", "a\u0301\U0001F1E6\U0001F1E7\U0001F1E8", {0, 3, 3, 11, 11, 15, 99}},
+                {"x\\X", "x\u200d\u263a\u200d\u263ax", {0, 4, 99}},
+                {"\\y\\w\\Y", "ea\u0301", {1, 2, 99}},
+                /* case ignored: sets, and one letter that is several */
+                {"(?i)\u00df", "s\u017fS\u1e9e s", {0, 3, 4, 7, 99}},
+                {"(?i)sst", "\ufb06\u00dftSST", {3, 6, 6, 9, 99}},
+                {"(?i)[\\p{Lu}]", "a\u00dfB1", {0, 1, 1, 3, 3, 4, 99}},
+                {"(?i)[^\\p{Lu}]", "aA1", {2, 3, 99}},
+                {"(?i)\\p{Lu}", "aA1", {1, 2, 99}},
+                {"(?i)[\ufb00-\ufb06]$", "ffi", {0, 3, 99}}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         mlxe_error err;
         arena mem = {0};
