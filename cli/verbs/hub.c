@@ -30,6 +30,10 @@ enum {
     HASH_FILE,
     ANONYMOUS,
     ASSUME_COMPLETE,
+    UPSTREAM,
+    UPSTREAM_TOKEN,
+    RATE_LIMIT,
+    RATE_WINDOW,
     VERBOSE,
     N_OPTIONS
 };
@@ -51,6 +55,13 @@ static const cli_option OPTIONS[N_OPTIONS] = {
                    "listen beyond this machine although no token is asked for"},
     [ASSUME_COMPLETE] = {"assume-complete", 0, CLI_FLAG, 0, 0, NULL,
                          "a snapshot without a stored listing has all its files"},
+    [UPSTREAM] = {"upstream", 0, CLI_TEXT, 0, 0, "URL",
+                  "a Hub from which what is absent is fetched, verified and kept"},
+    [UPSTREAM_TOKEN] = {"upstream-token-file", 0, CLI_TEXT, 0, 0, "FILE",
+                        "the token for it; who uses this mirror sees what it opens"},
+    [RATE_LIMIT] = {"rate-limit", 0, CLI_INT, 1, 1000000000, "N",
+                    "requests of a client in a window (any number)"},
+    [RATE_WINDOW] = {"rate-window", 0, CLI_INT, 1, 86400, "SECONDS", "length of a window (300)"},
     [VERBOSE] = {"verbose", 0, CLI_FLAG, 0, 0, NULL, "a line on standard error for each request"},
 };
 
@@ -114,9 +125,22 @@ static void say_listening(const cli_call *call, const char *url)
     out_flush();
 }
 
+/* The first line of a file. */
+static mlxe_status read_token(const char *file, char *out, size_t capacity, mlxe_error *err)
+{
+    FILE *f = fopen(file, "r");
+    size_t n = f ? fread(out, 1, capacity - 1, f) : 0;
+    if (f) fclose(f);
+    out[n] = 0;
+    out[strcspn(out, " \t\r\n")] = 0;
+    if (*out) return MLXE_OK;
+    return cli_error(err, f ? MLXE_E_CORRUPT : MLXE_E_NOT_FOUND, NULL, "%s: %s", file,
+                     f ? "holds no token" : "cannot be read");
+}
+
 static int serve(cli_call *call)
 {
-    char room[1024];
+    char room[1024], token[1024];
     const cli_value *v = call->values;
     mlxe_mirror_params params = mlxe_mirror_params_new();
     mlxe_mirror *mirror;
@@ -136,6 +160,13 @@ static int serve(cli_call *call)
     params.hash_file = hash_file(call, room, sizeof room);
     params.anonymous = v[ANONYMOUS].set && v[ANONYMOUS].i;
     params.assume_complete = v[ASSUME_COMPLETE].set && v[ASSUME_COMPLETE].i;
+    if (v[UPSTREAM].set) params.upstream = v[UPSTREAM].s;
+    if (v[UPSTREAM_TOKEN].set) {
+        if (read_token(v[UPSTREAM_TOKEN].s, token, sizeof token, &err)) return cli_fail(call, &err);
+        params.upstream_token = token;
+    }
+    if (v[RATE_LIMIT].set) params.rate_limit = (uint32_t)v[RATE_LIMIT].i;
+    if (v[RATE_WINDOW].set) params.rate_window_s = (uint32_t)v[RATE_WINDOW].i;
     params.log = out_log;
     params.log_level = v[VERBOSE].set && v[VERBOSE].i ? MLXE_LOG_INFO : MLXE_LOG_WARN;
     interrupt_hold();
@@ -166,7 +197,8 @@ const struct cli_verb verb_hub = {
         "Serves DIR by the Hub's protocol: a folder in the layout of HF_HUB_CACHE, or org/name\n"
         "folders of plain files. Clients set HF_ENDPOINT to the address that is printed. It\n"
         "listens on this machine only; wider it wants --token-file, or --anonymous.\n"
-        "SIGTERM ends it.\n",
+        "With --upstream, repositories and files that DIR lacks are fetched from that Hub when\n"
+        "they are asked for, verified and kept in DIR. SIGTERM ends it.\n",
     .example = "  mlxengine hub serve --root ~/.cache/huggingface/hub --port 8080\n"
                "  listening http://127.0.0.1:8080\n",
     .options = OPTIONS,

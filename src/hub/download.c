@@ -113,7 +113,8 @@ static mlxe_status fetch_blob(download *d, requester *r, hub_meta *meta, const c
 {
     const char *repo = buf_str(&d->repo_dir);
     strv etag = strv_of(meta->etag);
-    uint64_t chunk = meta->size >= RANGED_FROM_BYTES ? RANGE_BYTES : meta->size, here;
+    int ranged = meta->size >= RANGED_FROM_BYTES && !d->h->one_stream;
+    uint64_t chunk = ranged ? RANGE_BYTES : meta->size, here;
     partial *part = NULL;
     transfer t;
     transfer_end end = TRANSFER_FAILED;
@@ -122,6 +123,10 @@ static mlxe_status fetch_blob(download *d, requester *r, hub_meta *meta, const c
     int changes = 0, bad = 0;
     mlxe_status rc = partial_open(repo, etag, meta->size, chunk, &part, err);
     if (rc) return rc;
+    if (d->h->one_stream && part->n_chunks > 1 && (rc = partial_restart(part, meta->size, err))) {
+        partial_close(part, PARTIAL_KEEP);
+        return rc;
+    }
     here = partial_bytes(part);
     meter_found(&d->count, here);
     for (;;) {

@@ -28,6 +28,11 @@ typedef struct download_file {
     mlxe_error error;
 } download_file;
 
+/* Keeps what a revision is now, but no file of it: the commit's listing, its snapshot's folder, the
+ * ref. fault tells what a failure means. */
+mlxe_status download_listing(hub *h, const hub_repo *repo, const hub_watch *watch, hub_fault *fault,
+                             mlxe_error *err);
+
 /* Fills repo_dir and repo_name. Fails MEMORY */
 mlxe_status download_open(download *d, hub *h, const hub_repo *repo, const hub_want *want,
                           const hub_watch *watch, mlxe_error *err);

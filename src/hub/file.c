@@ -86,12 +86,20 @@ static mlxe_status fetch(download *d, const char *revision, strv name, hub_meta 
 {
     const char *repo = buf_str(&d->repo_dir);
     download_file file = {.path = name, .meta = meta};
+    hub_tree tree;
+    buf path = {0};
     mlxe_status rc = cache_prepare(d->h->cache, repo, strv_of(d->commit), err);
     if (!rc) rc = cache_ref_write(repo, strv_of(revision), strv_of(d->commit), err);
     if (rc) return rc;
+    /* A listing that is kept must agree with what the server tells of the file now. */
+    if (!hub_tree_load(cache_tree_path(&path, repo, strv_of(d->commit)), &tree, NULL))
+        file.entry = hub_tree_find(&tree, name);
     d->no_links = d->h->no_links || !cache_has_links(d->h->cache);
     d->count.total = meta->size;
-    return download_files(d, &file, 1, err);
+    rc = download_files(d, &file, 1, err);
+    hub_tree_deinit(&tree);
+    buf_deinit(&path);
+    return rc;
 }
 
 static mlxe_status file_online(download *d, const char *revision, strv name, buf *path,

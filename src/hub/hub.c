@@ -70,6 +70,7 @@ mlxe_status hub_open(const hub_settings *s, hub **out, mlxe_error *err)
     h->log = s->log;
     h->offline = s->offline;
     h->no_links = s->no_links;
+    h->one_stream = s->one_stream;
     h->workers = s->workers > 0 ? s->workers : DEFAULT_WORKERS;
     if (h->workers > MAX_WORKERS) h->workers = MAX_WORKERS;
     h->etag_timeout_s = s->etag_timeout_s > 0 ? s->etag_timeout_s : DEFAULT_TIMEOUT_S;

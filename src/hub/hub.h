@@ -37,12 +37,13 @@ typedef struct hub_settings {
     const char *token;
     hub_token_from token_from;
     int oidc; /* 1: an implicit token would have to come from an identity provider: an error */
-    int allow_insecure_token;     /* 1: also over plain http to other hosts */
-    int offline;                  /* 1: no socket is opened */
-    int no_links;                 /* 1: as HF_HUB_DISABLE_SYMLINKS */
-    int etag_timeout_s;           /* 0: 10 */
-    int download_timeout_s;       /* 0: 10; of connecting, and of silence */
-    int workers;                  /* transfers at a time; 0: 8 */
+    int allow_insecure_token; /* 1: also over plain http to other hosts */
+    int offline;              /* 1: no socket is opened */
+    int no_links;             /* 1: as HF_HUB_DISABLE_SYMLINKS */
+    int etag_timeout_s;       /* 0: 10 */
+    int download_timeout_s;   /* 0: 10; of connecting, and of silence */
+    int workers;              /* transfers at a time; 0: 8 */
+    int one_stream;           /* 1: no file in ranges, so that who reads along finds no gap in it */
     const char *ca_file, *ca_dir; /* NULL: the system's */
     const char *user_agent;       /* NULL: mlxengine/<version> */
     const char

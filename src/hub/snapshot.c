@@ -278,6 +278,31 @@ static mlxe_status fetch(download *d, requester *r, plan *p, const char *revisio
     return download_files(d, p->files, p->n, err);
 }
 
+mlxe_status download_listing(hub *h, const hub_repo *repo, const hub_watch *watch, hub_fault *fault,
+                             mlxe_error *err)
+{
+    const hub_want want = {0};
+    const char *revision = repo_revision(repo);
+    download d;
+    plan p = {0};
+    requester r;
+    mlxe_status rc = repo_check(repo, err);
+    *fault = (hub_fault){.kind = KIND_NONE};
+    if (rc || (rc = download_open(&d, h, repo, &want, watch, err))) return rc;
+    if (!(rc = requester_open(h, watch, &r, err))) {
+        if (hub_is_commit(strv_of(revision)))
+            snprintf(d.commit, sizeof d.commit, "%s", revision);
+        else
+            rc = commit_ask(&d, &r, &p, fault, err);
+        if (!rc) rc = listing_get(&d, &r, &p, fault, err);
+        if (!rc) rc = record(&d, &p, revision, err);
+        requester_close(&r);
+    }
+    plan_deinit(&p);
+    download_close(&d);
+    return rc;
+}
+
 mlxe_status hub_snapshot(hub *h, const hub_repo *repo, const hub_want *want, const hub_watch *watch,
                          buf *path, hub_got *got, mlxe_error *err)
 {

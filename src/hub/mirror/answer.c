@@ -7,7 +7,8 @@
  *
  * Traps: a token is compared in a time that does not depend on where it differs. A name in Host may
  * be anybody's who controls a DNS server, so only known names and plain addresses are answered. */
-#include "hub/mirror/mirror.h"
+#include "hub/mirror/limiter.h"
+#include "hub/mirror/upstream.h"
 
 #include "base/json.h"
 
@@ -81,6 +82,8 @@ void reply_deinit(mirror_reply *r)
     r->n_headers = 0;
     if (r->fd >= 0) close(r->fd);
     r->fd = -1;
+    flight_leave(r->flight);
+    r->flight = NULL;
     buf_deinit(&r->body);
 }
 
@@ -248,6 +251,30 @@ static int method_fits(const mirror_call *call, const mirror_target *t, mirror_r
     return 0;
 }
 
+/* Asks the upstream for what the target names. -> 1: the reply is its refusal; what is in the root
+ * is served whatever the upstream says of it. */
+static int upstream_refuses(const mirror *m, const mirror_target *t, mirror_reply *out)
+{
+    mirror_repo repo;
+    char commit[HUB_COMMIT_CHARS + 1];
+    hub_tree tree;
+    int known = 0, listed = 0;
+    if (!m->upstream || !store_serves(m, t->type, t->id)) return 0;
+    if (!store_repo(m, t->type, t->id, &repo, NULL)) {
+        known = repo.is_plain || !store_commit(m, &repo, t->revision, commit, NULL);
+        listed = repo.is_plain || (known && strv_is(t->revision, commit) &&
+                                   !store_tree(m, &repo, commit, &tree, NULL));
+        if (listed && !repo.is_plain) hub_tree_deinit(&tree);
+        store_repo_deinit(&repo);
+    }
+    if (listed) return 0; /* a commit never changes */
+    upstream_says says =
+        upstream_revision(m->upstream, t->type, t->id, t->revision, m->hash_wait_ms);
+    if (says == UPSTREAM_HERE || known) return 0;
+    reply_upstream(out, says);
+    return 1;
+}
+
 static void answer_target(const mirror *m, const mirror_call *call, mirror_target *t,
                           mirror_reply *out)
 {
@@ -264,7 +291,16 @@ static void answer_target(const mirror *m, const mirror_call *call, mirror_targe
         if (!refused(m, c, t, NULL, out)) search_answer(m, call, t, out);
     } else {
         mlxe_status rc = find_repo(m, call->target, t, &repo, &err);
-        if (refused(m, c, t, rc ? NULL : &repo, out)) {
+        mirror_repo asked = {.type = t->type};
+        if (rc && t->id.n < sizeof asked.id) memcpy(asked.id, t->id.p, t->id.n);
+        if (m->upstream && !refused(m, c, t, rc ? &asked : &repo, out)) {
+            store_repo_deinit(&repo);
+            if (upstream_refuses(m, t, out)) return;
+            rc = find_repo(m, call->target, t, &repo, &err);
+        }
+        if (out->status) {
+            /* said */
+        } else if (refused(m, c, t, rc ? NULL : &repo, out)) {
             /* said */
         } else if (rc) {
             reply_failure(out, &err, "RepoNotFound", "Repository not found");
@@ -275,11 +311,35 @@ static void answer_target(const mirror *m, const mirror_call *call, mirror_targe
     }
 }
 
+/* Counts the request, and tells how many are left. -> 0: it is one too many, and said so */
+static int limit_allows(const mirror *m, const mirror_call *call, mirror_reply *out)
+{
+    static const char *const BUCKETS[] = {"api", "resolvers"};
+    char text[100];
+    limit_state s;
+    limit_bucket bucket = strncmp(call->target, "/api/", 5) ? LIMIT_RESOLVERS : LIMIT_API;
+    if (!m->limiter || !call->address) return 1;
+    int allowed = limiter_take(m->limiter, call->address, bucket, &s);
+    if (!allowed) {
+        reply_error(out, 429, "RateLimited", "Too many requests");
+        snprintf(text, sizeof text, "%u", s.seconds);
+        reply_header(out, "Retry-After", text);
+    }
+    snprintf(text, sizeof text, "\"%s\";r=%u;t=%u", BUCKETS[bucket], s.left, s.seconds);
+    reply_header(out, "RateLimit", text);
+    snprintf(text, sizeof text, "\"fixed window\";\"%s\";q=%u;w=%u", BUCKETS[bucket], s.quota,
+             s.window_s);
+    reply_header(out, "RateLimit-Policy", text);
+    return allowed;
+}
+
 void mirror_answer(const mirror *m, const mirror_call *call, mirror_reply *out)
 {
     mirror_target t = {0};
     mlxe_error err;
-    if (!host_known(m, call->host)) {
+    if (!limit_allows(m, call, out)) {
+        /* said */
+    } else if (!host_known(m, call->host)) {
         reply_error(out, 421, "MisdirectedRequest", "This mirror has another name");
     } else if (target_parse(call->target, 0, &t, &err)) {
         /* What no client of the Hub sends (a NUL, a broken escape) names no file. */

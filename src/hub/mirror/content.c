@@ -9,7 +9,7 @@
  *
  * X-Repo-Commit comes with content, and with "no such file" only where the listing is complete:
  * Python writes ".no_exist" and moves its refs when it sees it. */
-#include "hub/mirror/mirror.h"
+#include "hub/mirror/upstream.h"
 
 #include "base/buf.h"
 
@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { FOLLOWED_BYTES = 4 << 20, FOLLOW_AFTER_MS = 200 };
 
 typedef enum range_kind { RANGE_NONE, RANGE_PART, RANGE_OUTSIDE } range_kind;
 
@@ -178,6 +180,67 @@ static void give(const mirror *m, const mirror_call *call, const mirror_repo *re
     reply_failure(out, &err, NULL, "");
 }
 
+/* ---- from upstream --------------------------------------------------------------------------- */
+
+/* The listing's entry of a file, copied as far as it is needed; 0: it lists none. */
+static int listed(const mirror *m, const mirror_repo *repo, const char *commit, strv path,
+                  store_file *out)
+{
+    hub_tree tree;
+    mlxe_error err;
+    *out = (store_file){.fd = -1};
+    if (store_tree(m, repo, commit, &tree, &err)) return 0;
+    const hub_entry *e = hub_tree_find(&tree, path);
+    if (e) {
+        strv etag = hub_entry_etag(e);
+        snprintf(out->etag, sizeof out->etag, "%.*s", (int)etag.n, etag.p);
+        out->info.st_size = (off_t)e->size;
+        out->info.st_mtime = (time_t)store_time(repo);
+    }
+    hub_tree_deinit(&tree);
+    return e != NULL;
+}
+
+/* A file that the listing has and the root has not. HEAD is answered by the listing; a small file is
+ * waited for, a large one goes out while it arrives. -> 1: look again, it is here now; 0: replied */
+static int from_upstream(const mirror *m, const mirror_call *call, const mirror_repo *repo,
+                         const char *commit, strv path, mirror_reply *out)
+{
+    store_file file;
+    flight *arriving = NULL;
+    uint64_t from, bytes;
+    if (!listed(m, repo, commit, path, &file)) {
+        missing(m, repo, commit, path, out);
+        return 0;
+    }
+    uint64_t size = (uint64_t)file.info.st_size;
+    range_kind kind =
+        range_holds(call, file.etag) ? parse_range(call->range, size, &from, &bytes) : RANGE_NONE;
+    if (strcmp(call->method, "HEAD") == 0) {
+        describe(&file, commit, out);
+        out->status = 200;
+        out->absent_bytes = size;
+        return 0;
+    }
+    /* A range from the start may be answered whole; another must wait until all was checked. */
+    int follows = size > FOLLOWED_BYTES && (kind == RANGE_NONE || (kind == RANGE_PART && !from));
+    upstream_says says =
+        upstream_file(m->upstream, repo, commit, path, strv_of(file.etag),
+                      follows ? FOLLOW_AFTER_MS : m->hash_wait_ms, follows ? &arriving : NULL);
+    if (says == UPSTREAM_HERE) return 1;
+    if (!arriving) {
+        reply_upstream(out, says);
+        return 0;
+    }
+    describe(&file, commit, out);
+    out->status = 200;
+    out->flight = arriving;
+    out->bytes = size;
+    out->check = 1;
+    snprintf(out->etag, sizeof out->etag, "%s", file.etag);
+    return 0;
+}
+
 void content_answer(const mirror *m, const mirror_call *call, const mirror_repo *repo,
                     const mirror_target *t, mirror_reply *out)
 {
@@ -193,6 +256,10 @@ void content_answer(const mirror *m, const mirror_call *call, const mirror_repo 
         return;
     }
     mlxe_status rc = store_open(m, repo, commit, t->path, &file, &err);
+    if (rc == MLXE_E_NOT_FOUND && m->upstream && !repo->is_plain) {
+        if (!from_upstream(m, call, repo, commit, t->path, out)) return;
+        rc = store_open(m, repo, commit, t->path, &file, &err);
+    }
     if (!rc) {
         give(m, call, repo, commit, &file, out);
     } else if (rc == MLXE_E_NOT_FOUND) {

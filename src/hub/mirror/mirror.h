@@ -6,6 +6,7 @@
  *   content.c   resolve: ranges, conditions, whole and verified bytes
  *   listing.c   tree, paths-info, refs, commits           info.c   one repository, and search
  *   store.c     root: repositories, revisions, files      hashes.c  hashes, computed once
+ *   upstream.c  what is not in the root, fetched          limiter.c requests of a client
  *
  * Everything is read from the disk for each call, so a cache that others write to is served as it
  * is; only hashes are remembered. Threads: one a connection; `mirror` is constant after open but
@@ -31,8 +32,8 @@ enum { MIRROR_MAX_PARAMS = 1100, MIRROR_MAX_HEADERS = 20, MIRROR_MAX_POST_BYTES 
 typedef struct mirror_call {
     const char *method, *target; /* target: raw, path?query */
     const char *host, *authorization, *range, *if_range, *if_none_match, *content_type;
-    const char *request_id;
-    strv body; /* of a POST */
+    const char *address; /* of the client; NULL: not known, then it is not limited */
+    strv body;           /* of a POST */
 } mirror_call;
 
 typedef enum mirror_route {
@@ -87,7 +88,9 @@ typedef struct mirror_reply {
     buf body;
     int fd; /* -1: body; else bytes [from, from + bytes) of a file, owned */
     uint64_t from, bytes;
+    uint64_t absent_bytes; /* the Content-Length of a HEAD whose file is not here yet */
     int check; /* 1: hash the file while it goes out whole, hold its end until it fits */
+    struct flight *flight; /* fd -1: the file arrives just now, from upstream; owned */
     char etag[HUB_ETAG_CHARS + 1];
     struct stat info; /* of fd */
 } mirror_reply;
@@ -121,6 +124,9 @@ void hashes_put(hashes *h, const struct stat *info, const char *etag, hash_state
 
 /* ---- the root ------------------------------------------------------------------------------- */
 
+typedef struct upstream upstream;
+typedef struct limiter limiter;
+
 typedef struct mirror {
     char *root;
     char **tokens;
@@ -131,6 +137,8 @@ typedef struct mirror {
     char *base_url;
     int assume_complete, hash_wait_ms;
     hashes *hashes;
+    upstream *upstream; /* NULL: none */
+    limiter *limiter;   /* NULL: none */
     log_sink log;
 } mirror;
 
@@ -141,6 +149,8 @@ typedef struct mirror_repo {
     char *path;   /* its folder */
 } mirror_repo;
 
+/* 1: this mirror gives away repositories of that name. */
+int store_serves(const mirror *m, hub_type type, strv id);
 /* Fails  NOT_FOUND */
 mlxe_status store_repo(const mirror *m, hub_type type, strv id, mirror_repo *out, mlxe_error *err);
 void store_repo_deinit(mirror_repo *repo);

@@ -12,7 +12,8 @@
  * Traps: libmicrohttpd calls the handler once before the body, once for each piece of it, and once
  * after; a reply before the last ends the connection. */
 #define _XOPEN_SOURCE 700
-#include "hub/mirror/mirror.h"
+#include "hub/mirror/limiter.h"
+#include "hub/mirror/upstream.h"
 
 #include "base/fs.h"
 #include "hub/hash.h"
@@ -60,6 +61,7 @@ typedef struct checked_file {
     const mirror *m;
     hub_hash *hash;
     int fd;
+    flight *flight; /* the file arrives just now; NULL: it is here */
     uint64_t at, size;
     struct stat info;
     char etag[HUB_ETAG_CHARS + 1];
@@ -72,8 +74,9 @@ typedef struct checked_file {
 static int read_hashed(checked_file *f, char *to, size_t n)
 {
     while (n > 0) {
-        ssize_t got = pread(f->fd, to, n, (off_t)f->at);
-        if (got < 0 && errno == EINTR) continue;
+        ssize_t got = f->flight ? flight_read(f->flight, &f->fd, f->at, to, n)
+                                : pread(f->fd, to, n, (off_t)f->at);
+        if (got < 0 && errno == EINTR && !f->flight) continue;
         if (got <= 0) return -1;
         hub_hash_add(f->hash, to, (size_t)got);
         f->at += (uint64_t)got;
@@ -90,12 +93,19 @@ static ssize_t give_checked(void *cls, uint64_t position, char *to, size_t max)
     uint64_t free_bytes = f->size - f->n_held, left = free_bytes > f->at ? free_bytes - f->at : 0;
     if (f->state == HASH_UNKNOWN && left > 0) {
         size_t n = left < max ? (size_t)left : max;
+        if (f->flight) { /* what is there: the client shall see that it goes on */
+            ssize_t got = flight_read(f->flight, &f->fd, f->at, to, n);
+            if (got <= 0) return MHD_CONTENT_READER_END_WITH_ERROR;
+            hub_hash_add(f->hash, to, (size_t)got);
+            f->at += (uint64_t)got;
+            return got;
+        }
         return read_hashed(f, to, n) ? MHD_CONTENT_READER_END_WITH_ERROR : (ssize_t)n;
     }
     if (f->state == HASH_UNKNOWN) {
         if (read_hashed(f, f->held, f->n_held)) return MHD_CONTENT_READER_END_WITH_ERROR;
         f->state = hub_hash_verdict(f->hash) == HUB_HASH_BAD ? HASH_BAD : HASH_GOOD;
-        hashes_put(f->m->hashes, &f->info, f->etag, f->state);
+        if (!f->flight) hashes_put(f->m->hashes, &f->info, f->etag, f->state);
         if (f->state == HASH_BAD)
             log_line(&f->m->log, MLXE_LOG_WARN,
                      "mirror: blob %s: the content is not what its name says", f->etag);
@@ -108,11 +118,21 @@ static ssize_t give_checked(void *cls, uint64_t position, char *to, size_t max)
     return (ssize_t)n;
 }
 
+static ssize_t give_nothing(void *cls, uint64_t position, char *to, size_t max)
+{
+    (void)cls;
+    (void)position;
+    (void)to;
+    (void)max;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static void free_checked(void *cls)
 {
     checked_file *f = cls;
     hub_hash_close(f->hash);
-    close(f->fd);
+    flight_leave(f->flight);
+    if (f->fd >= 0) close(f->fd);
     free(f);
 }
 
@@ -132,6 +152,8 @@ static struct MHD_Response *checked_response(const mirror *m, mirror_reply *r)
     }
     f->fd = r->fd;
     r->fd = -1;
+    f->flight = r->flight;
+    r->flight = NULL;
     struct MHD_Response *response =
         MHD_create_response_from_callback(r->bytes, BLOCK_BYTES, give_checked, f, free_checked);
     if (!response) free_checked(f);
@@ -143,7 +165,10 @@ static struct MHD_Response *checked_response(const mirror *m, mirror_reply *r)
 static struct MHD_Response *make_response(const mirror *m, mirror_reply *r)
 {
     struct MHD_Response *response;
-    if (r->fd >= 0 && r->check && r->bytes > 0) return checked_response(m, r);
+    if ((r->fd >= 0 || r->flight) && r->check && r->bytes > 0) return checked_response(m, r);
+    if (r->absent_bytes) /* never read: the client asked for the head only */
+        return MHD_create_response_from_callback(r->absent_bytes, BLOCK_BYTES, give_nothing, NULL,
+                                                 NULL);
     if (r->fd >= 0 && r->bytes > 0) {
         response = MHD_create_response_from_fd_at_offset64(r->bytes, r->fd, r->from);
         if (response) r->fd = -1; /* the response closes it */
@@ -172,11 +197,24 @@ static const char *header(struct MHD_Connection *c, const char *name)
     return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
 }
 
+/* The client's address in out, or NULL. */
+static const char *client_address(struct MHD_Connection *c, char *out, size_t capacity)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr) return NULL;
+    const struct sockaddr *from = info->client_addr;
+    const void *number = from->sa_family == AF_INET6
+                             ? (const void *)&((const struct sockaddr_in6 *)from)->sin6_addr
+                             : (const void *)&((const struct sockaddr_in *)from)->sin_addr;
+    return inet_ntop(from->sa_family, number, out, (socklen_t)capacity);
+}
+
 static enum MHD_Result reply_to(const mirror *m, struct MHD_Connection *c, const char *method,
                                 const request *q)
 {
     mirror_reply r = {.fd = -1};
-    char id[64];
+    char id[64], address[INET6_ADDRSTRLEN];
     const mirror_call call = {.method = method,
                               .target = q->target,
                               .host = header(c, "Host"),
@@ -185,6 +223,7 @@ static enum MHD_Result reply_to(const mirror *m, struct MHD_Connection *c, const
                               .if_range = header(c, "If-Range"),
                               .if_none_match = header(c, "If-None-Match"),
                               .content_type = header(c, "Content-Type"),
+                              .address = client_address(c, address, sizeof address),
                               .body = buf_view(&q->body)};
     const char *asked = header(c, "X-Request-Id");
     if (!asked) asked = header(c, "X-Amzn-Trace-Id");
@@ -363,7 +402,13 @@ static mlxe_status fill(mirror *m, const mlxe_mirror_params *p, mlxe_error *err)
     if ((rc = copy_list(p->only, p->n_only, &m->only, err))) return rc;
     if (p->token_file && (rc = read_tokens(p->token_file, m, err))) return rc;
     add_names(m, p);
-    return hashes_open(p->hash_file, &m->log, &m->hashes, err);
+    if ((rc = hashes_open(p->hash_file, &m->log, &m->hashes, err))) return rc;
+    if (p->rate_limit &&
+        (rc = limiter_open(p->rate_limit, p->rate_window_s ? p->rate_window_s : 300, &m->limiter,
+                           err)))
+        return rc;
+    return p->upstream ? upstream_open(m, p->upstream, p->upstream_token, &m->upstream, err)
+                       : MLXE_OK;
 }
 
 typedef union address {
@@ -453,7 +498,10 @@ const char *mlxe_mirror_url(const mlxe_mirror *x) { return x->url; }
 void mlxe_mirror_close(mlxe_mirror *x)
 {
     if (!x) return;
+    upstream_stop(x->m.upstream); /* connections that wait for it end */
     if (x->daemon) MHD_stop_daemon(x->daemon);
+    upstream_close(x->m.upstream);
+    limiter_close(x->m.limiter);
     hashes_close(x->m.hashes);
     for (size_t i = 0; i < x->m.n_tokens; i++)
         free(x->m.tokens[i]);

@@ -37,7 +37,7 @@ static const char *plain_path(buf *out, const mirror *m, hub_type type, strv id)
     return buf_str(out);
 }
 
-static int is_served(const mirror *m, hub_type type, strv id)
+int store_serves(const mirror *m, hub_type type, strv id)
 {
     if (m->only.n_include && !globs_want(&m->only, id)) return 0;
     if (type == HUB_MODEL && (strv_starts(id, STRV("datasets/")) || strv_is(id, "datasets") ||
@@ -50,7 +50,7 @@ mlxe_status store_repo(const mirror *m, hub_type type, strv id, mirror_repo *out
 {
     buf path = {0}, inside = {0};
     *out = (mirror_repo){.type = type};
-    if (hub_id_check(id, NULL) || id.n >= sizeof out->id || !is_served(m, type, id)) goto out;
+    if (hub_id_check(id, NULL) || id.n >= sizeof out->id || !store_serves(m, type, id)) goto out;
     cache_repo_path(&path, m->root, type, id);
     if (!fs_is_dir(fs_join(&inside, buf_str(&path), "snapshots"))) {
         out->is_plain = plain_has_files(plain_path(&path, m, type, id));
