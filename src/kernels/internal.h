@@ -21,9 +21,10 @@
 #define KN_MC            96   /* activation rows of a chunk, at most */
 #define KN_QB            512  /* k block of a panel; a multiple of every group */
 #define KN_QN            32   /* weight rows of a panel, at most */
-#define KN_SPAN          1024 /* keys that share one running softmax; spans are combined in order */
-#define KN_QR            48   /* query rows of an attention tile, at most; a multiple of 16 */
-#define KN_DB            256  /* dims of a head that are read at a time */
+#define KN_SPAN          512  /* keys that share one running softmax; spans are combined in order */
+#define KN_QR            96   /* queries that share unpacked keys and values, at most */
+#define KN_DB            256  /* dims of a head that are unpacked at a time */
+#define KN_LANES         16   /* floats of the widest vector */
 #define KN_MAX_THREADS   256
 #define KN_SCRATCH_BYTES (512 * 1024)
 
@@ -45,10 +46,33 @@ typedef struct kn_bytes {
 /* Activations that share a scale. */
 static inline int kn_unit(const kn_matrix *w) { return w->group == 32 ? 32 : 64; }
 
-/* Running softmax of one query: greatest score, sum of exp(score - max). */
+/* Running softmax of one query: a base near its greatest score (tpl_attention.h), sum of
+ * 2^(score - base). Scores are in powers of 2: times log2 e. */
 typedef struct kn_soft {
-    float max, sum;
+    float base, sum;
 } kn_soft;
+
+/* KN_KV_BLOCK keys and values of one kv head, as stored. */
+typedef struct kn_block {
+    kn_kv_type type;
+    int d;
+    const void *k, *v;
+    const uint16_t *k_scales, *v_scales; /* int8 only */
+} kn_block;
+
+/* Queries that meet a block, and what they have gathered in its span. */
+typedef struct kn_queries {
+    int n;
+    const float *q; /* [n, d], times scale * log2 e */
+    const int *lo,
+        *hi;       /* [n]: keys of the block that a query sees, lo .. hi-1, if any; NULL: all */
+    float softcap; /* 0: none */
+    float *base;   /* [n] */
+    float *sums;   /* [n, KN_LANES]: sums of probabilities, lane by lane */
+    float *o;      /* [n, d] */
+    float *scores; /* [n, KN_KV_BLOCK], room */
+    float *room;   /* [KN_DB * KN_KV_BLOCK] */
+} kn_queries;
 
 typedef struct kn_ops {
     const char *name;
@@ -85,27 +109,27 @@ typedef struct kn_ops {
     void (*kv_pack)(kn_kv_type type, const float *x, int n, void *out, uint16_t *scales);
     void (*kv_keys)(kn_kv_type type, const void *codes, const uint16_t *scales, int d0, int dn,
                     float *out);
-    void (*kv_values)(kn_kv_type type, const void *v, const uint16_t *scales, int d, int n, int d0,
-                      int dn, float *out);
+    void (*kv_values)(kn_kv_type type, const void *v, const uint16_t *scales, int d, int from,
+                      int to, int d0, int dn, float *out);
 
-    /* Scores of n <= KN_QR queries s[n, KN_KV_BLOCK] become probabilities, 0 for keys of the block
-     * outside lo[i] .. hi[i]-1 (none: the query is left alone); the running softmax and the
-     * query's sum o[i, d] are rescaled. */
-    void (*soft_block)(float *s, int n, const int *lo, const int *hi, float scale, float softcap,
-                       kn_soft *run, float *o, int d);
+    /* Queries meet a block. What a query gathers does not depend on the others. */
+    void (*attend)(const kn_block *b, const kn_queries *u);
 
-    /* o[i,:cols] += sum over j < n, ascending, of p[i][j] * v[j,:cols], i < m; rows of v lie ldv
-     * floats apart, those of o ldo. */
-    void (*weigh)(const float *const *p, int m, const float *v, int64_t ldv, int n, int cols,
-                  float *o, int64_t ldo);
+    /* Sum over the lanes of one query's sums. */
+    float (*sum_lanes)(const float *sums);
 
     /* Folds the next span into a query's total. */
     void (*merge)(kn_soft *total, float *o, const kn_soft *span, const float *o_span, int d);
 
-    /* out = o / sum */
-    void (*finish)(const kn_soft *total, const float *o, float *out, int d);
+    /* y[i] = x[i] * by, i < d; y may be x */
+    void (*scale_row)(const float *x, float by, float *y, int d);
 
     void (*norm_row)(const float *x, const float *weight, float eps, float *y, int64_t e);
+    void (*layer_row)(const float *x, const float *weight, const float *bias, float eps, float *y,
+                      int64_t e);
+    void (*softmax_row)(const float *x, float *y, int64_t n);
+    /* The first i with x[i] > than, n when there is none. */
+    int64_t (*first_above)(const float *x, int64_t n, float than);
     void (*gated)(kn_act act, const float *gate, const float *up, float *y, int64_t n);
 
     /* lo, hi: the two halves of a head's rotated part, n = rot / 2 each */

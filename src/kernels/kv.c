@@ -158,7 +158,7 @@ static void read_block(const kn_ops *ops, const kn_kv *kv, int head, int64_t fir
     for (int64_t s = 0; s < n; s++)
         ops->kv_values(kv->type,
                        kv->v + (size_t)value_at(kv, head, first + s) * kn_kv_element(kv->type),
-                       value_scales(kv, head, first + s), kv->d, 1, 0, kv->d, v + s * ld);
+                       value_scales(kv, head, first + s), kv->d, 0, 1, 0, kv->d, v + s * ld);
 }
 
 void kn_kv_read(const kn_kv *kv, int64_t n, float *k, float *v)

@@ -118,18 +118,18 @@ KN_INLINE void bytes_value(const int8_t *row, const uint16_t *scales, int d0, in
     }
 }
 
-/* Dims d0 .. d0+dn-1 of the values of n tokens (d dims each), as f32 [n, dn]. */
-static void kv_values(kn_kv_type type, const void *v, const uint16_t *scales, int d, int n, int d0,
-                      int dn, float *out)
+/* Dims d0 .. d0+dn-1 of the values of tokens from .. to-1 (d dims each), as f32 [to, dn]. */
+static void kv_values(kn_kv_type type, const void *v, const uint16_t *scales, int d, int from,
+                      int to, int d0, int dn, float *out)
 {
     int groups = (d + KN_KV_GROUP - 1) / KN_KV_GROUP;
     if (type == KN_KV_INT8) {
-        for (int64_t s = 0; s < n; s++)
+        for (int64_t s = from; s < to; s++)
             bytes_value((const int8_t *)v + s * d, scales + s * groups, d0, dn, out + s * dn);
     } else if (dn == d) {
-        widen(dtype_of(type), v, 0, n * d, out);
+        widen(dtype_of(type), v, (int64_t)from * d, (to - from) * d, out + (int64_t)from * d);
     } else {
-        for (int64_t s = 0; s < n; s++)
+        for (int64_t s = from; s < to; s++)
             widen(dtype_of(type), v, s * d + d0, dn, out + s * dn);
     }
 }

@@ -24,6 +24,43 @@ KN_INLINE vf v_exp(vf x)
     return v_ldexp(v_add(p, v_set(1)), n);
 }
 
+#define LOG2_E 1.44269504f
+
+/* 2^x for x <= 127, 0 from 2^-150 on at the latest. 2^x = 2^n 2^r; 2^r by polynomials of our own
+ * fit (greatest error 2e-9 of the value), exactly 1 at r = 0: V_REDUCE has r = x - floor(x) and
+ * p 2^floor(x) in one instruction each, else |r| <= 1/2. */
+KN_INLINE vf v_exp2(vf x)
+{
+#ifdef V_REDUCE
+    static const float P[] = {0x1.c5417cp-13f, 0x1.46d64ap-10f, 0x1.3d0b92p-7f,
+                              0x1.c68912p-5f,  0x1.ebfd58p-3f,  0x1.62e42cp-1f};
+    vf r = v_fraction(x), p = v_set(P[0]);
+#else
+    static const float P[] = {0x1.41fbbcp-13f, 0x1.5f3e54p-10f, 0x1.3b2d4cp-7f,
+                              0x1.c6aee8p-5f,  0x1.ebfbdcp-3f,  0x1.62e430p-1f};
+    vf n, r, p = v_set(P[0]);
+    x = v_max(v_set(-160.0f), x); /* second operand: NaN stays */
+    n = v_round(x);
+    r = v_sub(x, n);
+#endif
+    KN_UNROLL
+    for (int i = 1; i < 6; i++)
+        p = v_fma(p, r, v_set(P[i]));
+    p = v_fma(p, r, v_set(1));
+#ifdef V_REDUCE
+    return v_times_2(p, x);
+#else
+    return v_ldexp(p, n);
+#endif
+}
+
+#ifndef V_ANY_ABOVE
+KN_INLINE int v_any_above(vf a, vf b)
+{
+    return v_greatest(v_if_less(b, a, v_set(1), v_zero())) > 0;
+}
+#endif
+
 /* tanh x. Near 0 Lambert's continued fraction, cut at degree 7 (error below 2^-30 to 0.6);
  * elsewhere 1 - 2 / (e^2|x| + 1) with x's sign. */
 KN_INLINE vf v_tanh(vf x)

@@ -60,6 +60,13 @@ KN_INLINE vf v_ldexp(vf a, vf n)
     return v_mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
 }
 
+/* Whether a > b in some lane. */
+#define V_ANY_ABOVE
+KN_INLINE int v_any_above(vf a, vf b)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0;
+}
+
 KN_INLINE vf v_load_bf16(const void *p)
 {
     vi h = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
@@ -143,11 +150,17 @@ KN_INLINE float v_greatest(vf a)
     return _mm_cvtss_f32(_mm_max_ps(m, _mm_shuffle_ps(m, m, 0xb1)));
 }
 
-/* Sum of squares in f64. */
+/* Sums and sums of squares in f64. */
 typedef struct vd {
     __m256d lo, hi;
 } vd;
 KN_INLINE vd vd_zero(void) { return (vd){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+KN_INLINE vd vd_add(vd s, vf x)
+{
+    __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+    __m256d hi = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+    return (vd){_mm256_add_pd(s.lo, lo), _mm256_add_pd(s.hi, hi)};
+}
 KN_INLINE vd vd_add_square(vd s, vf x)
 {
     __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x));

@@ -56,6 +56,14 @@ KN_INLINE vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEARES
 /* a * 2^n, n whole, |n| <= 300; rounds once */
 KN_INLINE vf v_ldexp(vf a, vf n) { return _mm512_scalef_ps(a, n); }
 
+/* x - floor(x), 0 for infinities; p * 2^floor(x) */
+#define V_REDUCE
+KN_INLINE vf v_fraction(vf x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | 8); }
+KN_INLINE vf v_times_2(vf p, vf x) { return _mm512_scalef_ps(p, x); }
+/* Whether a > b in some lane. */
+#define V_ANY_ABOVE
+KN_INLINE int v_any_above(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0; }
+
 KN_INLINE vf v_load_bf16(const void *p)
 {
     __m256i h = _mm256_loadu_si256((const __m256i *)p);
@@ -129,11 +137,17 @@ KN_INLINE void v_sum_to(float *c, const vf a[4])
 }
 KN_INLINE float v_greatest(vf a) { return _mm512_reduce_max_ps(a); }
 
-/* Sum of squares in f64. */
+/* Sums and sums of squares in f64. */
 typedef struct vd {
     __m512d lo, hi;
 } vd;
 KN_INLINE vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+KN_INLINE vd vd_add(vd s, vf x)
+{
+    __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+    __m512d hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    return (vd){_mm512_add_pd(s.lo, lo), _mm512_add_pd(s.hi, hi)};
+}
 KN_INLINE vd vd_add_square(vd s, vf x)
 {
     __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
