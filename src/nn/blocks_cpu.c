@@ -15,7 +15,7 @@
  * Traps: the output of attention and MLP starts as x (mx_call's start_from), so that the residual
  * is an accumulating projection. Keys of a dynamic rope are cached unrotated: the frequencies of
  * all keys change with the length. */
-#include "nn/nn.h"
+#include "nn/residual.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +57,21 @@ static mlxe_status add_linear(const nn_linear *w, const float *x, float *y, int6
     kn_projection p = projection(w, y, w->w.n);
     p.accumulate = 1;
     return kn_project(&in, &p, 1, cancel);
+}
+
+mx nn_residual(mx_scope *g, const char *name, mx_task task, const void *params, size_t bytes, mx x)
+{
+    mx_call_spec spec = {.name = name,
+                         .task = task,
+                         .params = params,
+                         .params_bytes = bytes,
+                         .dtype = MX_F32,
+                         .start_from = 1};
+    spec.dims = mx_shape(x, spec.shape);
+    if (x && spec.dims != 2)
+        return mx_fail(g, MLXE_E_ARG, "%s: %d dimensions, want [T,E]", name, spec.dims);
+    if (spec.dims < 0) spec.dims = 0;
+    return mx_call(g, &spec, &x, 1);
 }
 
 /* ---- embedding ------------------------------------------------------------------------------- */
@@ -192,15 +207,7 @@ out:
 mx nn_attention(mx_scope *g, const nn_attention_block *block, mx x, const nn_batch *batch)
 {
     attention_params p = {block, batch};
-    mx_call_spec spec = {.name = "nn_attention",
-                         .task = attention_task,
-                         .params = &p,
-                         .params_bytes = sizeof p,
-                         .dtype = MX_F32,
-                         .dims = 2,
-                         .shape = {batch->tokens, (int32_t)block->q.w.k},
-                         .start_from = 1};
-    return mx_call(g, &spec, &x, 1);
+    return nn_residual(g, "nn_attention", attention_task, &p, sizeof p, x);
 }
 
 /* ---- gated MLP ------------------------------------------------------------------------------- */
@@ -224,17 +231,7 @@ static mlxe_status mlp_task(const void *params, const mx_view *in, int n_in, mx_
 
 mx nn_gated_mlp(mx_scope *g, const nn_mlp_block *block, mx x)
 {
-    mx_call_spec spec = {.name = "nn_gated_mlp",
-                         .task = mlp_task,
-                         .params = &block,
-                         .params_bytes = sizeof block,
-                         .dtype = MX_F32,
-                         .start_from = 1};
-    spec.dims = mx_shape(x, spec.shape);
-    if (x && spec.dims != 2)
-        return mx_fail(g, MLXE_E_ARG, "nn_gated_mlp: %d dimensions, want [T,E]", spec.dims);
-    if (spec.dims < 0) spec.dims = 0;
-    return mx_call(g, &spec, &x, 1);
+    return nn_residual(g, "nn_gated_mlp", mlp_task, &block, sizeof block, x);
 }
 
 /* ---- head ------------------------------------------------------------------------------------ */

@@ -10,7 +10,7 @@
  * Traps: the softmax is over all experts, and the chosen ones' weights are divided by their sum
  * only with `normalise` (qwen3_moe: norm_topk_prob; mixtral: always). Of equal experts the lower
  * number wins. A router that gives NaN chooses the first experts with weights of NaN. */
-#include "nn/nn.h"
+#include "nn/residual.h"
 
 #include "base/arena.h"
 
@@ -24,14 +24,10 @@ typedef struct routing {
     int32_t *expert; /* [T,used] */
 } routing;
 
-/* The likeliest experts of one token and their weights. p: logits, become probabilities. */
-static void choose(float *p, int experts, int used, int normalise, int32_t *expert, float *weight)
+/* The likeliest experts of one token and their weights. */
+static void choose(const float *p, int experts, int used, int normalise, int32_t *expert, float *weight)
 {
-    float max = p[0], sum = 0, kept = 0;
-    for (int i = 1; i < experts; i++)
-        if (p[i] > max) max = p[i];
-    for (int i = 0; i < experts; i++)
-        sum += p[i] = expf(p[i] - max);
+    float kept = 0;
     for (int j = 0; j < used; j++) {
         int best = -1;
         for (int i = 0; i < experts; i++) {
@@ -41,7 +37,7 @@ static void choose(float *p, int experts, int used, int normalise, int32_t *expe
             if (!taken && (best < 0 || p[i] > p[best])) best = i;
         }
         expert[j] = best;
-        weight[j] = p[best] / sum;
+        weight[j] = p[best];
         kept += weight[j];
     }
     for (int j = 0; normalise && j < used; j++)
@@ -79,6 +75,8 @@ static mlxe_status route(const nn_moe_block *b, const float *normed, int64_t tok
     if (!logits || !r->first || !r->row || !r->at || !r->weight || !r->expert) return MLXE_E_MEMORY;
     rc = kn_linear(&b->router.w, b->router.bias, normed, b->router.w.k, logits, b->experts, tokens,
                    0, cancel);
+    if (!rc)
+        rc = kn_softmax(logits, b->experts, logits, b->experts, tokens, b->experts, cancel);
     if (rc) return rc;
     for (int i = 0; i <= b->experts; i++)
         r->first[i] = 0;
@@ -123,15 +121,5 @@ out:
 
 mx nn_moe(mx_scope *g, const nn_moe_block *block, mx x)
 {
-    mx_call_spec spec = {.name = "nn_moe",
-                         .task = moe_task,
-                         .params = &block,
-                         .params_bytes = sizeof block,
-                         .dtype = MX_F32,
-                         .start_from = 1};
-    spec.dims = mx_shape(x, spec.shape);
-    if (x && spec.dims != 2)
-        return mx_fail(g, MLXE_E_ARG, "nn_moe: %d dimensions, want [T,E]", spec.dims);
-    if (spec.dims < 0) spec.dims = 0;
-    return mx_call(g, &spec, &x, 1);
+    return nn_residual(g, "nn_moe", moe_task, &block, sizeof block, x);
 }
