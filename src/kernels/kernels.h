@@ -63,6 +63,9 @@ typedef enum kn_counter {
     KN_COUNT_ATTENTION,
     KN_COUNT_KV_APPEND,
     KN_COUNT_RMS_NORM,
+    KN_COUNT_LAYER_NORM,
+    KN_COUNT_SOFTMAX,
+    KN_COUNT_TOP_K,
     KN_COUNT_ROPE,
     KN_COUNT_GATED,
     KN_COUNT_EMBED,
@@ -83,13 +86,19 @@ mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int
  * PRECISE  f32. Dense, mxfp4, mxfp8 and nvfp4 weights always meet f32. */
 typedef enum kn_precision { KN_DEFAULT, KN_PRECISE } kn_precision;
 
+/* RMS: x / sqrt(mean(x^2) + eps). LAYER: (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps), for
+ * encoders (BERT, ViT) and the decoders that centre. */
+typedef enum kn_norm { KN_NORM_RMS, KN_NORM_LAYER } kn_norm;
+
 /* The rows of x that a set of projections shares. */
 typedef struct kn_input {
     const float *x; /* [m,k], rows ldx floats apart */
     int64_t ldx, m;
-    const float *norm; /* weight of an RMSNorm before, f32 [k]; NULL: none */
+    const float *norm; /* weight of a norm before, f32 [k]; NULL: none */
     float eps;         /* of the norm */
     kn_precision precision;
+    kn_norm norm_kind;
+    const float *norm_bias; /* f32 [k], of KN_NORM_LAYER, or NULL */
 } kn_input;
 
 /* Bits of a value of x by default precision: ROUND_16 is two bytes, -16256 .. 16256, and costs
@@ -136,6 +145,24 @@ mlxe_status kn_embed(const kn_matrix *w, const int32_t *ids, int64_t m, float *y
 /* y[m,e] = x / sqrt(mean(x^2) + eps) * weight. weight f32 [e] or NULL. y may be x. */
 mlxe_status kn_rms_norm(const float *x, int64_t ldx, const float *weight, float eps, float *y,
                         int64_t ldy, int64_t m, int64_t e, const atomic_int *cancel);
+
+/* y[m,e] = (x - mean) / sqrt(variance + eps) * weight + bias; the variance is that of the row, over
+ * e. weight, bias f32 [e] or NULL. y may be x. A row with NaN or infinity becomes NaN. */
+mlxe_status kn_layer_norm(const float *x, int64_t ldx, const float *weight, const float *bias,
+                          float eps, float *y, int64_t ldy, int64_t m, int64_t e,
+                          const atomic_int *cancel);
+
+/* y[i,:n] = softmax(x[i,:n]), i < m: exp(x - max) / sum. y may be x. A row with NaN or +infinity, or
+ * with -infinity alone, becomes NaN; next to numbers -infinity gives 0. */
+mlxe_status kn_softmax(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t m, int64_t n,
+                       const atomic_int *cancel);
+
+/* Ids of the k greatest of x[n], descending, of equal ones the lower id first; NaN is never among
+ * them. Runs on the caller's thread: 128k values take some 20 us.
+ * ids  room for k, k <= KN_TOP_K
+ * ->   how many: k, or as many numbers as there are */
+#define KN_TOP_K 512
+int kn_top_k(const float *x, int64_t n, int k, int32_t *ids);
 
 /* Activation of gate, times up: y[m,f] = act(gate) * up. y may be gate. */
 mlxe_status kn_gated(kn_act act, const float *gate, int64_t ldg, const float *up, int64_t ldu,

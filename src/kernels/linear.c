@@ -74,6 +74,15 @@ static int form_rows(int form) { return form & 2 ? 2 : 1; }
 
 /* ---- input ----------------------------------------------------------------------------------- */
 
+static void norm(const linear *l, const float *x, float *y)
+{
+    const kn_input *in = l->in;
+    if (in->norm_kind == KN_NORM_LAYER)
+        l->ops->layer_row(x, in->norm, in->norm_bias, in->eps, y, l->k);
+    else
+        l->ops->norm_row(x, in->norm, in->eps, y, l->k);
+}
+
 static void prepare(void *ctx, int chunk, int n_chunks, int worker)
 {
     linear *l = ctx;
@@ -82,9 +91,7 @@ static void prepare(void *ctx, int chunk, int n_chunks, int worker)
     (void)worker;
     for (int64_t i = chunk * l->per_chunk; i < end; i++) {
         const float *x = l->x + i * l->ldx;
-        if (l->in->norm)
-            l->ops->norm_row(l->in->x + i * l->in->ldx, l->in->norm, l->in->eps,
-                             (float *)(uintptr_t)x, l->k);
+        if (l->in->norm) norm(l, l->in->x + i * l->in->ldx, (float *)(uintptr_t)x);
         for (int f = 0; f < FORMS; f++) {
             const kn_bytes *b = &l->bytes[f];
             int8_t *q = (int8_t *)(uintptr_t)b->q + i * form_rows(f) * b->ldq;

@@ -1,4 +1,5 @@
-/* rows.c: the kernels that go row by row: embedding look-up, RMSNorm, gated activation, rope. */
+/* rows.c: the kernels that go row by row: embedding look-up, norms, softmax, gated activation, rope.
+ */
 #include "kernels/internal.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@ typedef struct rows {
     const int32_t *ids;
     kn_act act;
     float eps;
-    const float *x, *up, *weight;
+    const float *x, *up, *weight, *bias;
     float *y;
     int64_t ldx, ldu, ldy, m, n, per_chunk;
 } rows;
@@ -88,6 +89,60 @@ mlxe_status kn_rms_norm(const float *x, int64_t ldx, const float *weight, float 
               .per_chunk = rows_per_chunk(e)};
     kn_count_add(KN_COUNT_RMS_NORM);
     return run_rows(norm, &r, m, cancel);
+}
+
+static void layer_norm(void *ctx, int chunk, int n_chunks, int worker)
+{
+    const rows *r = ctx;
+    int64_t end = chunk_end(r, chunk, r->m);
+    (void)n_chunks;
+    (void)worker;
+    for (int64_t i = chunk * r->per_chunk; i < end; i++)
+        r->ops->layer_row(r->x + i * r->ldx, r->weight, r->bias, r->eps, r->y + i * r->ldy, r->n);
+}
+
+mlxe_status kn_layer_norm(const float *x, int64_t ldx, const float *weight, const float *bias,
+                          float eps, float *y, int64_t ldy, int64_t m, int64_t e,
+                          const atomic_int *cancel)
+{
+    rows r = {.ops = kn_table(),
+              .x = x,
+              .weight = weight,
+              .bias = bias,
+              .eps = eps,
+              .y = y,
+              .ldx = ldx,
+              .ldy = ldy,
+              .m = m,
+              .n = e,
+              .per_chunk = rows_per_chunk(e)};
+    kn_count_add(KN_COUNT_LAYER_NORM);
+    return run_rows(layer_norm, &r, m, cancel);
+}
+
+static void softmax(void *ctx, int chunk, int n_chunks, int worker)
+{
+    const rows *r = ctx;
+    int64_t end = chunk_end(r, chunk, r->m);
+    (void)n_chunks;
+    (void)worker;
+    for (int64_t i = chunk * r->per_chunk; i < end; i++)
+        r->ops->softmax_row(r->x + i * r->ldx, r->y + i * r->ldy, r->n);
+}
+
+mlxe_status kn_softmax(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t m, int64_t n,
+                       const atomic_int *cancel)
+{
+    rows r = {.ops = kn_table(),
+              .x = x,
+              .y = y,
+              .ldx = ldx,
+              .ldy = ldy,
+              .m = m,
+              .n = n,
+              .per_chunk = rows_per_chunk(n)};
+    kn_count_add(KN_COUNT_SOFTMAX);
+    return run_rows(softmax, &r, m, cancel);
 }
 
 static void gate(void *ctx, int chunk, int n_chunks, int worker)

@@ -156,11 +156,17 @@ KN_INLINE float v_greatest(vf a)
     return x > y ? x : y;
 }
 
-/* Sum of squares in f64. */
+/* Sums and sums of squares in f64. */
 typedef struct vd {
     double x[VL];
 } vd;
 KN_INLINE vd vd_zero(void) { return (vd){{0, 0, 0, 0}}; }
+KN_INLINE vd vd_add(vd s, vf a)
+{
+    for (int i = 0; i < VL; i++)
+        s.x[i] += (double)a[i];
+    return s;
+}
 KN_INLINE vd vd_add_square(vd s, vf a)
 {
     for (int i = 0; i < VL; i++)

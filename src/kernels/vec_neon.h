@@ -139,11 +139,16 @@ KN_INLINE void v_sum_to(float *c, const vf a[4])
 }
 KN_INLINE float v_greatest(vf a) { return vmaxnmvq_f32(a); }
 
-/* Sum of squares in f64. */
+/* Sums and sums of squares in f64. */
 typedef struct vd {
     float64x2_t lo, hi;
 } vd;
 KN_INLINE vd vd_zero(void) { return (vd){vdupq_n_f64(0), vdupq_n_f64(0)}; }
+KN_INLINE vd vd_add(vd s, vf x)
+{
+    return (vd){vaddq_f64(s.lo, vcvt_f64_f32(vget_low_f32(x))),
+                vaddq_f64(s.hi, vcvt_high_f64_f32(x))};
+}
 KN_INLINE vd vd_add_square(vd s, vf x)
 {
     float64x2_t lo = vcvt_f64_f32(vget_low_f32(x)), hi = vcvt_high_f64_f32(x);

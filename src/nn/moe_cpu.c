@@ -14,8 +14,6 @@
 
 #include "base/arena.h"
 
-#include <math.h>
-
 typedef struct routing {
     int64_t *first;  /* [X+1]: pairs of an expert */
     int32_t *row;    /* [P]: token of a pair */
@@ -25,7 +23,8 @@ typedef struct routing {
 } routing;
 
 /* The likeliest experts of one token and their weights. */
-static void choose(const float *p, int experts, int used, int normalise, int32_t *expert, float *weight)
+static void choose(const float *p, int experts, int used, int normalise, int32_t *expert,
+                   float *weight)
 {
     float kept = 0;
     for (int j = 0; j < used; j++) {
@@ -75,8 +74,7 @@ static mlxe_status route(const nn_moe_block *b, const float *normed, int64_t tok
     if (!logits || !r->first || !r->row || !r->at || !r->weight || !r->expert) return MLXE_E_MEMORY;
     rc = kn_linear(&b->router.w, b->router.bias, normed, b->router.w.k, logits, b->experts, tokens,
                    0, cancel);
-    if (!rc)
-        rc = kn_softmax(logits, b->experts, logits, b->experts, tokens, b->experts, cancel);
+    if (!rc) rc = kn_softmax(logits, b->experts, logits, b->experts, tokens, b->experts, cancel);
     if (rc) return rc;
     for (int i = 0; i <= b->experts; i++)
         r->first[i] = 0;

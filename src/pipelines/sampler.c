@@ -7,6 +7,8 @@
  * Source: softmax with temperature; splitmix64 (Steele, Lea, Flood 2014) as the counter's mixer. */
 #include "pipelines/sampler.h"
 
+#include "kernels/kernels.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -58,12 +60,11 @@ void candidates_sort(candidates *c, int32_t keep)
     if (keep == c->n) c->sorted = 1;
 }
 
+/* -1: there is no number */
 static int32_t argmax(const float *logits, int32_t vocab)
 {
-    int32_t best = -1;
-    for (int32_t i = 0; i < vocab; i++)
-        if (logits[i] == logits[i] && (best < 0 || logits[i] > logits[best])) best = i;
-    return best;
+    int32_t best;
+    return kn_top_k(logits, vocab, 1, &best) ? best : -1;
 }
 
 /* Uniform in [0,1), from seed and position. */
@@ -97,25 +98,63 @@ static int chain_wanted(const eng_sampler *params)
     return 0;
 }
 
-void sampler_filter(const sampler_input *in, candidates *c)
+/* The first wanted stage after `done`; NULL: none. A handful of stages: it is found by looking. */
+static const sampler_stage *stage_after(const eng_sampler *params, int done)
 {
-    for (int done = -1;;) { /* a handful of stages: the next order is found by looking */
-        const sampler_stage *next = NULL;
-        for (size_t i = 0; samplers_table[i]; i++) {
-            const sampler_stage *s = samplers_table[i];
-            if (s->order > done && (!next || s->order < next->order)) next = s;
-        }
-        if (!next) return;
-        if (next->wanted(in->params)) next->apply(in, c);
-        done = next->order;
+    const sampler_stage *next = NULL;
+    for (size_t i = 0; samplers_table[i]; i++) {
+        const sampler_stage *s = samplers_table[i];
+        if (s->order > done && (!next || s->order < next->order) && s->wanted(params)) next = s;
     }
+    return next;
+}
+
+static void filter_after(const sampler_input *in, candidates *c, int done)
+{
+    for (const sampler_stage *s; (s = stage_after(in->params, done)); done = s->order)
+        s->apply(in, c);
+}
+
+void sampler_filter(const sampler_input *in, candidates *c) { filter_after(in, c, -1); }
+
+/* The first stage that keeps so many and no more, with only stages before it that keep the order;
+ * NULL: none */
+static const sampler_stage *stage_that_cuts(const eng_sampler *params)
+{
+    const sampler_stage *s = stage_after(params, -1);
+    while (s && s->keeps_order)
+        s = stage_after(params, s->order);
+    return s && s->keeps ? s : NULL;
+}
+
+#define BESIDE 32 /* tokens beyond those that a stage keeps */
+
+/* The chain over the few tokens that a cutting stage can leave: the same as over all, and faster.
+ * A stage that keeps the order may make two tokens equally likely, of which the lower id counts;
+ * so some more are taken, and the last of them must be less likely than the last one kept.
+ * -> 0: not done, c->items hold nothing */
+static int filter_few(const sampler_input *in, const float *logits, int32_t vocab, candidates *c)
+{
+    const sampler_stage *cut = stage_that_cuts(in->params);
+    int32_t ids[KN_TOP_K], n = cut ? cut->keeps(in->params) : 0, all = n + BESIDE;
+    if (n <= 0 || n > KN_TOP_K - BESIDE || all >= vocab) return 0;
+    if (kn_top_k(logits, vocab, all, ids) < all) return 0;
+    for (int32_t i = 0; i < all; i++)
+        c->items[i] = (candidate){logits[ids[i]], ids[i]};
+    c->n = all;
+    for (const sampler_stage *s = stage_after(in->params, -1); s != cut;
+         s = stage_after(in->params, s->order))
+        s->apply(in, c);
+    if (!(c->items[all - 1].logit < c->items[n - 1].logit)) return 0;
+    filter_after(in, c, cut->order - 1);
+    return 1;
 }
 
 mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t vocab,
                            sampler_scratch *scratch, int32_t *token, mlxe_error *err)
 {
     int32_t best = argmax(logits, vocab);
-    candidates c = {.n = vocab};
+    candidates c = {0};
     *token = best;
     if (best < 0) return err_set(err, MLXE_E_INTERNAL, "logits: all %d are NaN", vocab);
     if (in->params->temperature == 0 && !chain_wanted(in->params)) return MLXE_OK;
@@ -129,9 +168,12 @@ mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t
     }
     c.items = scratch->items;
     c.marks = scratch->marks;
-    for (int32_t i = 0; i < vocab; i++)
-        c.items[i] = (candidate){logits[i] == logits[i] ? logits[i] : -INFINITY, i};
-    sampler_filter(in, &c);
+    if (!filter_few(in, logits, vocab, &c)) {
+        c.n = vocab;
+        for (int32_t i = 0; i < vocab; i++)
+            c.items[i] = (candidate){logits[i] == logits[i] ? logits[i] : -INFINITY, i};
+        sampler_filter(in, &c);
+    }
     if (in->params->temperature == 0) {
         candidates_sort(&c, 1);
         *token = c.items[0].id;
@@ -154,15 +196,7 @@ double logprob_of(const float *logits, int32_t vocab, int32_t token)
 
 void logits_top(const float *logits, int32_t vocab, int32_t *ids, int32_t n)
 {
-    int32_t have = 0;
-    for (int32_t i = 0; i < vocab; i++) {
-        int32_t at = have;
-        while (at > 0 && logits[i] > logits[ids[at - 1]])
-            at--;
-        if (at >= n) continue;
-        if (have < n) have++;
-        for (int32_t k = have - 1; k > at; k--)
-            ids[k] = ids[k - 1];
-        ids[at] = i;
-    }
+    int32_t have = kn_top_k(logits, vocab, n, ids);
+    for (int32_t i = 0; i < vocab && have < n; i++) /* what is no number comes last */
+        if (logits[i] != logits[i]) ids[have++] = i;
 }

@@ -34,6 +34,11 @@ typedef struct sampler_stage {
     int order;
     int (*wanted)(const eng_sampler *params);
     void (*apply)(const sampler_input *in, candidates *c);
+    /* 1: of two tokens the likelier one is so afterwards, or as likely, and none is taken away. */
+    int keeps_order;
+    /* How many of the likeliest tokens are left, at most; NULL: any number. When only stages that
+     * keep the order come before, the other tokens are not looked at. */
+    int32_t (*keeps)(const eng_sampler *params);
 } sampler_stage;
 
 /* Memory that sampling reuses; zeroed before the first use. */
@@ -58,7 +63,7 @@ void candidates_sort(candidates *c, int32_t keep);
 
 /* Natural logarithm of softmax at one token: logits f32 [vocab]. */
 double logprob_of(const float *logits, int32_t vocab, int32_t token);
-/* Ids of the n largest logits, descending. n <= vocab */
+/* Ids of the n largest logits, descending. n <= vocab, n <= 512 */
 void logits_top(const float *logits, int32_t vocab, int32_t *ids, int32_t n);
 
 #endif

@@ -2,6 +2,7 @@
  * distribution, and stop strings at every split. */
 #include "base/fs.h"
 #include "base/json.h"
+#include "kernels/kernels.h"
 #include "pipelines/sampler.h"
 #include "pipelines/stop.h"
 
@@ -111,6 +112,45 @@ static void chain(void **state)
     buf_deinit(&text);
 }
 
+/* With top_k the few best tokens are drawn from, without a look at the others: the same token as
+ * over all of them, which a bias of 0 brings about. Coarse logits have equal ones at the cut. */
+static void few_as_all(void **state)
+{
+    enum { V = 5000 };
+    static float logits[V];
+    sampler_scratch scratch = {0};
+    int fast = 0;
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        const mlxe_logit_bias none = {7, 0};
+        eng_sampler few = {.temperature = i % 4 ? 0.1f + (float)(i % 17) * 0.11f : 1,
+                           .top_p = i % 3 ? 1 : 0.9f,
+                           .top_k = 1 + i * 7 % 300,
+                           .min_p = i % 5 ? 0 : 0.05f,
+                           .repetition_penalty = 1,
+                           .seed = (uint64_t)i};
+        eng_sampler all = few;
+        sampler_input in = {.params = &few}, in_all = {.params = &all};
+        int32_t token, want;
+        uint64_t before;
+        mlxe_error err;
+        for (int j = 0; j < V && i % 10 == 0; j++) {
+            logits[j] = (float)((j * 2654435761u + (unsigned)i * 40503u) >> 16 & 0xffff) * 2e-4f;
+            if (i % 20) logits[j] = (float)(int)(logits[j] * 300) / 300;
+            if (i % 50 == 0 && j % 3) logits[j] = j % 2 ? -INFINITY : NAN;
+        }
+        all.logit_bias = &none;
+        all.n_logit_bias = 1;
+        before = kn_count(KN_COUNT_TOP_K);
+        assert_int_equal(sampler_choose(&in, logits, V, &scratch, &token, &err), MLXE_OK);
+        fast += kn_count(KN_COUNT_TOP_K) - before == 2;
+        assert_int_equal(sampler_choose(&in_all, logits, V, &scratch, &want, &err), MLXE_OK);
+        assert_int_equal(token, want);
+    }
+    assert_true(fast >= 2500);
+    sampler_scratch_deinit(&scratch);
+}
+
 /* Frequencies of 20,000 draws against softmax: within 5 standard deviations. */
 static void distribution(void **state)
 {
@@ -193,8 +233,8 @@ static void stop_splits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chain), cmocka_unit_test(distribution),
-                                       cmocka_unit_test(hopeless_logits),
-                                       cmocka_unit_test(stop_splits)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chain), cmocka_unit_test(few_as_all), cmocka_unit_test(distribution),
+        cmocka_unit_test(hopeless_logits), cmocka_unit_test(stop_splits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

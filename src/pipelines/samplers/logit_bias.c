@@ -11,4 +11,5 @@ static void apply(const sampler_input *in, candidates *c)
     }
 }
 
-const struct sampler_stage sampler_logit_bias = {"logit_bias", 10, wanted, apply};
+const struct sampler_stage sampler_logit_bias = {
+    .name = "logit_bias", .order = 10, .wanted = wanted, .apply = apply};

@@ -19,4 +19,5 @@ static void apply(const sampler_input *in, candidates *c)
     c->n = n;
 }
 
-const struct sampler_stage sampler_min_p = {"min_p", 60, wanted, apply};
+const struct sampler_stage sampler_min_p = {
+    .name = "min_p", .order = 60, .wanted = wanted, .apply = apply};

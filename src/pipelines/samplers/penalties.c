@@ -46,4 +46,5 @@ static void apply(const sampler_input *in, candidates *c)
         if (in->prompt[i] < c->n) c->marks[in->prompt[i]] = 0;
 }
 
-const struct sampler_stage sampler_penalties = {"penalties", 20, wanted, apply};
+const struct sampler_stage sampler_penalties = {
+    .name = "penalties", .order = 20, .wanted = wanted, .apply = apply};

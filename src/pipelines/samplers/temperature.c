@@ -9,4 +9,5 @@ static void apply(const sampler_input *in, candidates *c)
         c->items[i].logit /= in->params->temperature;
 }
 
-const struct sampler_stage sampler_temperature = {"temperature", 30, wanted, apply};
+const struct sampler_stage sampler_temperature = {
+    .name = "temperature", .order = 30, .wanted = wanted, .apply = apply, .keeps_order = 1};

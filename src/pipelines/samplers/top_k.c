@@ -11,4 +11,7 @@ static void apply(const sampler_input *in, candidates *c)
     c->sorted = 1;
 }
 
-const struct sampler_stage sampler_top_k = {"top_k", 40, wanted, apply};
+static int32_t keeps(const eng_sampler *p) { return p->top_k; }
+
+const struct sampler_stage sampler_top_k = {
+    .name = "top_k", .order = 40, .wanted = wanted, .apply = apply, .keeps = keeps};

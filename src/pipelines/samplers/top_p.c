@@ -28,4 +28,5 @@ static void apply(const sampler_input *in, candidates *c)
     c->sorted = 1;
 }
 
-const struct sampler_stage sampler_top_p = {"top_p", 50, wanted, apply};
+const struct sampler_stage sampler_top_p = {
+    .name = "top_p", .order = 50, .wanted = wanted, .apply = apply};
