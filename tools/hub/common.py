@@ -55,11 +55,12 @@ def sha256(path):
 
 
 @contextlib.contextmanager
-def served(command, root, *options):
+def served(command, root, *options, stderr=None):
+    os.makedirs(root, exist_ok=True)
     process = subprocess.Popen(
         [command, "hub", "serve", "--root", str(root), "--port", "0", "--hash-file",
          str(work / "hashes"), *options],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, stderr=stderr, text=True)
     line = process.stdout.readline()
     assert line.startswith("listening http://"), line
     try:

@@ -123,12 +123,13 @@ def without_links(command, url, root):
     check("verify without links", told["ok"] and told["checked"] == 5 and told["unverifiable"] == 0, str(told))
 
 
-def both_at_once(command, url, root, rounds):
-    """The same repository by two programs into one empty cache."""
-    broken = 0
+def both_at_once(command, url, root, rounds, log):
+    """The same repository by two programs into one empty cache: each file is fetched once."""
+    broken = twice = 0
     for number in range(rounds):
         cache, failed = work / "both", []
         shutil.rmtree(cache, ignore_errors=True)
+        before = log.stat().st_size
 
         def python():
             try:
@@ -154,19 +155,25 @@ def both_at_once(command, url, root, rounds):
             continue
         same_files(f"round {number}", path.strip(), root / "org/model-1")
         scans_clean(f"round {number}", cache)
-    print(f"both at once: {rounds} rounds, {broken} broken")
+        gets = [line.split()[3] for line in log.read_text()[before:].splitlines()
+                if " GET " in line and "/resolve/" in line]
+        twice += len(gets) - len(set(gets))
+    # Between Python's look at the cache and its lock another may finish: then it fetches a file again.
+    check("a file is fetched once, whoever does", twice <= rounds // 10, f"{twice} times more in {rounds} rounds")
+    print(f"both at once: {rounds} rounds, {broken} broken, {twice} files fetched twice")
 
 
 def main(command, options):
     root = make_folder(work / "folder")
-    with served(command, root) as url:
+    log = work / "requests"
+    with open(log, "w", encoding="utf-8") as messages, served(command, root, "--verbose", stderr=messages) as url:
         mine = ours_then_python(command, url, root)
         theirs = python_then_ours(command, url, root)
         damage_and_repair(command, theirs, url, root)
         remove_and_collect(command, theirs, url)
         remove_and_collect(command, mine, url)
         without_links(command, url, root)
-        both_at_once(command, url, root, options.rounds)
+        both_at_once(command, url, root, options.rounds, log)
 
 
 if __name__ == "__main__":

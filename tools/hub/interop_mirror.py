@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import socket
 import threading
+import time
 
 from common import check, files_of, make_folder, raises, run, served, sha256, work
 
@@ -152,6 +153,37 @@ def check_resume(url, root):
     check("resumed: right bytes", sha256(path) == sha256(root / "org/model-0/model.safetensors"))
 
 
+def check_limits(command, root):
+    """A client that asks too often is told when to come back, and the real one waits."""
+    with served(command, root, "--rate-limit", "4", "--rate-window", "3") as url:
+        begin = time.monotonic()
+        path = pathlib.Path(snapshot_download("org/model-1", endpoint=url, cache_dir=work / "limited"))
+        seconds = time.monotonic() - begin
+        check("limited: the same files", set(files_of(path)) == set(files_of(root / "org/model-1")))
+        check("limited: it waited", 2 < seconds < 60, f"{seconds:.1f} s")
+
+
+def check_upstream(command, folder):
+    """Python through two of our mirrors: the second holds nothing and fetches from the first."""
+    with served(command, folder) as above, \
+            served(command, work / "pulled-through", "--upstream", above) as url:
+        for number in range(2):
+            source = files_of(folder / "org" / f"model-{number}")
+            path = pathlib.Path(snapshot_download(f"org/model-{number}", endpoint=url, cache_dir=work / "through"))
+            got = files_of(path)
+            check(f"upstream: model-{number}", set(got) == set(source)
+                  and all(sha256(got[k]) == sha256(source[k]) for k in source if k in got))
+        raises("upstream: no such repository", errors.RepositoryNotFoundError,
+               lambda: HfApi(url).model_info("org/none"))
+        raises("upstream: no such file", errors.RemoteEntryNotFoundError, lambda: hf_hub_download(
+            "org/model-0", "none", endpoint=url, cache_dir=work / "through"))
+    # What was kept serves alone, and is a cache like any other.
+    with served(command, work / "pulled-through") as url:
+        path = pathlib.Path(snapshot_download("org/model-1", endpoint=url, cache_dir=work / "later"))
+        check("upstream: kept", set(files_of(path)) == set(files_of(folder / "org/model-1")))
+    check("upstream: the root scans clean", not scan_cache_dir(work / "pulled-through").warnings)
+
+
 def check_cache_as_root(command, cache, folder):
     """A cache that Python filled is a root: the second generation equals the first."""
     with served(command, cache) as url:
@@ -192,6 +224,8 @@ def main(command, options):
         check_questions(api, folder)
         check_resume(url, folder)
     check_tokens(command, folder)
+    check_limits(command, folder)
+    check_upstream(command, folder)
     check_cache_as_root(command, cache, folder)
 
 

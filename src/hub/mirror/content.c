@@ -216,7 +216,8 @@ static int from_upstream(const mirror *m, const mirror_call *call, const mirror_
     uint64_t size = (uint64_t)file.info.st_size;
     range_kind kind =
         range_holds(call, file.etag) ? parse_range(call->range, size, &from, &bytes) : RANGE_NONE;
-    if (strcmp(call->method, "HEAD") == 0) {
+    /* Nobody asks for the bytes of an empty file: its HEAD is all that ever comes. */
+    if (strcmp(call->method, "HEAD") == 0 && size > 0) {
         describe(&file, commit, out);
         out->status = 200;
         out->absent_bytes = size;
