@@ -279,6 +279,28 @@ static void write_token(buf *out, const tok_added_token *t, int first)
              words[t->normalized != 0], words[t->special != 0]);
 }
 
+static int is_listed(const json *list, strv text)
+{
+    const json *key, *value;
+    json_iter it = json_iterate(list);
+    while (json_next(&it, &key, &value))
+        if (strv_eq(json_str(value), text)) return 1;
+    return 0;
+}
+
+/* Classes give the mask token properties, if the settings give its text alone. A vocabulary or a
+ * list that declares it comes first. */
+static void set_mask(const tok_files *f, const tok_class *c, const tok_own_token *own, size_t n_own,
+                     tok_added_token *t)
+{
+    if (!c->mask || json_is(role_value(f, ROLE_MASK), JSON_OBJECT)) return;
+    for (size_t i = 0; i < n_own; i++)
+        if (strv_eq(own[i].text, t->content)) return;
+    if (is_listed(extra_list(f, 0), t->content) || is_listed(extra_list(f, 1), t->content)) return;
+    t->lstrip = strchr(c->mask, 'l') != NULL;
+    t->normalized = strchr(c->mask, 'n') != NULL;
+}
+
 mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
                              size_t n_own, buf *out, mlxe_error *err)
 {
@@ -299,6 +321,7 @@ mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_tok
     for (int i = 0; i < ROLES && rc == MLXE_OK; i++) {
         tok_added_token t = {.content = f->roles[i], .special = 1};
         if (role_value(f, i)) rc = read_token(role_value(f, i), 1, &t, err);
+        if (i == ROLE_MASK) set_mask(f, c, own, n_own, &t);
         if (rc == MLXE_OK) add_token(f, &l, t);
     }
     for (size_t i = 0; i < n_own && rc == MLXE_OK; i++)
@@ -311,6 +334,8 @@ mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_tok
     buf_add_str(out, "]");
     for (int i = 0; i < ROLES; i++)
         f->role_ids[i] = f->roles[i].n ? find_token(f, &l, f->roles[i]) : -1;
+    f->language_id = f->language.n ? find_token(f, &l, f->language) : -1;
+    if (f->language_id < 0) f->language_id = f->role_ids[ROLE_UNK];
     tok_vocab_deinit(&l.seen);
     free(l.v);
     return rc;
@@ -325,6 +350,18 @@ static int role_of(strv name)
     return -1;
 }
 
+enum { LANGUAGE = ROLES, NAMED }; /* words of a template that are special tokens */
+
+static int32_t named_id(const tok_files *f, int word)
+{
+    return word == LANGUAGE ? f->language_id : f->role_ids[word];
+}
+
+static strv named_text(const tok_files *f, int word)
+{
+    return word == LANGUAGE ? f->language : f->roles[word];
+}
+
 static unsigned write_items(const tok_files *f, const char *text, buf *out)
 {
     unsigned used = 0;
@@ -332,9 +369,10 @@ static unsigned write_items(const tok_files *f, const char *text, buf *out)
     for (const char *p = text; *p; p += strspn(p, " ")) {
         size_t width = strcspn(p, " :");
         strv word = strv_from(p, width);
-        int type = p[width] == ':' ? p[width + 1] - '0' : 0, role = role_of(word);
+        int type = p[width] == ':' ? p[width + 1] - '0' : 0,
+            role = strv_is(word, "lang") ? LANGUAGE : role_of(word);
         p += p[width] == ':' ? width + 2 : width;
-        if (role >= 0 && f->role_ids[role] < 0) continue;
+        if (role >= 0 && named_id(f, role) < 0) continue;
         if (!first) buf_add_char(out, ',');
         first = 0;
         if (role < 0) {
@@ -343,7 +381,7 @@ static unsigned write_items(const tok_files *f, const char *text, buf *out)
         }
         used |= 1u << role;
         buf_add_str(out, "{\"SpecialToken\":{\"id\":");
-        json_write_str(out, f->roles[role]);
+        json_write_str(out, named_text(f, role));
         buf_addf(out, ",\"type_id\":%d}}", type);
     }
     return used;
@@ -356,15 +394,15 @@ void tok_files_template(const tok_files *f, const char *one, const char *two, bu
     buf_add_str(out, "],\"pair\":[");
     used |= write_items(f, two, out);
     buf_add_str(out, "],\"special_tokens\":{");
-    for (int i = 0, first = 1; i < ROLES; i++) {
+    for (int i = 0, first = 1; i < NAMED; i++) {
         if (!(used >> i & 1)) continue;
         if (!first) buf_add_char(out, ',');
         first = 0;
-        json_write_str(out, f->roles[i]);
+        json_write_str(out, named_text(f, i));
         buf_add_str(out, ":{\"id\":");
-        json_write_str(out, f->roles[i]);
-        buf_addf(out, ",\"ids\":[%d],\"tokens\":[", f->role_ids[i]);
-        json_write_str(out, f->roles[i]);
+        json_write_str(out, named_text(f, i));
+        buf_addf(out, ",\"ids\":[%d],\"tokens\":[", named_id(f, i));
+        json_write_str(out, named_text(f, i));
         buf_add_str(out, "]}");
     }
     buf_add_str(out, "}}");

@@ -17,6 +17,7 @@ enum { ROLE_BOS, ROLE_EOS, ROLE_UNK, ROLE_SEP, ROLE_PAD, ROLE_CLS, ROLE_MASK, RO
 typedef struct tok_class {
     const char *names; /* "LlamaTokenizer CodeLlamaTokenizer" */
     const char *roles[ROLES];
+    const char *mask; /* letters, of the mask token: l takes white space before it, n normalized */
 } tok_class;
 
 typedef struct tok_files {
@@ -31,6 +32,8 @@ typedef struct tok_files {
     tok_vocab vocab;   /* the format's strings and ids; strings in mem */
     strv roles[ROLES]; /* tokens by role; p NULL: none. Set by tok_files_tokens */
     int32_t role_ids[ROLES];
+    strv language; /* the token of the language that texts are in; p NULL: none */
+    int32_t language_id;
 } tok_files;
 
 /* Reads the settings of a folder. Fails CORRUPT, IO, MEMORY */
@@ -61,7 +64,7 @@ mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_tok
                              size_t n_own, buf *out, mlxe_error *err);
 
 /* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are
- * roles or $A, $B, each with its type id. */
+ * roles, "lang" or $A, $B, each with its type id. */
 void tok_files_template(const tok_files *f, const char *one, const char *two, buf *out);
 /* The same from add_bos_token and add_eos_token, with their defaults. Fails CORRUPT */
 mlxe_status tok_files_bos_eos(const tok_files *f, int bos, int eos, buf *out, mlxe_error *err);

@@ -406,7 +406,7 @@ static int read_quantifiers(translate *t, size_t start)
     return 0;
 }
 
-/* ---- letters with case ignored ---------------------------------------------------------------- */
+/* ---- letters with case ignored --------------------------------------------------------------- */
 
 /* The literal at p, if one stands there. -> behind it, or NULL */
 static const char *peek_literal(const translate *t, const char *p, uint32_t *cp)

@@ -3,16 +3,17 @@
  *   ModelProto { pieces 1 {piece 1, score 2, type 3}, trainer_spec 2, normalizer_spec 3 }
  *
  * Owns: a reader for the few protobuf fields that are needed, and what a class of transformers
- * makes of such a model. Llama, Gemma, T5 and XLM-RoBERTa as those do; any other name as
- * SentencePiece itself segments: normalised by the model's own charsmap, spaces kept or joined as
- * its normalizer_spec says, a space before the text when it says so.
+ * makes of such a model. Llama, Gemma and NLLB (BPE) and the rows of tok_spm_rules.c (unigram) as
+ * those do; any other name as SentencePiece itself segments: normalised by the model's own
+ * charsmap, spaces kept or joined as its normalizer_spec says, a space before the text when it says
+ * so.
  *
- * Traps: BPE merges follow scores, highest first; equal scores (and most files) follow ids. XLM-R
- * shifts all ids by one and swaps the first four. T5 appends sentinels in falling order. Classes
+ * Traps: BPE merges follow scores, highest first; equal scores (and most files) follow ids. NLLB
+ * puts four pieces first, whatever the model's own order. T5 appends sentinels in falling order. Classes
  * that renumber in other ways are refused by name. Unknown fields are skipped, as protobuf does.
  *
  * Source: sentencepiece_model.proto; transformers 5.23, convert_slow_tokenizer.py and models/. */
-#include "text/tok_files.h"
+#include "text/tok_spm_rules.h"
 
 #include "base/fs.h"
 
@@ -26,6 +27,7 @@ typedef struct piece {
     strv text;
     float score;
     int type;
+    int32_t id; /* in a BPE vocabulary */
 } piece;
 
 typedef struct spm {
@@ -173,23 +175,23 @@ static mlxe_status read_model(spm *s, strv in)
 
 /* ---- classes --------------------------------------------------------------------------------- */
 
-enum { CLASS_LLAMA, CLASS_GEMMA, CLASS_T5, CLASS_XLMR, CLASS_PLAIN, CLASSES };
+enum { CLASS_LLAMA, CLASS_GEMMA, CLASS_NLLB, CLASS_PLAIN, CLASS_RULE, CLASSES = CLASS_RULE };
 static const tok_class ROWS[CLASSES] = {
     /* names                                                bos    eos    unk    sep pad cls mask */
     [CLASS_LLAMA] = {"LlamaTokenizer CodeLlamaTokenizer Phi3Tokenizer", {"<s>", "</s>", "<unk>"}},
     [CLASS_GEMMA] = {"GemmaTokenizer", {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
-    [CLASS_T5] = {"T5Tokenizer MT5Tokenizer", {NULL, "</s>", "<unk>", NULL, "<pad>"}},
-    [CLASS_XLMR] = {"XLMRobertaTokenizer",
-                    {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
+    [CLASS_NLLB] = {"NllbTokenizer",
+                    {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
+                    "ln"},
     [CLASS_PLAIN] = {"", {NULL}},
 };
 /* They number or score the pieces in ways of their own. */
 static const tok_class REFUSED[] = {
-    {"AlbertTokenizer BarthezTokenizer BigBirdTokenizer CamembertTokenizer DebertaV2Tokenizer "
-     "FNetTokenizer MBartTokenizer MBart50Tokenizer NllbTokenizer PegasusTokenizer "
-     "ReformerTokenizer RemBertTokenizer SeamlessM4TTokenizer UdopTokenizer XGLMTokenizer "
-     "XLNetTokenizer LayoutXLMTokenizer M2M100Tokenizer SpeechT5Tokenizer",
-     {NULL}}};
+    {"BarthezTokenizer BigBirdTokenizer FNetTokenizer ReformerTokenizer RemBertTokenizer "
+     "SeamlessM4TTokenizer UdopTokenizer XGLMTokenizer LayoutXLMTokenizer M2M100Tokenizer "
+     "SpeechT5Tokenizer",
+     {NULL},
+     NULL}};
 
 /* Also byte ranks are kept as tokenizer.model: a protobuf model begins with the tag of a piece. */
 static int takes(tok_files *f)
@@ -199,49 +201,97 @@ static int takes(tok_files *f)
     int is = tok_files_has(f, "tokenizer.model");
     if (is) is = fs_read_head(buf_str(&f->path), 1, &head, &size, NULL) || !head.n || *head.p == 10;
     buf_deinit(&head);
-    return is || tok_files_has(f, "spiece.model") || tok_files_has(f, "sentencepiece.bpe.model");
+    return is || tok_files_has(f, "spiece.model") || tok_files_has(f, "sentencepiece.bpe.model") ||
+           tok_files_has(f, "spm.model");
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static mlxe_status write_unigram(const spm *s, int which, tok_files *f, buf *out)
+/* Unigram pieces as they are written; the next one's id. */
+typedef struct pieces {
+    const spm *s;
+    tok_files *f;
+    buf *out;
+    int32_t id;
+    mlxe_status rc;
+} pieces;
+
+static void put_piece(pieces *p, strv text, double score)
 {
-    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
-    static const char *const last[] = {"<mask>"};
-    size_t skip = which == CLASS_XLMR ? 3 : 0, tail = which == CLASS_XLMR ? 1 : 0;
-    int64_t extra = which == CLASS_T5 ? 100 : 0;
-    int32_t id = 0;
-    mlxe_status rc = MLXE_OK;
-    if (which == CLASS_T5)
-        rc =
+    if (p->rc) return;
+    buf_add_str(p->out, p->id ? ",[" : "[");
+    json_write_str(p->out, text);
+    buf_add_char(p->out, ',');
+    json_write_float(p->out, score);
+    buf_add_char(p->out, ']');
+    p->rc = tok_files_add(p->f, text, p->id++, p->s->err);
+}
+
+/* Pieces parted by spaces; '-' before one: it is never to be used. */
+static void put_list(pieces *p, const char *list)
+{
+    for (; list && *list; list += strspn(list, " ")) {
+        int never = *list == '-';
+        size_t n = strcspn(list, " ");
+        put_piece(p, strv_from(list + never, n - (size_t)never), never ? -100 : 0);
+        list += n;
+    }
+}
+
+/* name_from, name_from+step, .. : count pieces. */
+static void put_numbered(pieces *p, const char *name, int from, int step, int count, double score)
+{
+    for (int i = 0; i < count; i++, from += step) {
+        char text[40];
+        int n = snprintf(text, sizeof text, "<%s_%d>", name, from);
+        put_piece(p, strv_from(text, (size_t)n), score);
+    }
+}
+
+/* Pegasus: both masks as the settings name them, then pieces that no text has. */
+static void put_pegasus(pieces *p)
+{
+    strv mask = STRV("<mask_1>"), sentence = STRV("<mask_2>");
+    const json *m = json_get(p->f->config, "mask_token"),
+               *s = json_get(p->f->config, "mask_token_sent");
+    if (json_is(m, JSON_STRING)) mask = json_str(m);
+    if (json_is(m, JSON_OBJECT)) mask = json_str(json_get(m, "content"));
+    if (json_is(s, JSON_STRING)) sentence = json_str(s);
+    put_list(p, "<pad> </s>");
+    put_piece(p, mask, 0);
+    if (!strv_eq(mask, sentence)) put_piece(p, sentence, 0);
+    put_numbered(p, "unk", 2, 1, 101, -100);
+}
+
+/* rule: NULL for a model as it is. */
+static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *f, buf *out)
+{
+    static const spm_rule plain = {.unk = SPM_UNK_BY_NAME};
+    pieces p = {.s = s, .f = f, .out = out};
+    size_t first;
+    int64_t extra = 100;
+    int fallback = !rule && s->byte_fallback;
+    int32_t unk;
+    if (!rule) rule = &plain;
+    if (rule->more == SPM_LAST_SENTINELS)
+        p.rc =
             json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
-    buf_addf(out, "\"model\":{\"type\":\"Unigram\",\"unk_id\":%d,\"byte_fallback\":%s,\"vocab\":[",
-             which == CLASS_XLMR ? 3 : s->unk_id,
-             which == CLASS_PLAIN && s->byte_fallback ? "true" : "false");
-    for (size_t i = 0; i < (skip ? 4 : 0) && rc == MLXE_OK; i++) {
-        buf_addf(out, "%s[\"%s\",0]", i ? "," : "", first[i]);
-        rc = tok_files_add(f, strv_of(first[i]), id++, s->err);
-    }
-    for (size_t i = skip; i < s->n && rc == MLXE_OK; i++) {
-        buf_add_str(out, id ? ",[" : "[");
-        json_write_str(out, s->v[i].text);
-        buf_add_char(out, ',');
-        json_write_float(out, (double)s->v[i].score);
-        buf_add_char(out, ']');
-        rc = tok_files_add(f, s->v[i].text, id++, s->err);
-    }
-    for (size_t i = 0; i < tail && rc == MLXE_OK; i++) {
-        buf_addf(out, ",[\"%s\",0]", last[i]);
-        rc = tok_files_add(f, strv_of(last[i]), id++, s->err);
-    }
-    for (int64_t i = extra; i-- > 0 && rc == MLXE_OK;) {
-        char name[40];
-        snprintf(name, sizeof name, "<extra_id_%d>", (int)i);
-        buf_addf(out, ",[\"%s\",0]", name);
-        rc = tok_files_add(f, strv_of(name), id++, s->err);
-    }
-    buf_add_str(out, "]},");
-    return rc;
+    buf_addf(out, "\"model\":{\"type\":\"Unigram\",\"byte_fallback\":%s,\"vocab\":[",
+             fallback ? "true" : "false");
+    put_list(&p, rule->first);
+    if (rule->more == SPM_FIRST_PEGASUS) put_pegasus(&p);
+    first = (size_t)p.id;
+    for (size_t i = (size_t)rule->skip; i < s->n; i++)
+        put_piece(&p, s->v[i].text, (double)s->v[i].score);
+    put_list(&p, rule->last);
+    if (rule->more == SPM_LAST_SENTINELS)
+        put_numbered(&p, "extra_id", (int)extra - 1, -1, (int)extra, 0);
+    unk = rule->unk != SPM_UNK_BY_NAME || s->unk_id < rule->skip
+              ? rule->unk
+              : s->unk_id - rule->skip + (int32_t)first;
+    if (unk < 0 && rule->first) unk = 3; /* fairseq's order */
+    buf_addf(out, "],\"unk_id\":%d},", unk);
+    return p.rc;
 }
 
 static int by_score(const void *a, const void *b)
@@ -272,27 +322,49 @@ static mlxe_status write_order(const spm *s, buf *out)
         order[i] = &s->v[i];
     qsort(order, s->n, sizeof *order, by_score);
     for (size_t i = 0; i < s->n; i++)
-        buf_addf(out, "%s%d", i ? "," : ",\"merges_from\":[", (int)(order[i] - s->v));
+        buf_addf(out, "%s%d", i ? "," : ",\"merges_from\":[", (int)order[i]->id);
     buf_add_char(out, ']');
     free(order);
     return MLXE_OK;
 }
 
-static mlxe_status write_bpe(const spm *s, int which, tok_files *f, buf *out)
+/* NLLB's order: its own four pieces, then the model's others. */
+static const char *const NLLB_FIRST[] = {"<s>", "<pad>", "</s>", "<unk>"};
+
+static int nllb_first(strv text)
 {
-    int fallback = which == CLASS_PLAIN ? s->byte_fallback : 1;
+    for (int i = 0; i < 4; i++)
+        if (strv_is(text, NLLB_FIRST[i])) return i;
+    return -1;
+}
+
+static mlxe_status write_bpe(spm *s, int which, tok_files *f, buf *out)
+{
+    static const char *const options[] = {"false", "true"};
+    int nllb = which == CLASS_NLLB;
+    int fallback = which == CLASS_PLAIN ? s->byte_fallback : !nllb;
     mlxe_status rc = MLXE_OK;
+    int32_t id = 0;
     buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s,\"vocab\":{",
-             fallback ? "true" : "false");
+             options[fallback != 0]);
+    for (; nllb && id < 4 && rc == MLXE_OK; id++) {
+        buf_addf(out, "%s\"%s\":%d", id ? "," : "", NLLB_FIRST[id], (int)id);
+        rc = tok_files_add(f, strv_of(NLLB_FIRST[id]), id, s->err);
+    }
     for (size_t i = 0; i < s->n && rc == MLXE_OK; i++) {
-        if (i) buf_add_char(out, ',');
+        s->v[i].id = nllb ? nllb_first(s->v[i].text) : -1;
+        if (s->v[i].id >= 0) continue;
+        s->v[i].id = id;
+        if (id) buf_add_char(out, ',');
         json_write_str(out, s->v[i].text);
-        buf_addf(out, ":%d", (int)i);
-        rc = tok_files_add(f, s->v[i].text, (int32_t)i, s->err);
+        buf_addf(out, ":%d", (int)id);
+        rc = tok_files_add(f, s->v[i].text, id++, s->err);
     }
     buf_add_char(out, '}');
     if (rc == MLXE_OK) rc = write_order(s, out);
-    if (which != CLASS_LLAMA && s->unk_id >= 0 && (size_t)s->unk_id < s->n) {
+    if (nllb) {
+        buf_add_str(out, ",\"unk_token\":\"<unk>\"");
+    } else if (which != CLASS_LLAMA && s->unk_id >= 0 && (size_t)s->unk_id < s->n) {
         buf_add_str(out, ",\"unk_token\":");
         json_write_str(out, s->v[s->unk_id].text);
     }
@@ -357,8 +429,23 @@ static mlxe_status write_llama_parts(const tok_files *f, buf *out, mlxe_error *e
     return rc;
 }
 
-static mlxe_status write_parts(const spm *s, int which, const tok_files *f, buf *out)
+static void write_nllb_parts(const spm *s, buf *out)
 {
+    if (s->charsmap.n) {
+        buf_add_str(out, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+        write_charsmap(s, "", out);
+        buf_add_str(out, ",{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":"
+                         "\" \"}]},");
+    }
+    buf_add_str(out, "\"pre_tokenizer\":" META("always", "true") ",\"decoder\":" META("always",
+                                                                                      "true") ",");
+}
+
+static mlxe_status write_parts(const spm *s, int which, const spm_rule *rule, const tok_files *f,
+                               buf *out)
+{
+    buf charsmap = {0};
+    mlxe_status rc = MLXE_OK;
     switch (which) {
     case CLASS_LLAMA:
         return write_llama_parts(f, out, s->err);
@@ -370,17 +457,15 @@ static mlxe_status write_parts(const spm *s, int which, const tok_files *f, buf 
                     "\"invert\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK
                     "]},");
         return MLXE_OK;
-    case CLASS_T5:
-    case CLASS_XLMR:
-        if (s->charsmap.n) {
-            buf_add_str(out, "\"normalizer\":");
-            write_charsmap(s, "", out);
-            buf_add_char(out, ',');
-        }
-        buf_add_str(out, "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
-                         "\"WhitespaceSplit\"}," META("always", "true") "]},\"decoder\":" META(
-                             "always", "true") ",");
+    case CLASS_NLLB:
+        write_nllb_parts(s, out);
         return MLXE_OK;
+    case CLASS_RULE:
+        if (s->charsmap.n) write_charsmap(s, "", &charsmap);
+        rc = spm_rule_write(rule, f, buf_view(&charsmap), out, s->err);
+        if (charsmap.failed) out->failed = 1;
+        buf_deinit(&charsmap);
+        return rc;
     default:
         write_plain_parts(s, out);
         return MLXE_OK;
@@ -393,13 +478,41 @@ static const char *role_piece(const spm *s, tok_files *f, int id)
     return id >= 0 && (size_t)id < s->n ? arena_copy(&f->mem, s->v[id].text) : NULL;
 }
 
-static mlxe_status write_tokens(const spm *s, int which, tok_files *f, buf *out)
+/* The tokens that follow the model's own: languages, and Pegasus' unused pieces. */
+static size_t add_class_tokens(const spm_rule *rule, const tok_files *f, tok_own_token *own,
+                               size_t n)
 {
+    for (const char *p = rule && rule->languages ? rule->languages : ""; *p; p += strspn(p, " ")) {
+        size_t width = strcspn(p, " ");
+        own[n++] = (tok_own_token){strv_from(p, width), 1};
+        p += width;
+    }
+    for (int32_t i = 2; rule && rule->more == SPM_FIRST_PEGASUS && i < 105 && i < f->vocab.max_id;
+         i++) {
+        const tok_entry *e = tok_vocab_entry(&f->vocab, i);
+        if (e) own[n++] = (tok_own_token){e->text, 1};
+    }
+    return n;
+}
+
+static void set_language(const spm_rule *rule, int which, tok_files *f)
+{
+    const char *usual = which == CLASS_NLLB ? "eng_Latn" : rule ? rule->language : NULL;
+    strv given = json_str(json_get(f->config, "src_lang"));
+    if (usual) f->language = given.n ? given : strv_of(usual);
+}
+
+static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, tok_files *f,
+                                buf *out)
+{
+    enum { CLASS_TOKENS = 128 };
     tok_reader r = {&f->mem, s->where, s->err};
-    tok_class class = ROWS[which];
-    tok_own_token *own = calloc(s->n, sizeof *own);
+    tok_class class = rule ? rule->class : ROWS[which];
+    tok_own_token *own = calloc(s->n + CLASS_TOKENS, sizeof *own);
     size_t n = 0;
+    int legacy = 0;
     if (!own) return err_memory(s->err, "added tokens", s->n * sizeof *own);
+    set_language(rule, which, f);
     for (size_t i = 0; i < s->n; i++)
         if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
             own[n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL};
@@ -409,14 +522,17 @@ static mlxe_status write_tokens(const spm *s, int which, tok_files *f, buf *out)
         class.roles[ROLE_EOS] = role_piece(s, f, s->eos_id);
         class.roles[ROLE_UNK] = role_piece(s, f, s->unk_id);
     }
+    n = add_class_tokens(rule, f, own, n);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own, n, out, s->err);
+    if (rc == MLXE_OK) rc = tok_files_bool(f, "legacy_behaviour", &legacy, s->err);
     free(own);
     buf_add_char(out, ',');
     if (rc) return rc;
-    if (which == CLASS_T5)
-        tok_files_template(f, "$A eos", "$A eos $B eos", out);
-    else if (which == CLASS_XLMR)
-        tok_files_template(f, "bos $A eos", "bos $A eos eos $B eos", out);
+    if (rule)
+        tok_files_template(f, rule->one, rule->two, out);
+    else if (which == CLASS_NLLB)
+        tok_files_template(f, legacy ? "$A eos lang" : "lang $A eos",
+                           legacy ? "$A $B eos lang" : "lang $A $B eos", out);
     else
         rc = tok_files_bos_eos(f, 0, 0, out, s->err);
     return rc;
@@ -429,8 +545,9 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     s.dummy_prefix = s.joins_spaces = s.bos_id = 1;
     s.eos_id = 2;
     const tok_class *row = tok_files_class(f, ROWS, CLASSES);
-    int which = row ? (int)(row - ROWS) : CLASS_PLAIN;
-    int wants_bpe = which == CLASS_LLAMA || which == CLASS_GEMMA;
+    const spm_rule *rule = spm_rule_find(f);
+    int which = rule ? CLASS_RULE : row ? (int)(row - ROWS) : CLASS_PLAIN;
+    int wants_bpe = which == CLASS_LLAMA || which == CLASS_GEMMA || which == CLASS_NLLB;
     mlxe_status rc = MLXE_OK;
     if (tok_files_class(f, REFUSED, 1)) {
         rc = err_set(err, MLXE_E_UNSUPPORTED, "%s: %.*s without tokenizer.json is not supported",
@@ -441,13 +558,16 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     tok_reader r = {&f->mem, s.where, err};
     rc = tok_files_read(f, &text, err);
     if (rc == MLXE_OK) rc = read_model(&s, buf_view(&text));
-    if (wants_bpe != (s.model == MODEL_BPE)) which = CLASS_PLAIN;
-    if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, s.n + 10010);
+    if (wants_bpe != (s.model == MODEL_BPE)) {
+        which = CLASS_PLAIN;
+        rule = NULL;
+    }
+    if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, s.n + 10110);
     buf_add_char(out, '{');
     if (rc == MLXE_OK)
-        rc = s.model == MODEL_BPE ? write_bpe(&s, which, f, out) : write_unigram(&s, which, f, out);
-    if (rc == MLXE_OK) rc = write_parts(&s, which, f, out);
-    if (rc == MLXE_OK) rc = write_tokens(&s, which, f, out);
+        rc = s.model == MODEL_BPE ? write_bpe(&s, which, f, out) : write_unigram(&s, rule, f, out);
+    if (rc == MLXE_OK) rc = write_parts(&s, which, rule, f, out);
+    if (rc == MLXE_OK) rc = write_tokens(&s, which, rule, f, out);
     buf_add_char(out, '}');
     free(s.v);
     buf_deinit(&text);

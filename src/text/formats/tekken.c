@@ -142,7 +142,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     json_doc *doc = NULL;
     tekken t = {.where = buf_str(&f->path)};
-    tok_class class = {"", {NULL}};
+    tok_class class = {.names = ""};
     tok_reader r = {&f->mem, t.where, err};
     mlxe_status rc = tok_files_read_json(f, &doc, err);
     if (rc == MLXE_OK) rc = read_config(&t, json_root(doc), err);

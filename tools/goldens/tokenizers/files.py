@@ -107,6 +107,17 @@ def folders(rng, lines):
     xlmr = spm(lines, "unigram", 700)
     yield "xlmr", {"sentencepiece.bpe.model": xlmr, "tokenizer_config.json": {
         "tokenizer_class": "XLMRobertaTokenizer"}}, "XLMRobertaTokenizer"
+    yield from unigram_classes(rng, lines, xlmr)
+    nllb = spm(lines, "bpe", size)
+    yield "nllb", {"sentencepiece.bpe.model": nllb, "tokenizer_config.json": {
+        "tokenizer_class": "NllbTokenizer"}}, "NllbTokenizer"
+    count = sentencepiece.SentencePieceProcessor(model_proto=nllb).GetPieceSize()
+    yield "nllb_small", {"sentencepiece.bpe.model": spm(
+        lines, "bpe", size, normalization_rule_name="identity"), "tokenizer_config.json": {
+        "tokenizer_class": "NllbTokenizer"}}, "NllbTokenizer"
+    yield "nllb_languages", {"sentencepiece.bpe.model": nllb, "tokenizer_config.json": {
+        "tokenizer_class": "NllbTokenizer", "src_lang": "deu_Latn", "legacy_behaviour": rng.random() < 0.5,
+        "additional_special_tokens": ["deu_Latn", "eng_Latn", "<mask>"]}}, "NllbTokenizer"
     yield "plain_unigram", {"tokenizer.model": spm(lines, "unigram", 700, byte_fallback=rng.random() < 0.5)}, None
     yield "plain_bpe", {"tokenizer.model": spm(lines, "bpe", size, byte_fallback=rng.random() < 0.5)}, None
     yield "plain_identity", {"tokenizer.model": spm(
@@ -153,6 +164,42 @@ def folders(rng, lines):
     if importlib.util.find_spec("mistral_common"):  # which knows the list that older files leave out
         old = {k: v for k, v in tekken.items() if k != "special_tokens"}
         yield "tekken_old", {"tekken.json": old}, "tekken"
+
+
+def unigram_classes(rng, lines, model):
+    """The classes that number a unigram model's pieces in ways of their own. model: with <s> </s>"""
+    def row(name, file, content, cls, **settings):
+        return name, {file: content, "tokenizer_config.json": {"tokenizer_class": cls, **settings}}, cls
+
+    albert = spm(lines, "unigram", 700, pad_id=0, unk_id=1, bos_id=-1, eos_id=-1, pad_piece="<pad>",
+                 control_symbols=["[CLS]", "[SEP]"], user_defined_symbols=["[MASK]", "(", ")", "-"])
+    yield row("albert", "spiece.model", albert, "AlbertTokenizer")
+    yield row("albert_cased", "spiece.model", albert, "AlbertTokenizer", do_lower_case=False,
+              keep_accents=True)
+    yield row("camembert", "sentencepiece.bpe.model", model, "CamembertTokenizer")
+    identity = spm(lines, "unigram", 500, normalization_rule_name="identity")
+    yield row("camembert_small", "sentencepiece.bpe.model", identity, "CamembertTokenizer")
+    yield row("mbart", "sentencepiece.bpe.model", identity, "MBartTokenizer")
+    yield row("mbart_french", "sentencepiece.bpe.model", model, "MBartTokenizer", src_lang="fr_XX")
+    yield row("mbart50", "sentencepiece.bpe.model", model, "MBart50Tokenizer")
+    yield row("mbart50_german", "sentencepiece.bpe.model", identity, "MBart50Tokenizer", src_lang="de_DE")
+    xlnet = {"bos_id": 1, "eos_id": 2, "unk_id": 0,
+             "control_symbols": ["<cls>", "<sep>", "<pad>", "<mask>", "<eod>"],
+             "user_defined_symbols": ["<eop>", ".", "("]}
+    yield row("xlnet", "spiece.model", spm(lines, "unigram", 700, **xlnet), "XLNetTokenizer")
+    yield row("xlnet_small", "spiece.model", spm(
+        lines, "unigram", 500, normalization_rule_name="identity", **xlnet), "XLNetTokenizer",
+        do_lower_case=True)
+    deberta = spm(lines, "unigram", 500, normalization_rule_name="identity", pad_id=0, bos_id=1, eos_id=2,
+                  unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]")
+    yield row("deberta_v2", "spm.model", deberta, "DebertaV2Tokenizer")
+    yield row("deberta_v2_options", "spm.model", deberta, "DebertaV2Tokenizer", do_lower_case=True,
+              split_by_punct=True)
+    pegasus = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "pad_piece": "<pad>"}
+    yield row("pegasus", "spiece.model", spm(lines, "unigram", 700, **pegasus), "PegasusTokenizer")
+    yield row("pegasus_small", "spiece.model", spm(
+        lines, "unigram", 500, normalization_rule_name="identity", **pegasus), "PegasusTokenizer",
+        mask_token="<mask_2>", mask_token_sent="<mask_1>")
 
 
 def oracle(folder, kind):

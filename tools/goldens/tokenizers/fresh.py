@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Draws fresh tokenizers and strings and compares a built command with the tokenizers package.
 
-    python fresh.py --command 'build/mlxengine' --count 200 [--seed N] [--strings 60]
+    python fresh.py --command 'build/mlxengine' --count 200 [--seed N] [--strings 60] [--families]
+
+--families: instead of options at random, --count tokenizers of each family in families.py.
 
 The command is called as `COMMAND tokenize FOLDER --lines` and `COMMAND detokenize FOLDER --lines`.
 A difference is printed with all that reproduces it; the exit status is 1."""
@@ -16,6 +18,7 @@ import time
 
 os.environ["RUST_BACKTRACE"] = "0"  # the package panics on some combinations; traces are slow
 import cases  # noqa: E402
+import families  # noqa: E402
 
 
 def ask(command, verb, folder, lines):
@@ -77,14 +80,20 @@ def main():
     p.add_argument("--count", type=int, default=100)
     p.add_argument("--strings", type=int, default=60)
     p.add_argument("--seed", type=int, default=int(time.time()))
+    p.add_argument("--families", nargs="?", const=" ".join(families.FAMILIES), default="")
     p.add_argument("--keep", default="", help="folder for tokenizers that differ")
     a = p.parse_args()
     totals, bad, pairs = {}, 0, 0
-    for i in range(a.count):
+    names = a.families.split()
+    for i in range(a.count * max(1, len(names))):
         seed = a.seed * 100003 + i
         rng = random.Random(seed)
+        kind = names[i % len(names)] if names else ""
         try:
-            kind, t = cases.draw(rng)
+            if kind:
+                t = families.FAMILIES[kind](rng, cases.corpus(rng, 200))
+            else:
+                kind, t = cases.draw(rng)
         except BaseException as error:
             totals["not drawn"] = totals.get("not drawn", 0) + 1
             continue
