@@ -9,8 +9,9 @@
  * so.
  *
  * Traps: BPE merges follow scores, highest first; equal scores (and most files) follow ids. NLLB
- * puts four pieces first, whatever the model's own order. T5 appends sentinels in falling order. Classes
- * that renumber in other ways are refused by name. Unknown fields are skipped, as protobuf does.
+ * puts four pieces first, whatever the model's own order. T5 appends sentinels in falling order.
+ * Classes that renumber in other ways are refused by name. Unknown fields are skipped, as protobuf
+ * does.
  *
  * Source: sentencepiece_model.proto; transformers 5.23, convert_slow_tokenizer.py and models/. */
 #include "text/tok_spm_rules.h"
