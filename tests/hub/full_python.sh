@@ -1,6 +1,7 @@
 #!/bin/sh
 # full_python.sh SOURCE BUILD: Python's huggingface_hub (current release) against our mirror and our
 # cache. Needs a Python that has it: GOLDENS_VENV, or what `make goldens` installs in .deps/goldens.
+# HUB_OLDER_VENVS names more folders of virtual environments, with older releases.
 set -u
 python=${GOLDENS_VENV:-$1/.deps/goldens}/bin/python
 if ! "$python" -c 'import huggingface_hub' 2>/dev/null; then
@@ -11,5 +12,8 @@ failed=0
 for script in "$1"/tools/hub/interop_*.py; do
     echo "== ${script##*/}"
     "$python" "$script" "$2/bin/mlxengine" || failed=1
+done
+for venv in ${HUB_OLDER_VENVS:-}; do
+    "$venv/bin/python" "$1/tools/hub/interop_older.py" "$2/bin/mlxengine" || failed=1
 done
 exit $failed
