@@ -157,12 +157,16 @@ typedef struct store {
     const char *name;
     int bits;
     kn_dtype dtype;
+    kn_mode mode;
 } store;
 
-static const store STORES[] = {{"4-bit g64", 4, KN_BF16}, {"8-bit g64", 8, KN_BF16},
-                               {"bf16", 0, KN_BF16},      {"f32", 0, KN_F32},
-                               {"2-bit g64", 2, KN_BF16}, {"3-bit g64", 3, KN_BF16},
-                               {"5-bit g64", 5, KN_BF16}, {"6-bit g64", 6, KN_BF16}};
+static const store STORES[] = {
+    {"4-bit g64", 4, KN_BF16, KN_AFFINE}, {"8-bit g64", 8, KN_BF16, KN_AFFINE},
+    {"bf16", 0, KN_BF16, KN_AFFINE},      {"f32", 0, KN_F32, KN_AFFINE},
+    {"2-bit g64", 2, KN_BF16, KN_AFFINE}, {"3-bit g64", 3, KN_BF16, KN_AFFINE},
+    {"5-bit g64", 5, KN_BF16, KN_AFFINE}, {"6-bit g64", 6, KN_BF16, KN_AFFINE},
+    {"mxfp4", 4, KN_F32, KN_MXFP4},       {"mxfp8", 8, KN_F32, KN_MXFP8},
+    {"nvfp4", 4, KN_F32, KN_NVFP4}};
 
 static uint32_t rng_state = 1;
 static uint32_t rng(void) { return rng_state = rng_state * 1664525u + 1013904223u; }
@@ -171,6 +175,7 @@ static size_t matrix_bytes(const kn_matrix *w)
 {
     size_t elements = (size_t)w->n * (size_t)w->k;
     if (!w->bits) return elements * (w->dtype == KN_F32 ? 4 : 2);
+    if (w->mode) return elements * (size_t)w->bits / 8 + elements / (size_t)w->group;
     return elements * (size_t)w->bits / 8 + elements / 64 * 4;
 }
 
@@ -189,9 +194,15 @@ static void *new_weights(size_t bytes, int pattern)
 
 static kn_matrix new_matrix(const store *s, int64_t n, int64_t k)
 {
-    kn_matrix w = {.n = n, .k = k, .dtype = s->dtype, .bits = s->bits, .group = 64};
+    kn_matrix w = {
+        .n = n, .k = k, .dtype = s->dtype, .bits = s->bits, .group = 64, .mode = s->mode};
     size_t elements = (size_t)n * (size_t)k;
-    if (s->bits) {
+    if (s->mode) { /* scales of one size: denormals would be slow */
+        w.group = s->mode == KN_NVFP4 ? 16 : 32;
+        w.w = new_weights(elements * (size_t)s->bits / 8, -1);
+        w.scales =
+            memset(new_weights(elements / (size_t)w.group, -1), 0x75, elements / (size_t)w.group);
+    } else if (s->bits) {
         w.w = new_weights(elements * (size_t)s->bits / 8, -1);
         w.scales = new_weights(elements / 64 * 2, KN_BF16);
         w.biases = new_weights(elements / 64 * 2, KN_BF16);

@@ -26,6 +26,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define RELAX() _mm_pause()
+#elif defined(__aarch64__)
+#define RELAX() __asm__ volatile("yield")
 #else
 #define RELAX() ((void)0)
 #endif
@@ -59,6 +61,8 @@ static pool P = {
     .left = PTHREAD_COND_INITIALIZER,
 };
 
+static _Thread_local int in_run; /* this thread takes chunks */
+
 /* The caller's scratch exists before any start, so that a run cannot run out of memory. */
 static _Alignas(64) unsigned char caller_scratch[KN_SCRATCH_BYTES];
 
@@ -75,16 +79,18 @@ static int cancelled(const atomic_int *flag)
 
 static void take_chunks(int worker)
 {
+    in_run = 1;
     for (;;) {
         int chunk = atomic_fetch_add_explicit(&P.next, 1, memory_order_relaxed);
-        if (chunk >= P.n_chunks) return;
+        if (chunk >= P.n_chunks) break;
         if (cancelled(P.cancel)) {
             atomic_store_explicit(&P.dropped, 1, memory_order_relaxed);
             atomic_store_explicit(&P.next, P.n_chunks, memory_order_relaxed);
-            return;
+            break;
         }
         P.task(P.ctx, chunk, P.n_chunks, worker);
     }
+    in_run = 0;
 }
 
 /* -> the new epoch */
@@ -226,7 +232,7 @@ static void share_run(void)
 mlxe_status kn_run(kn_task task, void *ctx, int n_chunks, const atomic_int *cancel)
 {
     int dropped;
-    if (!own_process()) return MLXE_E_STATE;
+    if (in_run || !own_process()) return MLXE_E_STATE;
     pthread_mutex_lock(&P.lock);
     P.task = task;
     P.ctx = ctx;

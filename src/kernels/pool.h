@@ -22,7 +22,7 @@ int kn_pool_threads(void); /* workers, the caller's thread included; 1 before th
 
 /* Runs task over all chunks and returns when all are done. cancel (may be NULL) is polled before
  * each chunk: when it is set, the chunks left are dropped.
- * -> MLXE_OK, MLXE_E_CANCELLED, MLXE_E_STATE (forked child) */
+ * -> MLXE_OK, MLXE_E_CANCELLED, MLXE_E_STATE (forked child; inside a task) */
 mlxe_status kn_run(kn_task task, void *ctx, int n_chunks, const atomic_int *cancel);
 
 #endif

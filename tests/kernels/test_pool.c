@@ -1,10 +1,13 @@
-/* test_pool.c: the thread pool: each chunk once, cancel, two callers, fork, limits of the machine.
+/* test_pool.c: the thread pool: each chunk once, uneven workers, cancel, two callers, no runs inside
+ * runs, idle, fork, limits of the machine.
  *
  * The pool starts once a process, so the order matters: children with pools of their own are forked
  * first, before this process has used the pool. */
+#define _GNU_SOURCE
 #include "base/thread.h"
 #include "util.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -254,6 +257,87 @@ static void callers_take_turns(void **state)
     }
 }
 
+/* ---- uneven workers, nesting, idle ----------------------------------------------------------- */
+
+typedef struct uneven {
+    atomic_int done, late;
+} uneven;
+
+/* Chunk 0 ends when all others have: they must not wait for the worker that holds it. */
+static void uneven_chunk(void *ctx, int chunk, int n_chunks, int worker)
+{
+    uneven *u = ctx;
+    int64_t until = clock_ns() + 20000000000;
+    (void)worker;
+    while (!chunk && atomic_load(&u->done) < n_chunks - 1) {
+        pause_us(100);
+        if (clock_ns() < until) continue;
+        atomic_store(&u->late, 1);
+        return;
+    }
+    atomic_fetch_add(&u->done, 1);
+}
+
+static void slow_worker_holds_one_chunk(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        uneven u = {0, 0};
+        assert_int_equal(kn_run(uneven_chunk, &u, 300, NULL), MLXE_OK);
+        assert_int_equal(u.late, 0);
+        assert_int_equal(u.done, 300);
+    }
+}
+
+static void nested_chunk(void *ctx, int chunk, int n_chunks, int worker)
+{
+    atomic_int *refused = ctx;
+    float x[4] = {1, 2, 3, 4};
+    (void)chunk, (void)n_chunks, (void)worker;
+    if (kn_rms_norm(x, 4, NULL, 1e-6f, x, 4, 1, 4, NULL) == MLXE_E_STATE && x[0] == 1)
+        atomic_fetch_add(refused, 1);
+}
+
+static void no_run_in_a_run(void **state)
+{
+    atomic_int refused = 0;
+    float x[4] = {1, 2, 3, 4};
+    (void)state;
+    assert_int_equal(kn_run(nested_chunk, &refused, 50, NULL), MLXE_OK);
+    assert_int_equal(refused, 50);
+    assert_int_equal(kn_rms_norm(x, 4, NULL, 1e-6f, x, 4, 1, 4, NULL), MLXE_OK);
+}
+
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* After a run workers look for the next one for a moment, then a second costs nothing. */
+static void idle_costs_nothing(void **state)
+{
+    static tally t;
+    double before, ms;
+    (void)state;
+    t.caller = pthread_self();
+    assert_int_equal(kn_run(count_chunk, &t, 50, NULL), MLXE_OK);
+    pause_us(50000);
+    before = cpu_ms();
+    for (int i = 0; i < 10; i++)
+        pause_us(100000);
+    ms = cpu_ms() - before;
+    if (ms > 20) fail_msg("%g ms of CPU time in a second of idling", ms);
+    before = cpu_ms(); /* the spin: 10 runs that are 20 ms apart, some ms in all and no more */
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(kn_run(uneven_chunk, &(uneven){0, 0}, 2, NULL), MLXE_OK);
+        pause_us(20000);
+    }
+    ms = cpu_ms() - before;
+    if (ms > 40) fail_msg("%g ms of CPU time for 10 short runs", ms);
+}
+
 static void forked_child(void **state)
 {
     int status;
@@ -330,13 +414,45 @@ static void cgroups(void **state)
     assert_in_range(kn_usable_cpus(), 1, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* A process that may run on one CPU has one, and its pool is as large. */
+static void affinity(void **state)
+{
+    cpu_set_t all, one;
+    int status, first = 0;
+    pid_t child;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    while (!CPU_ISSET(first, &all))
+        first++;
+    child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        CPU_ZERO(&one);
+        CPU_SET(first, &one);
+        if (sched_setaffinity(0, sizeof one, &one)) _exit(1);
+        if (kn_usable_cpus() != 1) _exit(2);
+        if (kn_pool_start(0, NULL) || kn_pool_threads() != 1) _exit(3);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_same_bits), cmocka_unit_test(start),
-        cmocka_unit_test(each_chunk_once),   cmocka_unit_test(cancel),
-        cmocka_unit_test(cancel_kernels),    cmocka_unit_test(callers_take_turns),
-        cmocka_unit_test(forked_child),      cmocka_unit_test(cgroups),
+        cmocka_unit_test(threads_same_bits),
+        cmocka_unit_test(affinity),
+        cmocka_unit_test(start),
+        cmocka_unit_test(each_chunk_once),
+        cmocka_unit_test(slow_worker_holds_one_chunk),
+        cmocka_unit_test(cancel),
+        cmocka_unit_test(cancel_kernels),
+        cmocka_unit_test(callers_take_turns),
+        cmocka_unit_test(no_run_in_a_run),
+        cmocka_unit_test(idle_costs_nothing),
+        cmocka_unit_test(forked_child),
+        cmocka_unit_test(cgroups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

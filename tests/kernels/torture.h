@@ -42,6 +42,134 @@ static void random_linear(rng *r)
     matrix_free(&w);
 }
 
+/* Any storage; k is a multiple of 128. */
+static matrix random_matrix(rng *r, int n, int k)
+{
+    static const int groups[] = {32, 64, 128};
+    int mode = rng_int(r, 0, 5);
+    if (mode > KN_AFFINE && mode <= KN_NVFP4) return matrix_new_fp(r, n, k, (kn_mode)mode, 1);
+    return matrix_new(r, n, k, ALL_BITS[rng_int(r, 0, 6)], groups[rng_int(r, 0, 2)],
+                      (kn_dtype)rng_int(r, 0, 2), 1);
+}
+
+/* What f32 may lose of x . w, and what rounding x by half a step in each unit of 32 may: units of
+ * more have greater steps, by the greatest value that is looked for in 128. 0 steps: no rounding. */
+static double product_of(const float *x, const double *w, int k, double steps, double *slack)
+{
+    double sum = 0;
+    *slack = 1e-5;
+    for (int u = 0; u < k; u += 128) {
+        double greatest = 0, weights = 0;
+        for (int i = u; i < u + 128 && i < k; i++) {
+            sum += (double)x[i] * w[i];
+            *slack += 4e-6 * fabs((double)x[i] * w[i]);
+            greatest = fmax(greatest, fabs((double)x[i]));
+            weights += fabs(w[i]);
+        }
+        if (steps > 0) *slack += greatest / steps * 0.51 * weights;
+    }
+    return sum;
+}
+
+/* Sets of projections with a norm before, biases, old values, in both precisions. */
+static void random_project(rng *r)
+{
+    int m = rng_int(r, 1, rng_int(r, 0, 7) ? 9 : 150), k = 128 * rng_int(r, 1, 5);
+    int n = rng_int(r, 1, KN_SET), with_norm = rng_int(r, 0, 2);
+    room x = room_new((size_t)(m * k) * 4, 8), normed = room_new((size_t)(m * k) * 4, 0);
+    float *xp = normals(r, x.p, (size_t)(m * k), 2), weight[640], bias[80];
+    kn_input in = {.x = xp,
+                   .ldx = k,
+                   .m = m,
+                   .norm = with_norm ? weight : NULL,
+                   .eps = 1e-5f,
+                   .precision = (kn_precision)rng_int(r, 0, 1),
+                   .norm_kind = with_norm == 2 ? KN_NORM_LAYER : KN_NORM_RMS};
+    matrix w[KN_SET];
+    kn_projection set[KN_SET];
+    atomic_int flag = !rng_int(r, 0, 19);
+    mlxe_status rc;
+    normals(r, weight, 640, 1);
+    normals(r, bias, 80, 1);
+    memcpy(normed.p, xp, (size_t)(m * k) * 4);
+    if (with_norm == 1) kn_rms_norm(xp, k, weight, in.eps, normed.p, k, m, k, NULL);
+    if (with_norm == 2) kn_layer_norm(xp, k, weight, NULL, in.eps, normed.p, k, m, k, NULL);
+    for (int j = 0; j < n; j++) {
+        w[j] = random_matrix(r, rng_int(r, 1, 80), k);
+        set[j] = (kn_projection){.w = &w[j].m,
+                                 .bias = rng_int(r, 0, 1) ? bias : NULL,
+                                 .y = malloc((size_t)m * (size_t)w[j].m.n * sizeof(float)),
+                                 .ldy = w[j].m.n,
+                                 .accumulate = rng_int(r, 0, 1),
+                                 .rounding = (kn_rounding)rng_int(r, 0, 1)};
+        assert_non_null(set[j].y);
+        for (int64_t i = 0; i < m * w[j].m.n; i++)
+            set[j].y[i] = (float)(i % 7);
+    }
+    rc = kn_project(&in, set, n, &flag);
+    assert_int_equal(rc, flag ? MLXE_E_CANCELLED : MLXE_OK);
+    for (int s = 0; !rc && s < 40; s++) {
+        int j = s % n, i = rng_int(r, 0, m - 1), col = rng_int(r, 0, (int)w[j].m.n - 1);
+        int64_t at = i * w[j].m.n + col;
+        double slack, steps = set[j].rounding == KN_ROUND_16 ? 16256 : 127, want;
+        if (in.precision == KN_PRECISE || !w[j].m.bits) steps = 0;
+        want = product_of((float *)normed.p + i * k, w[j].value + col * k, k, steps, &slack);
+        if (set[j].bias) want += (double)bias[col];
+        if (set[j].accumulate) want += (double)(at % 7);
+        if (!(fabs((double)set[j].y[at] - want) <= slack))
+            fail_msg("%s project m %d k %d bits %d mode %d norm %d: got %g, want %g +- %g",
+                     kn_isa(), m, k, w[j].m.bits, w[j].m.mode, with_norm, (double)set[j].y[at],
+                     want, slack);
+    }
+    for (int j = 0; j < n; j++) {
+        free(set[j].y);
+        matrix_free(&w[j]);
+    }
+    room_free(x);
+    room_free(normed);
+}
+
+static void random_experts(rng *r)
+{
+    enum { COUNT = 5 };
+    int n = rng_int(r, 1, 150), k = 128 * rng_int(r, 1, 4), tokens = rng_int(r, 1, 20);
+    int kind = rng_int(r, 0, 1), pairs = 0;
+    int64_t first[COUNT + 1] = {0};
+    int32_t row[COUNT * 110];
+    matrix w[COUNT];
+    kn_matrix m[COUNT];
+    room x = room_new((size_t)(tokens * k) * 4, 8);
+    float *xp = normals(r, x.p, (size_t)(tokens * k), 1), *y;
+    w[0] = random_matrix(r, n, k);
+    for (int e = 0; e < COUNT; e++) {
+        const kn_matrix *a = &w[0].m;
+        int rows = rng_int(r, 0, 3) ? rng_int(r, 0, 3) : rng_int(r, 0, 110);
+        if (e && a->mode) w[e] = matrix_new_fp(r, n, k, a->mode, 1);
+        if (e && !a->mode) w[e] = matrix_new(r, n, k, a->bits, a->group, a->dtype, 1);
+        m[e] = w[e].m;
+        for (int j = 0; j < rows; j++)
+            row[pairs] = kind ? rng_int(r, 0, tokens - 1) : pairs % tokens, pairs++;
+        first[e + 1] = pairs;
+    }
+    y = malloc((size_t)(pairs * n + 1) * sizeof *y);
+    assert_non_null(y);
+    assert_int_equal(kn_linear_experts(m, COUNT, first, xp, k, row, y, n, NULL), MLXE_OK);
+    for (int s = 0; pairs && s < 40; s++) {
+        int p = rng_int(r, 0, pairs - 1), col = rng_int(r, 0, n - 1), e = 0;
+        double slack, want;
+        while (p >= first[e + 1])
+            e++;
+        want = product_of(xp + row[p] * k, w[e].value + col * k, k, 0, &slack);
+        if (!(fabs((double)y[p * n + col] - want) <= slack))
+            fail_msg("%s experts n %d k %d bits %d mode %d: got %g, want %g", kn_isa(), n, k,
+                     m[e].bits, m[e].mode, (double)y[p * n + col], want);
+    }
+    for (int e = 0; e < COUNT; e++)
+        matrix_free(&w[e]);
+    free(y);
+    room_free(x);
+}
+
 static void random_attention(rng *r)
 {
     kn_attn a = {.kv_heads = rng_int(r, 1, 3), .d = rng_int(r, 1, 80), .scale = 0.3f};
@@ -130,12 +258,16 @@ static void torture(uint64_t seed, int calls)
     rng r = {seed};
     assert_int_equal(kn_pool_start(3, NULL), MLXE_OK);
     for (int i = 0; i < calls; i++) {
-        int kind = rng_int(&r, 0, 9);
+        int kind = rng_int(&r, 0, 13);
         kn_table_set(tables[rng_int(&r, 0, n - 1)]);
         if (kind < 5)
             random_linear(&r);
         else if (kind < 8)
             random_attention(&r);
+        else if (kind < 10)
+            random_project(&r);
+        else if (kind < 12)
+            random_experts(&r);
         else
             random_row(&r);
     }
