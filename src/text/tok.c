@@ -169,14 +169,12 @@ static mlxe_status open_parts(tok *t, mlxe_error *err)
     return rc ? rc : tok_limits_read(&r, root, &t->limits);
 }
 
-mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **out, mlxe_error *err)
+/* Reads the text into t, which is closed on failure. */
+static mlxe_status open_text(tok *t, const char *where, strv text, tok **out, mlxe_error *err)
 {
-    *out = NULL;
-    tok *t = calloc(1, sizeof *t);
-    if (!t) return err_memory(err, "tokenizer", sizeof *t);
     t->where = arena_copy(&t->mem, strv_of(where));
-    mlxe_status rc =
-        t->where ? json_parse(where, text, bytes, &t->doc, err) : err_memory(err, "tokenizer", 0);
+    mlxe_status rc = t->where ? json_parse(where, text.p, text.n, &t->doc, err)
+                              : err_memory(err, "tokenizer", 0);
     if (rc == MLXE_E_INPUT) { /* a file of ours to read, not a request */
         rc = MLXE_E_CORRUPT;
         if (err) err->code = rc;
@@ -188,6 +186,31 @@ mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **ou
     }
     *out = t;
     return MLXE_OK;
+}
+
+mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **out, mlxe_error *err)
+{
+    *out = NULL;
+    tok *t = calloc(1, sizeof *t);
+    if (!t) return err_memory(err, "tokenizer", sizeof *t);
+    return open_text(t, where, strv_from(text, bytes), out, err);
+}
+
+mlxe_status tok_open_made(const char *where, strv text, tok_vocab *vocab, arena *strings, tok **out,
+                          mlxe_error *err)
+{
+    *out = NULL;
+    tok *t = calloc(1, sizeof *t);
+    if (t) {
+        t->model.vocab = *vocab;
+        t->strings = *strings;
+    } else {
+        tok_vocab_deinit(vocab);
+        arena_deinit(strings);
+    }
+    *vocab = (tok_vocab){.max_id = -1};
+    *strings = (arena){0};
+    return t ? open_text(t, where, text, out, err) : err_memory(err, "tokenizer", sizeof *t);
 }
 
 mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err)
@@ -215,6 +238,7 @@ void tok_close(tok *t)
     tok_added_close(&t->added);
     tok_decoder_close(t->decoder);
     json_close(t->doc);
+    arena_deinit(&t->strings);
     arena_deinit(&t->mem);
     free(t);
 }

@@ -488,7 +488,10 @@ mlxe_status tok_files_tokenizer(const char *folder, tok **out, mlxe_error *err)
     best->takes(&f); /* path again: another format may have looked after it */
     rc = best->write(&f, &text, err);
     if (rc == MLXE_OK && text.failed) rc = err_memory(err, "tokenizer", text.n);
-    if (rc == MLXE_OK) rc = tok_open(buf_str(&f.path), buf_str(&text), text.n, out, err);
+    if (rc == MLXE_OK && f.vocab_is_models)
+        rc = tok_open_made(buf_str(&f.path), buf_view(&text), &f.vocab, &f.mem, out, err);
+    else if (rc == MLXE_OK)
+        rc = tok_open(buf_str(&f.path), buf_str(&text), text.n, out, err);
 out:
     buf_deinit(&text);
     tok_files_close(&f);

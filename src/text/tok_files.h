@@ -28,9 +28,10 @@ typedef struct tok_files {
     const json *special; /* special_tokens_map.json, when it counts */
     const json *added;   /* added_tokens.json, when it counts */
     json_doc *docs[4];
-    strv kind;         /* tokenizer_class without "Fast", by model_type else; p NULL: not known */
-    tok_vocab vocab;   /* the format's strings and ids; strings in mem */
-    strv roles[ROLES]; /* tokens by role; p NULL: none. Set by tok_files_tokens */
+    strv kind;           /* tokenizer_class without "Fast", by model_type else; p NULL: not known */
+    tok_vocab vocab;     /* the format's strings and ids; strings in mem */
+    int vocab_is_models; /* the text says "vocab":{} and the model takes this one */
+    strv roles[ROLES];   /* tokens by role; p NULL: none. Set by tok_files_tokens */
     int32_t role_ids[ROLES];
     strv language; /* the token of the language that texts are in; p NULL: none */
     int32_t language_id;

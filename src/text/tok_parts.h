@@ -264,6 +264,7 @@ int32_t tok_vocab_id(const tok_vocab *v, strv text); /* -1: absent */
 void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids);
 const tok_entry *tok_vocab_entry(const tok_vocab *v, int32_t id); /* NULL: absent */
 /* Reads {"string": id, ...}. */
+/* Reads {"string": id}; a vocabulary that is there already stays, if the object is empty. */
 mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out);
 
 /* ---- model kinds (tokenizers/) --------------------------------------------------------------- */
@@ -377,6 +378,7 @@ void tok_decoder_close(tok_decoder *d);
 struct tok {
     arena mem;
     json_doc *doc; /* strings of the vocabulary lie in it */
+    arena strings; /* or in this */
     char *where;
     tok_model model;
     tok_steps normalizer, splitter;
@@ -385,6 +387,10 @@ struct tok {
     tok_decoder *decoder;
     tok_limits limits;
 };
+/* Opens a text whose model says "vocab":{} with a vocabulary that is there already. Takes it and
+ * the memory of its strings, on failure too. Fails as tok_open */
+mlxe_status tok_open_made(const char *where, strv text, tok_vocab *vocab, arena *strings, tok **out,
+                          mlxe_error *err);
 /* The string of an id as decoding sees it; p NULL: none. */
 strv tok_string(const tok *t, int32_t id);
 

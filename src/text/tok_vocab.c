@@ -201,6 +201,7 @@ mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out)
     uint32_t h[AHEAD];
     uint64_t head[AHEAD];
     size_t n = 0;
+    if (out->slots && json_len(v) == 0) return MLXE_OK; /* tok_open_made */
     mlxe_status rc = tok_vocab_init(r, out, json_len(v));
     if (rc) return rc;
     json_iter it = json_iterate(v);

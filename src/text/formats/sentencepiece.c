@@ -341,27 +341,21 @@ static int nllb_first(strv text)
 
 static mlxe_status write_bpe(spm *s, int which, tok_files *f, buf *out)
 {
-    static const char *const options[] = {"false", "true"};
     int nllb = which == CLASS_NLLB;
     int fallback = which == CLASS_PLAIN ? s->byte_fallback : !nllb;
     mlxe_status rc = MLXE_OK;
     int32_t id = 0;
-    buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s,\"vocab\":{",
-             options[fallback != 0]);
-    for (; nllb && id < 4 && rc == MLXE_OK; id++) {
-        buf_addf(out, "%s\"%s\":%d", id ? "," : "", NLLB_FIRST[id], (int)id);
+    for (; nllb && id < 4 && rc == MLXE_OK; id++)
         rc = tok_files_add(f, strv_of(NLLB_FIRST[id]), id, s->err);
-    }
     for (size_t i = 0; i < s->n && rc == MLXE_OK; i++) {
         s->v[i].id = nllb ? nllb_first(s->v[i].text) : -1;
         if (s->v[i].id >= 0) continue;
         s->v[i].id = id;
-        if (id) buf_add_char(out, ',');
-        json_write_str(out, s->v[i].text);
-        buf_addf(out, ":%d", (int)id);
         rc = tok_files_add(f, s->v[i].text, id++, s->err);
     }
-    buf_add_char(out, '}');
+    f->vocab_is_models = 1;
+    buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s,\"vocab\":{}",
+             fallback ? "true" : "false");
     if (rc == MLXE_OK) rc = write_order(s, out);
     if (nllb) {
         buf_add_str(out, ",\"unk_token\":\"<unk>\"");

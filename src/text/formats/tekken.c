@@ -102,14 +102,12 @@ static mlxe_status read_special(tekken *t, tok_files *f, mlxe_error *err)
     return MLXE_OK;
 }
 
-static mlxe_status write_vocab(const tekken *t, tok_files *f, buf *out, mlxe_error *err)
+static mlxe_status read_vocab(const tekken *t, tok_files *f, mlxe_error *err)
 {
     const json *item;
     buf bytes = {0}, text = {0};
     int32_t id = 0;
     mlxe_status rc = MLXE_OK;
-    buf_add_str(out, "\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"merges_from\":\"ranks\","
-                     "\"vocab\":{");
     json_iter it = json_iterate(t->vocab);
     while (rc == MLXE_OK && id < t->n_ranks && json_next(&it, NULL, &item)) {
         strv given = json_str(json_get(item, "token_bytes"));
@@ -121,18 +119,10 @@ static mlxe_status write_vocab(const tekken *t, tok_files *f, buf *out, mlxe_err
             break;
         }
         tok_byte_chars(buf_view(&bytes), &text);
-        if (id) buf_add_char(out, ',');
-        json_write_str(out, buf_view(&text));
-        buf_addf(out, ":%d", (int)(id + t->n_special));
         rc = tok_files_add(f, buf_view(&text), (int32_t)(id++ + t->n_special), err);
     }
-    for (int64_t i = 0; i < t->n_special && rc == MLXE_OK; i++) {
-        if (id || i) buf_add_char(out, ',');
-        json_write_str(out, t->own[i].text);
-        buf_addf(out, ":%d", (int)i);
+    for (int64_t i = 0; i < t->n_special && rc == MLXE_OK; i++)
         rc = tok_files_add(f, t->own[i].text, (int32_t)i, err);
-    }
-    buf_add_str(out, "}},");
     buf_deinit(&bytes);
     buf_deinit(&text);
     return rc;
@@ -148,8 +138,11 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     if (rc == MLXE_OK) rc = read_config(&t, json_root(doc), err);
     if (rc == MLXE_OK) rc = read_special(&t, f, err);
     if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, (size_t)(t.n_ranks + t.n_special));
-    buf_add_char(out, '{');
-    if (rc == MLXE_OK) rc = write_vocab(&t, f, out, err);
+    if (rc == MLXE_OK) rc = read_vocab(&t, f, err);
+    f->vocab_is_models = 1;
+    buf_add_str(out,
+                "{\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"merges_from\":\"ranks\","
+                "\"vocab\":{}},");
     if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
     if (rc == MLXE_OK && tok_vocab_id(&f->vocab, STRV("<s>")) >= 0) class.roles[ROLE_BOS] = "<s>";
     tok_write_byte_level(t.pattern, out);

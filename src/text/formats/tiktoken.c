@@ -57,14 +57,12 @@ static int read_line(strv line, buf *bytes, int32_t *rank)
     return bytes->n ? 0 : -1;
 }
 
-static mlxe_status write_vocab(tok_files *f, strv in, buf *out, mlxe_error *err)
+static mlxe_status read_vocab(tok_files *f, strv in, mlxe_error *err)
 {
     buf bytes = {0}, text = {0};
     strv line;
-    size_t number = 0, n = 0;
+    size_t number = 0;
     mlxe_status rc = MLXE_OK;
-    buf_add_str(out, "\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"merges_from\":\"ranks\","
-                     "\"vocab\":{");
     while (rc == MLXE_OK && next_line(&in, &line)) {
         int32_t rank;
         number++;
@@ -76,12 +74,8 @@ static mlxe_status write_vocab(tok_files *f, strv in, buf *out, mlxe_error *err)
         }
         buf_clear(&text);
         tok_byte_chars(buf_view(&bytes), &text);
-        if (n++) buf_add_char(out, ',');
-        json_write_str(out, buf_view(&text));
-        buf_addf(out, ":%d", (int)rank);
         rc = tok_files_add(f, buf_view(&text), rank, err);
     }
-    buf_add_str(out, "}},");
     buf_deinit(&bytes);
     buf_deinit(&text);
     return rc;
@@ -131,8 +125,11 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     for (size_t i = 0; i < text.n; i++)
         lines += text.p[i] == '\n';
     if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, lines);
-    buf_add_char(out, '{');
-    if (rc == MLXE_OK) rc = write_vocab(f, buf_view(&text), out, err);
+    if (rc == MLXE_OK) rc = read_vocab(f, buf_view(&text), err);
+    f->vocab_is_models = 1;
+    buf_add_str(out,
+                "{\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"merges_from\":\"ranks\","
+                "\"vocab\":{}},");
     if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
     if (rc == MLXE_OK) rc = fill_gaps(f, &own, &n, err);
     tok_write_byte_level(STRV(PATTERN), out);

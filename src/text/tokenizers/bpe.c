@@ -233,6 +233,12 @@ static mlxe_status read_merges(const tok_reader *r, const json *v, tok_model *m,
 typedef struct derived {
     pair *v;
     size_t n, cap;
+    int ranks;
+    /* Ways that are looked up together, so that they wait for memory together. */
+    size_t asked;
+    const tok_entry *token[DERIVE_BYTES];
+    strv half[DERIVE_BYTES];
+    int32_t left[DERIVE_BYTES], right[DERIVE_BYTES];
 } derived;
 
 static int by_halves(const void *a, const void *b)
@@ -242,68 +248,92 @@ static int by_halves(const void *a, const void *b)
     return x->right < y->right ? -1 : x->right > y->right;
 }
 
-static mlxe_status derive_token(const tok_reader *r, const tok_vocab *v, const tok_entry *e,
-                                int ranks, derived *out)
+/* Keeps those that were asked for whose halves are both tokens. */
+static mlxe_status derive_asked(const tok_reader *r, const tok_vocab *v, derived *d)
 {
-    strv parts[2 * DERIVE_BYTES];
-    int32_t ids[2 * DERIVE_BYTES];
-    size_t n = 0, first = out->n;
-    if (e->text.n > DERIVE_BYTES)
-        return err_set(r->err, MLXE_E_LIMIT, "%s: a token of %zu bytes, at most %d", r->where,
-                       e->text.n, DERIVE_BYTES);
-    for (size_t i = 1; i < e->text.n; i++) {
-        if (!utf8_is_start(e->text.p[i])) continue;
-        parts[n++] = strv_from(e->text.p, i);
-        parts[n++] = strv_from(e->text.p + i, e->text.n - i);
+    size_t n = 0, first = d->n;
+    tok_vocab_ids(v, d->half, d->asked, d->left);
+    for (size_t i = 0; i < d->asked; i++) {
+        strv text = d->token[i]->text, left = d->half[i];
+        if (d->left[i] < 0) continue;
+        d->left[n] = d->left[i];
+        d->token[n] = d->token[i];
+        d->half[n++] = strv_from(text.p + left.n, text.n - left.n);
     }
-    if (n == 0) return MLXE_OK;
-    tok_vocab_ids(v, parts, n, ids);
-    if (out->n + n / 2 > out->cap) {
-        size_t cap = out->cap * 2 + DERIVE_BYTES;
-        pair *more = realloc(out->v, cap * sizeof *more);
+    d->asked = 0;
+    tok_vocab_ids(v, d->half, n, d->right);
+    if (d->n + n > d->cap) {
+        size_t cap = d->cap * 2 + DERIVE_BYTES;
+        pair *more = realloc(d->v, cap * sizeof *more);
         if (!more) return tok_no_memory(r);
-        out->v = more;
-        out->cap = cap;
+        d->v = more;
+        d->cap = cap;
     }
-    for (size_t i = 0; i < n; i += 2)
-        if (ids[i] >= 0 && ids[i + 1] >= 0)
-            out->v[out->n++] = (pair){(uint32_t)ids[i], (uint32_t)ids[i + 1], 0, (uint32_t)e->id};
-    if (ranks && out->n > first + 1)
-        qsort(out->v + first, out->n - first, sizeof *out->v, by_halves);
+    for (size_t i = 0; i < n; i++)
+        if (d->right[i] >= 0)
+            d->v[d->n++] =
+                (pair){(uint32_t)d->left[i], (uint32_t)d->right[i], 0, (uint32_t)d->token[i]->id};
+    for (size_t to; d->ranks && first < d->n; first = to) { /* the ways of one token */
+        for (to = first + 1; to < d->n && d->v[to].merged == d->v[first].merged;)
+            to++;
+        if (to > first + 1) qsort(d->v + first, to - first, sizeof *d->v, by_halves);
+    }
     return MLXE_OK;
 }
 
-static mlxe_status derive_all(const tok_reader *r, const json *how, const tok_vocab *v,
-                              derived *out)
+static mlxe_status derive_token(const tok_reader *r, const tok_vocab *v, const tok_entry *e,
+                                derived *d)
+{
+    mlxe_status rc = MLXE_OK;
+    if (e->text.n > DERIVE_BYTES)
+        return err_set(r->err, MLXE_E_LIMIT, "%s: a token of %zu bytes, at most %d", r->where,
+                       e->text.n, DERIVE_BYTES);
+    if (d->asked + e->text.n > DERIVE_BYTES) rc = derive_asked(r, v, d);
+    for (size_t i = 1; i < e->text.n; i++) {
+        if (!utf8_is_start(e->text.p[i])) continue;
+        d->token[d->asked] = e;
+        d->half[d->asked++] = strv_from(e->text.p, i);
+    }
+    return rc;
+}
+
+static mlxe_status derive_all(const tok_reader *r, const json *how, const tok_vocab *v, derived *d)
 {
     const json *item;
-    int ranks = strv_is(json_str(how), "ranks");
     mlxe_status rc = MLXE_OK;
+    d->ranks = strv_is(json_str(how), "ranks");
     if (json_is(how, JSON_ARRAY)) {
         if (json_len(how) > v->n) return tok_corrupt(r, "merges_from: too many ids");
         json_iter it = json_iterate(how);
         while (rc == MLXE_OK && json_next(&it, NULL, &item)) {
             const tok_entry *e = tok_vocab_entry(v, (int32_t)json_int(item));
-            rc = e ? derive_token(r, v, e, 0, out) : tok_corrupt(r, "merges_from: no such id");
+            rc = e ? derive_token(r, v, e, d) : tok_corrupt(r, "merges_from: no such id");
         }
-        return rc;
+    } else if (!d->ranks && !strv_is(json_str(how), "ids")) {
+        return tok_corrupt(r, "merges_from is unknown");
+    } else {
+        for (size_t i = 0; i < v->n_ids && rc == MLXE_OK; i++)
+            if (v->by_id[i]) rc = derive_token(r, v, &v->entries[v->by_id[i] - 1], d);
     }
-    if (!ranks && !strv_is(json_str(how), "ids")) return tok_corrupt(r, "merges_from is unknown");
-    for (size_t i = 0; i < v->n_ids && rc == MLXE_OK; i++)
-        if (v->by_id[i]) rc = derive_token(r, v, &v->entries[v->by_id[i] - 1], ranks, out);
-    return rc;
+    return rc ? rc : derive_asked(r, v, d);
 }
 
 static mlxe_status derive_merges(const tok_reader *r, const json *how, const tok_model *m, bpe *b)
 {
-    derived d = {0};
-    mlxe_status rc = derive_all(r, how, &m->vocab, &d);
-    if (rc == MLXE_OK) rc = pairs_init(r, b, d.n);
-    for (size_t i = 0; i < d.n && rc == MLXE_OK; i++) {
-        d.v[i].rank = (uint32_t)i;
-        *pair_row(b, d.v[i].left, d.v[i].right) = d.v[i];
+    derived *d = malloc(sizeof *d);
+    if (!d) return tok_no_memory(r);
+    d->v = NULL;
+    d->n = d->cap = d->asked = 0;
+    mlxe_status rc = derive_all(r, how, &m->vocab, d);
+    if (rc == MLXE_OK) rc = pairs_init(r, b, d->n);
+    for (size_t i = 0; i < d->n && rc == MLXE_OK; i++) {
+        size_t ahead = i + BLOCK < d->n ? i + BLOCK : i;
+        PREFETCH(&b->pairs[pair_hash(d->v[ahead].left, d->v[ahead].right) & b->mask]);
+        d->v[i].rank = (uint32_t)i;
+        *pair_row(b, d->v[i].left, d->v[i].right) = d->v[i];
     }
-    free(d.v);
+    free(d->v);
+    free(d);
     return rc;
 }
 
