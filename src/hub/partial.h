@@ -33,6 +33,8 @@ uint64_t partial_bytes(const partial *p);
 mlxe_status partial_restart(partial *p, uint64_t chunk_bytes, mlxe_error *err);
 /* Notes how much of chunk k is here, after the bytes were written. */
 void partial_note(partial *p, size_t k, uint64_t done_bytes);
+/* Begins to bring bytes [from, to) to the disk, so that the sync at the end finds little to do. */
+void partial_write_back(const partial *p, uint64_t from, uint64_t to);
 void partial_http_etag(partial *p, strv http_etag);
 /* fsync, then blobs/<etag> is this file. Fails FIT, IO */
 mlxe_status partial_commit(partial *p, strv etag, mlxe_error *err);

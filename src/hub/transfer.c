@@ -216,15 +216,19 @@ static mlxe_status on_body(void *user, const char *bytes, size_t n, mlxe_error *
     p->at += n;
     p->came += n;
     meter_add(t->count, n);
+    int noting = p->at - p->noted >= NOTE_BYTES || p->at == chunk_end(part, p->k);
     pthread_mutex_lock(&t->lock);
     part->done[p->k] = p->at - chunk_start(part, p->k);
-    if (p->at - p->noted >= NOTE_BYTES || p->at == chunk_end(part, p->k)) {
+    if (noting) {
         partial_note(part, p->k, part->done[p->k]);
-        p->noted = p->at;
+        pthread_cond_broadcast(&t->changed); /* the hash's thread wants no less at a time */
     }
     n = (size_t)t->stop;
-    pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
+    if (noting) {
+        partial_write_back(part, p->noted, p->at);
+        p->noted = p->at;
+    }
     if (!n) return MLXE_OK;
     p->problem = PIECE_FATAL;
     return err_set(err, MLXE_E_CANCELLED, "%s: given up", t->resolve_url);

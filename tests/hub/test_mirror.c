@@ -499,6 +499,42 @@ static void clients_that_leave(void **state)
     assert_int_equal(status_of(mirror, API, "", NULL), 200);
 }
 
+/* Resident bytes of this process, the mirror's threads among them; 0: not known. */
+static size_t resident_bytes(void)
+{
+    unsigned long all = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%lu %lu", &all, &resident) != 2) resident = 0;
+    if (f) fclose(f);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* 100 that never end their headers and 100 that do not read: others are served meanwhile, and when
+ * they leave nothing of them stays. */
+static void many_slow_clients(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 200, ROUNDS = 3 };
+    static const char ASK[] = "GET " MODEL " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    int fds[CLIENTS];
+    size_t files = open_files(), memory = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            fds[i] = raw_connect(mlxe_mirror_url(mirror));
+            assert_true(fds[i] >= 0);
+            raw_send(fds[i], ASK, i % 2 ? sizeof ASK - 1 : 30);
+        }
+        assert_int_equal(status_of(mirror, API, "", NULL), 200);
+        for (int i = 0; i < CLIENTS; i++)
+            close(fds[i]);
+        for (int tries = 0; tries < 200 && open_files() > files; tries++)
+            nanosleep(&(const struct timespec){.tv_nsec = 20000000}, NULL);
+        assert_true(open_files() <= files);
+        if (round == 0) memory = resident_bytes(); /* stacks and arenas that are kept */
+    }
+    if (memory) assert_true(resident_bytes() < memory + (8 << 20));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +549,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(odd_requests),
         cmocka_unit_test(clients_that_leave),
+        cmocka_unit_test(many_slow_clients),
     };
     return cmocka_run_group_tests(tests, make_root, drop_root);
 }
