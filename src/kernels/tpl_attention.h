@@ -24,26 +24,20 @@
 enum { BV = KN_KV_BLOCK / VL }; /* vectors of a block's scores */
 
 /* Queries that read keys and values as they are stored; more unpack them first. */
-#ifndef DIRECT_QUERIES
-#define DIRECT_QUERIES (2 * DIRECT_ROWS)
-#endif
-#define DIRECT_ROWS (TILE_ROWS < 4 ? TILE_ROWS : 4) /* of a tile */
+#define DIRECT_QUERIES (2 * TILE_ROWS)
 
 #if TILE_ROWS >= 6
 #define EACH_HEIGHT(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#define EACH_DIRECT(X) X(1) X(2) X(3) X(4)
 #elif TILE_ROWS >= 3
 #define EACH_HEIGHT(X) X(1) X(2) X(3)
-#define EACH_DIRECT(X) EACH_HEIGHT(X)
 #else
 #define EACH_HEIGHT(X) X(1) X(2)
-#define EACH_DIRECT(X) EACH_HEIGHT(X)
 #endif
 
 /* Height of the next tile of n queries; the last two are nearly equal. */
-KN_INLINE int next_height(int n, int most)
+KN_INLINE int next_height(int n)
 {
-    return n >= 2 * most ? most : n > most ? (n + 1) / 2 : n;
+    return n >= 2 * TILE_ROWS ? TILE_ROWS : n > TILE_ROWS ? (n + 1) / 2 : n;
 }
 
 KN_INLINE vf stored(kn_kv_type type, const void *p, int64_t at)
@@ -141,7 +135,7 @@ KN_INLINE void score_stored(kn_kv_type type, int mr, const kn_block *b, const fl
         for (int at = 0; at < KN_KV_BLOCK; at += NV * VL)                                          \
             score_cols(type, 1, h, NV, q, b->d, b->k, b->k_scales, at, b->d, 1, s);                \
         break;
-        EACH_DIRECT(SCORE)
+        EACH_HEIGHT(SCORE)
 #undef SCORE
     }
 }
@@ -151,7 +145,7 @@ static void scores_direct(const kn_block *b, const kn_queries *u)
     for (int i = 0, mr; i < u->n; i += mr) {
         const float *q = u->q + (int64_t)i * b->d;
         float *s = u->scores + i * KN_KV_BLOCK;
-        mr = next_height(u->n - i, DIRECT_ROWS);
+        mr = next_height(u->n - i);
         switch (b->type) {
         case KN_KV_F32:
             score_stored(KN_KV_F32, mr, b, q, s);
@@ -190,7 +184,7 @@ static void scores_unpacked(const kn_block *b, const kn_queries *u)
         else
             kv_keys(b->type, b->k, b->k_scales, d0, dn, u->room);
         for (int i = 0, mr; i < u->n; i += mr) {
-            mr = next_height(u->n - i, TILE_ROWS);
+            mr = next_height(u->n - i);
             seen_by_any(u, i, mr, &lo, &hi);
             if (lo < hi)
                 score_tile(mr, u->q + (int64_t)i * b->d + d0, b->d, k, dn, d0 == 0, lo, hi,
@@ -372,7 +366,7 @@ KN_INLINE void add_stored(kn_kv_type type, int mr, const kn_block *b, const floa
     case h:                                                                                        \
         add_cols(type, 1, h, NV, p, lo, hi, b->v, b->v_scales, b->d, i, o + i, b->d);              \
         break;
-            EACH_DIRECT(ADD)
+            EACH_HEIGHT(ADD)
 #undef ADD
         }
     for (; i < b->d; i += VL)
@@ -435,7 +429,7 @@ static void add_values(const kn_block *b, const kn_queries *u, const values *w, 
         add_range(b, u, w, r, 1, u->lo[r], u->hi[r] < lo ? u->hi[r] : lo);
     add_range(b, u, w, i, mr, lo, hi);
     for (int r = i; r < i + mr; r++)
-        add_range(b, u, w, r, 1, u->lo[r] > hi ? u->lo[r] : hi, u->hi[r]);
+        add_range(b, u, w, r, 1, hi, u->hi[r]);
 }
 
 static void add_unpacked(const kn_block *b, const kn_queries *u)
@@ -452,7 +446,7 @@ static void add_unpacked(const kn_block *b, const kn_queries *u)
             kv_values(b->type, b->v, b->v_scales, b->d, lo, hi, d0, dn, u->room);
         }
         for (int i = 0, mr; i < u->n; i += mr) {
-            mr = next_height(u->n - i, TILE_ROWS);
+            mr = next_height(u->n - i);
             add_values(b, u, &w, i, mr);
         }
     }
@@ -470,7 +464,7 @@ static void attend(const kn_block *b, const kn_queries *u)
     scores_direct(b, u);
     soft(u, b->d);
     for (int i = 0, mr; i < u->n; i += mr) {
-        mr = next_height(u->n - i, DIRECT_ROWS);
+        mr = next_height(u->n - i);
         add_values(b, u, &direct, i, mr);
     }
 }

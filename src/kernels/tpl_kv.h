@@ -81,13 +81,33 @@ KN_INLINE kn_dtype dtype_of(kn_kv_type type)
     return type == KN_KV_F32 ? KN_F32 : type == KN_KV_F16 ? KN_F16 : KN_BF16;
 }
 
+/* out[i] = element at + i, i < n; not int8 */
+static void kv_widen(kn_kv_type type, const void *p, int64_t at, int n, float *out)
+{
+    int i = 0;
+    switch (type) {
+    case KN_KV_F16:
+        for (; i + VL <= n; i += VL)
+            v_store(out + i, v_load_f16((const uint16_t *)p + at + i));
+        if (i < n) v_store_n(out + i, v_load_f16_n((const uint16_t *)p + at + i, n - i), n - i);
+        return;
+    case KN_KV_BF16:
+        for (; i + VL <= n; i += VL)
+            v_store(out + i, v_load_bf16((const uint16_t *)p + at + i));
+        if (i < n) v_store_n(out + i, v_load_bf16_n((const uint16_t *)p + at + i, n - i), n - i);
+        return;
+    default:
+        memcpy(out, (const float *)p + at, (size_t)n * sizeof *out);
+    }
+}
+
 /* Keys of a block, dims d0 .. d0+dn-1, as f32 [dn, KN_KV_BLOCK]. codes, scales: of the block. */
 static void kv_keys(kn_kv_type type, const void *codes, const uint16_t *scales, int d0, int dn,
                     float *out)
 {
     int64_t at = (int64_t)d0 * KN_KV_BLOCK;
     if (type != KN_KV_INT8) {
-        widen(dtype_of(type), codes, at, dn * KN_KV_BLOCK, out);
+        kv_widen(type, codes, at, dn * KN_KV_BLOCK, out);
         return;
     }
     for (int i = d0; i < d0 + dn; i++, out += KN_KV_BLOCK) {
@@ -127,10 +147,10 @@ static void kv_values(kn_kv_type type, const void *v, const uint16_t *scales, in
         for (int64_t s = from; s < to; s++)
             bytes_value((const int8_t *)v + s * d, scales + s * groups, d0, dn, out + s * dn);
     } else if (dn == d) {
-        widen(dtype_of(type), v, (int64_t)from * d, (to - from) * d, out + (int64_t)from * d);
+        kv_widen(type, v, (int64_t)from * d, (to - from) * d, out + (int64_t)from * d);
     } else {
         for (int64_t s = from; s < to; s++)
-            widen(dtype_of(type), v, s * d + d0, dn, out + s * dn);
+            kv_widen(type, v, s * d + d0, dn, out + s * dn);
     }
 }
 

@@ -26,9 +26,9 @@ KN_INLINE vf v_exp(vf x)
 
 #define LOG2_E 1.44269504f
 
-/* 2^x for x <= 127, 0 from 2^-150 on at the latest. 2^x = 2^n 2^r; 2^r by polynomials of our own
- * fit (greatest error 2e-9 of the value), exactly 1 at r = 0: V_REDUCE has r = x - floor(x) and
- * p 2^floor(x) in one instruction each, else |r| <= 1/2. */
+/* 2^x for x <= 127; 0 or denormal below 2^-126, 0 below 2^-151. 2^x = 2^n 2^r; 2^r by polynomials of
+ * our own fit (greatest error 2e-9 of the value), exactly 1 at r = 0: V_REDUCE has r = x - floor(x)
+ * and p 2^floor(x) in one instruction each, else |r| <= 1/2. V_POW2 has 2^n for n > -127, else 0. */
 KN_INLINE vf v_exp2(vf x)
 {
 #ifdef V_REDUCE
@@ -39,7 +39,11 @@ KN_INLINE vf v_exp2(vf x)
     static const float P[] = {0x1.41fbbcp-13f, 0x1.5f3e54p-10f, 0x1.3b2d4cp-7f,
                               0x1.c6aee8p-5f,  0x1.ebfbdcp-3f,  0x1.62e430p-1f};
     vf n, r, p = v_set(P[0]);
-    x = v_max(v_set(-160.0f), x); /* second operand: NaN stays */
+#ifdef V_POW2
+    x = v_max(v_set(-127.0f), x); /* second operand: NaN stays */
+#else
+    x = v_max(v_set(-160.0f), x);
+#endif
     n = v_round(x);
     r = v_sub(x, n);
 #endif
@@ -49,6 +53,8 @@ KN_INLINE vf v_exp2(vf x)
     p = v_fma(p, r, v_set(1));
 #ifdef V_REDUCE
     return v_times_2(p, x);
+#elif defined(V_POW2)
+    return v_mul(p, v_pow2(n));
 #else
     return v_ldexp(p, n);
 #endif

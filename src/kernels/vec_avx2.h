@@ -60,6 +60,13 @@ KN_INLINE vf v_ldexp(vf a, vf n)
     return v_mul(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
 }
 
+/* 2^n, n whole, -127 .. 127; 0 for -127 */
+#define V_POW2
+KN_INLINE vf v_pow2(vf n)
+{
+    vi k = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(k, 23));
+}
 /* Whether a > b in some lane. */
 #define V_ANY_ABOVE
 KN_INLINE int v_any_above(vf a, vf b)

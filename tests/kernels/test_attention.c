@@ -158,7 +158,13 @@ static void against_f64(void **state)
         kn_attn_row row;
         double rms;
         float *out;
-        conversation_new(&r, &a, type, rng_int(&r, 1, i % 10 ? 100 : 300), 1, &c);
+        if (i % 20 == 5) { /* several spans, many tiles of queries */
+            a.d = i % 40 == 5 ? 64 : 40;
+            a.heads = a.kv_heads = 1;
+            if (a.window) a.window += 500;
+        }
+        conversation_new(&r, &a, type, i % 20 == 5 ? 1100 : rng_int(&r, 1, i % 10 ? 100 : 300), 1,
+                         &c);
         out = new_out(&c);
         row = rows_of(&c, 0, c.n, out);
         assert_int_equal(kn_attention(&c.a, &row, 1, NULL), MLXE_OK);
@@ -168,6 +174,41 @@ static void against_f64(void **state)
                      "RMS %g",
                      kn_isa(), TYPES[type], a.heads, a.kv_heads, a.d, a.window, (double)a.softcap,
                      a.mask, a.sinks != NULL, c.n, rms);
+        free(out);
+        conversation_free(&c);
+    }
+}
+
+/* Scores that rise from block to block, by much and by little, fall, and rise again: the running
+ * softmax is rescaled at some keys, and at others it is not. */
+static void scores_that_rise(void **state)
+{
+    rng r = {17};
+    (void)state;
+    EACH_TABLE
+    for (int i = 0; i < 12; i++) {
+        kn_attn a = {.heads = 4, .kv_heads = 2, .d = 32, .scale = 0.5f};
+        kn_kv_type type = (kn_kv_type)(i % 4);
+        conversation c;
+        kn_attn_row row;
+        double rms;
+        float *out, *k;
+        a.softcap = i % 3 == 2 ? 30.0f : 0.0f;
+        conversation_new(&r, &a, type, 700, 1, &c);
+        k = c.k.p;
+        for (int s = 0; s < c.n; s++) /* q's first dim is 1: this is added to the scores */
+            for (int h = 0; h < 2; h++)
+                k[s * 64 + h * 32] =
+                    (float)(i % 2 ? s % 600 : s / 64 * 64) * (i < 4 ? 0.4f : 0.02f);
+        for (int j = 0; j < c.n * 4; j++)
+            ((float *)c.q.p)[j * 32] = 1;
+        store(&c, 0, c.n);
+        kn_kv_read(&c.kv, c.n, c.k.p, c.v.p);
+        out = new_out(&c);
+        row = rows_of(&c, 0, c.n, out);
+        assert_int_equal(kn_attention(&c.a, &row, 1, NULL), MLXE_OK);
+        rms = prefill_error(&c, out);
+        if (!(rms <= 2e-5)) fail_msg("%s %s %d: relative RMS %g", kn_isa(), TYPES[type], i, rms);
         free(out);
         conversation_free(&c);
     }
@@ -256,6 +297,40 @@ static void long_decode_same_bits(void **state)
         free(whole);
         free(cut);
         conversation_free(&c);
+    }
+}
+
+/* One long row and short ones decode together: the long one is cut into spans, which gives every row
+ * the bits that it has alone. */
+static void uneven_batch_same_bits(void **state)
+{
+    enum { ROWS = 6 };
+    rng r = {18};
+    (void)state;
+    assert_int_equal(kn_pool_start(2, NULL), MLXE_OK);
+    EACH_TABLE
+    for (int i = 0; i < 3; i++) {
+        kn_attn a = {.heads = 6, .kv_heads = 2, .d = 48, .window = i == 2 ? 900 : 0, .scale = 0.2f};
+        conversation c[ROWS];
+        kn_attn_row rows[ROWS];
+        float *alone[ROWS], *together[ROWS];
+        for (int j = 0; j < ROWS; j++) {
+            int n = j == i ? 2600 : rng_int(&r, 1, 90), t = i ? 1 : rng_int(&r, 1, n < 60 ? n : 60);
+            kn_attn_row row;
+            conversation_new(&r, &a, (kn_kv_type)((i + j) % 4), n, 2, &c[j]);
+            alone[j] = new_out(&c[j]);
+            together[j] = new_out(&c[j]);
+            row = rows_of(&c[j], n - t, t, alone[j]);
+            rows[j] = rows_of(&c[j], n - t, t, together[j]);
+            assert_int_equal(kn_attention(&a, &row, 1, NULL), MLXE_OK);
+        }
+        assert_int_equal(kn_attention(&a, rows, ROWS, NULL), MLXE_OK);
+        for (int j = 0; j < ROWS; j++) {
+            same_bits(&c[j], together[j], alone[j], "uneven batch");
+            free(alone[j]);
+            free(together[j]);
+            conversation_free(&c[j]);
+        }
     }
 }
 
@@ -375,8 +450,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_f64),
+        cmocka_unit_test(scores_that_rise),
         cmocka_unit_test(any_cut_same_bits),
         cmocka_unit_test(long_decode_same_bits),
+        cmocka_unit_test(uneven_batch_same_bits),
         cmocka_unit_test(not_numbers),
         cmocka_unit_test(kv_types),
         cmocka_unit_test(cancelled),
