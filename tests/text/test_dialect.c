@@ -291,7 +291,7 @@ static void every_case(void **state)
     closedir(dir);
     print_message("%u cases of %u dialects\n", cases, files);
     assert_int_equal(failures, 0);
-    assert_true(cases >= 100 && files >= 17);
+    assert_true(cases >= 130 && files >= 27);
 }
 
 /* ---- choosing -------------------------------------------------------------------------------- */
@@ -322,6 +322,15 @@ static void choosing(void **state)
         {"Action: ```json \"tool_name\" directly_answer", "", "command_r", NULL},
         {"<|observation|>", "", "glm4", NULL},
         {"{{ '<think>\\n' }}", "", "plain", "</think>"},
+        {"'<TOOLCALL>[' <think>", "", "nemotron", "</think>"},
+        {"[BEGIN FINAL RESPONSE] <tool_calls>[", "", "apriel", "[BEGIN FINAL RESPONSE]"},
+        {"<|tools_prefix|> <|inner_prefix|>", "", "apertus", "<|inner_suffix|>"},
+        {"functools[{", "", "firefunction", NULL},
+        {"<|im_start|>", "<|action_start|>\n<|plugin|>", "internlm", NULL},
+        {"'function call' <|role_sep|>", "", "gigachat", NULL},
+        {"<|tool_call:begin|>", "", "solar", "<|end|>"},
+        {"'<|open|>' + tag '<|close|>' '<|sep|>'", "", "kimi_k3", "<|close|>think<|sep|>"},
+        {">>>all\\n", "", "functionary", NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
