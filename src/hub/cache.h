@@ -81,8 +81,9 @@ mlxe_status cache_ref_write(const char *repo, strv revision, strv commit, mlxe_e
 mlxe_status cache_file_write(const char *repo, strv relative, const char *p, size_t n,
                              mlxe_error *err);
 /* Makes snapshots/<commit>/<path> show blobs/<etag>: a relative link, put in place by rename.
- * no_links: moves the blob there instead (copies it when keep_blob). */
-typedef enum cache_link_how { CACHE_LINK, CACHE_MOVE, CACHE_COPY } cache_link_how;
+ * Without symbolic links: MOVE puts the blob itself there, SHARE a hard link of it, or a copy where
+ * there are no hard links either. */
+typedef enum cache_link_how { CACHE_LINK, CACHE_MOVE, CACHE_SHARE } cache_link_how;
 mlxe_status cache_link(const char *repo, strv commit, strv path, strv etag, cache_link_how how,
                        mlxe_error *err);
 /* 1: this cache's file system has links (tried once with a real one, in .locks). */

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GARBAGE_S = 24 * 3600, MAX_DEPTH = 64 };
+enum { GARBAGE_S = 24 * 3600, MAX_DEPTH = 64, BATCH = 128 };
 
 static int ends_in(const char *name, const char *tail)
 {
@@ -72,6 +72,13 @@ void keep_remove_tree(const char *cache, const char *relative)
 
 /* ---- what is removed, told ------------------------------------------------------------------- */
 
+/* A blob that no snapshot showed when the walk began; its lock is ours. */
+typedef struct candidate {
+    char *name;
+    struct stat info;
+    cache_lock lock;
+} candidate;
+
 typedef struct removal {
     const char *cache;
     kept_repo repo;
@@ -84,6 +91,8 @@ typedef struct removal {
     name_set stores; /* files of the shared Xet store that some blob is a link to */
     const char *store_folder;
     int others; /* revisions that stay */
+    candidate batch[BATCH];
+    size_t n_batch;
 } removal;
 
 static void told(removal *r, const char *folder, const char *name, uint64_t bytes)
@@ -142,6 +151,21 @@ static int partial_is_idle(const char *path)
     return idle;
 }
 
+/* Looks once more, under the locks of all candidates, and removes those that still nothing shows:
+ * somebody may have shown one between the walk and its lock. One walk for BATCH blobs. */
+static mlxe_status batch_end(removal *r, mlxe_status rc, mlxe_error *err)
+{
+    if (!rc && r->n_batch) rc = walk_commits(r->repo.path, note_commit, r, err);
+    for (size_t i = 0; i < r->n_batch; i++) {
+        candidate *c = &r->batch[i];
+        if (!rc && !name_set_has(&r->used, strv_of(c->name))) unlink_blob(r, c->name, &c->info);
+        cache_lock_release(&c->lock);
+        free(c->name);
+    }
+    r->n_batch = 0;
+    return rc;
+}
+
 static mlxe_status maybe_blob(void *user, const char *name, mlxe_error *err)
 {
     removal *r = user;
@@ -160,18 +184,31 @@ static mlxe_status maybe_blob(void *user, const char *name, mlxe_error *err)
         if (!partial || partial_is_idle(buf_str(&path))) unlink_blob(r, name, &info);
         goto out;
     }
+    /* A partial file follows its blob in the walk, whose lock may be ours then. */
+    if (partial && r->n_batch && (rc = batch_end(r, MLXE_OK, err))) goto out;
     if (cache_lock_try(r->cache, r->repo.name, etag, &lock, NULL)) goto out; /* in use: it stays */
     if (partial) {
         if (partial_is_idle(buf_str(&path))) unlink_blob(r, name, &info);
+        cache_lock_release(&lock);
     } else {
-        /* Somebody may have shown it between the walk and the lock. */
-        rc = walk_commits(r->repo.path, note_commit, r, err);
-        if (!rc && !name_set_has(&r->used, etag)) unlink_blob(r, name, &info);
+        candidate *c = &r->batch[r->n_batch];
+        *c = (candidate){strdup(name), info, lock};
+        if (c->name) {
+            r->n_batch++;
+        } else {
+            cache_lock_release(&lock);
+            rc = err_memory(err, name, 0);
+        }
+        if (!rc && r->n_batch == BATCH) rc = batch_end(r, MLXE_OK, err);
     }
-    cache_lock_release(&lock);
 out:
     buf_deinit(&path);
     return rc;
+}
+
+static mlxe_status blobs_remove(removal *r, mlxe_error *err)
+{
+    return batch_end(r, walk_names(r->repo.path, "blobs", maybe_blob, r, err), err);
 }
 
 /* Sidecars and temporary names that a crash left. */
@@ -298,7 +335,7 @@ mlxe_status keep_remove(const char *cache, hub_type type, const char *id, const 
     r.commit = NULL; /* what is there now stays */
     r.others = 0;
     if (!rc) rc = walk_commits(r.repo.path, note_commit, &r, err);
-    if (!rc) rc = walk_names(r.repo.path, "blobs", maybe_blob, &r, err);
+    if (!rc) rc = blobs_remove(&r, err);
     if (!rc && !r.others) {
         /* Nothing is left but empty folders, unless somebody downloads: then blobs/ is not empty.
          * */
@@ -349,7 +386,7 @@ static mlxe_status gc_repo(void *user, const kept_repo *repo, mlxe_error *err)
     name_set_deinit(&r->used);
     rc = walk_commits(repo->path, note_commit, r, err);
     r->others = 1; /* partial files keep their day, also where no revision is complete */
-    if (!rc) rc = walk_names(repo->path, "blobs", maybe_blob, r, err);
+    if (!rc) rc = blobs_remove(r, err);
     if (!rc) rc = walk_names(repo->path, ".partial", maybe_temporary, r, err);
     if (!rc) rc = walk_names(repo->path, "blobs", note_store, r, err);
     return rc;

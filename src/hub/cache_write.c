@@ -287,6 +287,9 @@ static int entry_make(int blobs, int partial, const char *etag, const char *targ
     int from, to, number;
     if (how == CACHE_LINK) return symlinkat(target, partial, temporary) ? errno : 0;
     if (how == CACHE_MOVE) return renameat(blobs, etag, partial, temporary) ? errno : 0;
+    /* One file under two names where the file system can: what was taken over from another program
+     * by link stays a link. */
+    if (!linkat(blobs, etag, partial, temporary, 0)) return 0;
     from = openat(blobs, etag, O_RDONLY | O_CLOEXEC);
     if (from < 0) return errno;
     to = openat(partial, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

@@ -208,12 +208,38 @@ static mlxe_status download_blob(download *d, requester *r, const download_file 
     if (!rc)
         rc = cache_link(repo, strv_of(d->commit), f->path, etag,
                         !d->no_links ? CACHE_LINK
-                        : there      ? CACHE_COPY
+                        : there      ? CACHE_SHARE
                                      : CACHE_MOVE,
                         err);
 out:
     cache_lock_release(&lock);
     return rc;
+}
+
+/* Links a listed file whose blob is here already, by another revision or by adoption: the server
+ * need not be asked. -> 1: *rc is the outcome; 0: it is not here */
+static int link_present(download *d, const download_file *f, mlxe_status *rc, mlxe_error *err)
+{
+    const char *repo = buf_str(&d->repo_dir);
+    const hub_watch *w = d->watch;
+    cache_lock lock;
+    uint64_t bytes = 0;
+    int there;
+    if (!f->entry || f->meta || d->force) return 0;
+    strv etag = hub_entry_etag(f->entry);
+    if (!cache_blob_size(d->h->cache, repo, etag, &bytes) || bytes != f->entry->size) return 0;
+    *rc = cache_lock_take(d->h->cache, buf_str(&d->repo_name), etag, w ? w->cancel : NULL,
+                          w ? w->deadline_ns : 0, &d->h->log, &lock, err);
+    if (*rc) return 1;
+    there = cache_blob_size(d->h->cache, repo, etag, &bytes) && bytes == f->entry->size;
+    if (there) {
+        partial_sweep_sidecars(repo, etag);
+        meter_found(&d->count, bytes);
+        *rc = cache_link(repo, strv_of(d->commit), f->path, etag,
+                         d->no_links ? CACHE_SHARE : CACHE_LINK, err);
+    }
+    cache_lock_release(&lock);
+    return there;
 }
 
 static mlxe_status file_fetch(download *d, requester *r, download_file *f, download_pool *pool,
@@ -223,6 +249,7 @@ static mlxe_status file_fetch(download *d, requester *r, download_file *f, downl
     hub_fault fault;
     buf url = {0};
     mlxe_status rc = MLXE_OK;
+    if (link_present(d, f, &rc, err)) return rc;
     url_of_file(&url, d->h, d->repo, d->commit, f->path);
     if (!buf_ok(&url)) rc = err_memory(err, "URL", 0);
     if (!rc && !f->meta) rc = download_head(d, r, buf_str(&url), meta, &fault, err);

@@ -29,7 +29,7 @@ typedef struct runner {
     char title[200];
     int line, failed;
     hub_settings s;
-    char endpoint[300], token[100], ca[100];
+    char endpoint[300], token[100], ca[100], from[100];
     buf log;
     pthread_mutex_t log_lock;
     double took_ms;
@@ -169,6 +169,7 @@ static void ask(runner *r, char **w, int n)
         else
             exclude[want.globs.n_exclude++] = w[at] + 1;
     }
+    want.from = *r->from ? r->from : NULL;
     want.force = !strcmp(w[0], "force") || !strcmp(w[0], "repull");
     if (cancelling) pthread_create(&canceller, NULL, cancel_later, r);
     from = clock_ms();
@@ -238,7 +239,9 @@ static void set(runner *r, char **w, int n)
         else if (!strcmp(w[i], "token")) {
             r->s.token = strcpy(r->token, value);
             r->s.token_from = *value ? HUB_TOKEN_IMPLICIT : HUB_TOKEN_NONE;
-        } else if (!strcmp(w[i], "ca"))
+        } else if (!strcmp(w[i], "from"))
+            snprintf(r->from, sizeof r->from, "%s/cache/%s", r->folder, value);
+        else if (!strcmp(w[i], "ca"))
             r->s.ca_file = *value ? r->ca : NULL;
         else
             fail_at(r, "no setting %s", w[i]);
@@ -362,6 +365,7 @@ static void case_begin(runner *r)
     faulty_forget(r->server);
     buf_clear(&r->log);
     r->deadline_ms = r->cancel_ms = 0;
+    r->from[0] = 0;
     free((char *)r->s.cache);
     r->s = (hub_settings){.endpoint = faulty_url(r->server, FAULTY_SELF),
                           .cache = strdup(cache),

@@ -174,6 +174,27 @@ static void gc(void **state)
     buf_deinit(&out);
 }
 
+/* More stray blobs than are looked at in one go, some with a partial file beside. */
+static void gc_of_many(void **state)
+{
+    (void)state;
+    enum { STRAYS = 300 };
+    buf out = {0};
+    size_t left = 0;
+    for (int i = 0; i < STRAYS; i++) {
+        put_text(in(cache, REPO "/blobs/%040d", i), "stray");
+        if (i % 50 == 0) put_text(in(cache, REPO "/blobs/%040d.01234567.incomplete", i), "new");
+    }
+    assert_int_equal(keep_gc(cache, KEEP_GC_REMOVE, &out, NULL), MLXE_OK);
+    for (int i = 0; i < STRAYS; i++) {
+        left += (size_t)there(in(cache, REPO "/blobs/%040d", i));
+        if (i % 50 == 0) assert_true(there(in(cache, REPO "/blobs/%040d.01234567.incomplete", i)));
+    }
+    assert_int_equal(left, 0);
+    assert_true(has_blob(shared) && has_blob(only_a) && has_blob(only_b));
+    buf_deinit(&out);
+}
+
 static void gc_leaves_what_is_locked(void **state)
 {
     (void)state;
@@ -285,6 +306,7 @@ int main(void)
         ON_A_CACHE(removing_leaves_what_is_in_use),
         ON_A_CACHE(removing_follows_no_link),
         ON_A_CACHE(gc),
+        ON_A_CACHE(gc_of_many),
         ON_A_CACHE(gc_leaves_what_is_locked),
         ON_A_CACHE(gc_of_the_shared_store),
         ON_A_CACHE(verify),
