@@ -62,6 +62,22 @@ KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
 KN_INLINE vi q_low(vi a) { return _mm256_and_si256(a, _mm256_set1_epi8(15)); }
 KN_INLINE vi q_high(vi a) { return q_low(_mm256_srli_epi16(a, 4)); }
 
+/* Byte i of every lane; bits shifted left (n < 0: right, unsigned). */
+KN_INLINE vi q_byte_of(vi a, int i)
+{
+    return _mm256_and_si256(_mm256_srli_epi32(a, 8 * i), _mm256_set1_epi32(255));
+}
+KN_INLINE vi q_left(vi a, int n)
+{
+    return n < 0 ? _mm256_srli_epi32(a, -n) : _mm256_slli_epi32(a, n);
+}
+/* e2m1 codes as bytes: 12 + 2 * value. */
+KN_INLINE vi q_fp4(vi codes)
+{
+    const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), codes);
+}
+
 KN_INLINE vf q_half(kn_dtype dtype, vi a, int high)
 {
     if (dtype == KN_BF16)

@@ -69,6 +69,22 @@ KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
 KN_INLINE vi q_low(vi a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
 KN_INLINE vi q_high(vi a) { return q_low(_mm512_srli_epi16(a, 4)); }
 
+/* Byte i of every lane; bits shifted left (n < 0: right, unsigned). */
+KN_INLINE vi q_byte_of(vi a, int i)
+{
+    return _mm512_and_si512(_mm512_srli_epi32(a, (unsigned)(8 * i)), _mm512_set1_epi32(255));
+}
+KN_INLINE vi q_left(vi a, int n)
+{
+    return n < 0 ? _mm512_srli_epi32(a, (unsigned)-n) : _mm512_slli_epi32(a, (unsigned)n);
+}
+/* e2m1 codes as bytes: 12 + 2 * value. */
+KN_INLINE vi q_fp4(vi codes)
+{
+    const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), codes);
+}
+
 /* The two 16-bit numbers of every lane as f32; f32 lanes as they are. */
 KN_INLINE vf q_half(kn_dtype dtype, vi a, int high)
 {

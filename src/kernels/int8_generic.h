@@ -63,6 +63,20 @@ KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
 KN_INLINE vi q_low(vi a) { return a & 0x0f0f0f0f; }
 KN_INLINE vi q_high(vi a) { return (vi)((vu)a >> 4) & 0x0f0f0f0f; }
 
+/* Byte i of every lane; bits shifted left (n < 0: right, unsigned). */
+KN_INLINE vi q_byte_of(vi a, int i) { return (vi)((vu)a >> 8 * i & 255); }
+KN_INLINE vi q_left(vi a, int n) { return (vi)(n < 0 ? (vu)a >> -n : (vu)a << n); }
+/* e2m1 codes as bytes: 12 + 2 * value. */
+KN_INLINE vi q_fp4(vi codes)
+{
+    static const uint8_t TABLE[] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+    uint8_t b[16];
+    q_store(b, codes);
+    for (int i = 0; i < 16; i++)
+        b[i] = TABLE[b[i]];
+    return q_load(b);
+}
+
 KN_INLINE vf q_half(kn_dtype dtype, vi a, int high)
 {
     vu h = (vu)a >> (high ? 16 : 0) & 0xffff;

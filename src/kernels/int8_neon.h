@@ -66,6 +66,19 @@ KN_INLINE vi q_low(vi a)
 }
 KN_INLINE vi q_high(vi a) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(a), 4)); }
 
+/* Byte i of every lane; bits shifted left (n < 0: right, unsigned). */
+KN_INLINE vi q_left(vi a, int n)
+{
+    return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(n)));
+}
+KN_INLINE vi q_byte_of(vi a, int i) { return vandq_s32(q_left(a, -8 * i), vdupq_n_s32(255)); }
+/* e2m1 codes as bytes: 12 + 2 * value. */
+KN_INLINE vi q_fp4(vi codes)
+{
+    static const uint8_t TABLE[] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+    return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(TABLE), vreinterpretq_u8_s32(codes)));
+}
+
 KN_INLINE vf q_half(kn_dtype dtype, vi a, int high)
 {
     uint32x4_t u = vreinterpretq_u32_s32(a);

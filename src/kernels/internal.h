@@ -31,7 +31,7 @@
 /* Some weight rows in one k block, laid out for integer products (tpl_int8.h). */
 typedef struct kn_panel {
     _Alignas(64) uint8_t codes[KN_QN * KN_QB]; /* [k/4][row][4] */
-    float groups[KN_QB / 32 * 2 * KN_QN];      /* [group][scale, bias][row] */
+    float groups[KN_QB / 16 * 2 * KN_QN];      /* [group][scale, bias][row] */
     uint8_t rows[KN_QN * KN_QB];               /* a row's codes as bytes */
     uint8_t copy[KN_QN * KN_QB];               /* rows of a matrix smaller than a panel */
 } kn_panel;
@@ -44,7 +44,14 @@ typedef struct kn_bytes {
 } kn_bytes;
 
 /* Activations that share a scale. */
-static inline int kn_unit(const kn_matrix *w) { return w->group == 32 ? 32 : 64; }
+static inline int kn_unit(const kn_matrix *w) { return w->group <= 32 ? w->group : 64; }
+
+/* Whether codes are whole numbers of a byte (twice an e2m1 is), so that bytes of x can meet them.
+ * Rows of nvfp4 that end within 16 bytes of codes meet f32. */
+static inline int kn_whole(const kn_matrix *w)
+{
+    return w->bits && w->mode != KN_MXFP8 && w->k % 32 == 0;
+}
 
 /* Running softmax of one query: a base near its greatest score (tpl_attention.h), sum of
  * 2^(score - base). Scores are in powers of 2: times log2 e. */

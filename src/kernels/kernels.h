@@ -80,10 +80,10 @@ mlxe_status kn_linear(const kn_matrix *w, const float *bias, const float *x, int
                       int64_t ldy, int64_t m, int accumulate, const atomic_int *cancel);
 
 /* What rows of x are when they meet packed weights.
- * DEFAULT  bytes: per row, each 64 values (32 when the weights' group is 32) are rounded to
+ * DEFAULT  bytes: per row, each 64 values (16 or 32 when that is the weights' group) are rounded to
  *          scale * -127 .. 127, and products are summed as integers. A unit that holds Inf or NaN
  *          makes its row's results NaN; one whose values are all below 2^-100 counts as zero.
- * PRECISE  f32. Dense, mxfp4, mxfp8 and nvfp4 weights always meet f32. */
+ * PRECISE  f32. Dense and mxfp8 weights always meet f32. */
 typedef enum kn_precision { KN_DEFAULT, KN_PRECISE } kn_precision;
 
 /* RMS: x / sqrt(mean(x^2) + eps). LAYER: (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps), for

@@ -32,7 +32,7 @@ _Static_assert(C_FLOATS >= BYTE_ROWS * KN_QN && BYTE_ROWS >= 2 * KN_MC, "sums of
 _Static_assert((2 * C_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES, "scratch");
 _Static_assert(2 * C_FLOATS * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES, "scratch");
 
-enum { FORMS = 4 }; /* of a row of x: form_of */
+enum { FORMS = 6 }; /* of a row of x: form_of */
 
 /* A matrix of a set, or a gate with its up. */
 typedef struct part {
@@ -60,17 +60,17 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int as_bytes(const linear *l, const kn_projection *p)
 {
-    return p && p->w->bits && p->w->mode == KN_AFFINE && l->in->precision == KN_DEFAULT;
+    return p && kn_whole(p->w) && l->in->precision == KN_DEFAULT;
 }
 
-/* The forms that a row of x may have: bit 0: units of 64, else of 32; bit 1: two bytes a value, in
- * two rows, high ones first. */
+/* The forms that a row of x may have: units of 16, 32, 64; from 3 on two bytes a value, in two
+ * rows, high ones first. */
 static int form_of(const kn_projection *p)
 {
-    return (kn_unit(p->w) == 64) | (p->rounding == KN_ROUND_16) << 1;
+    return (kn_unit(p->w) >> 5) + (p->rounding == KN_ROUND_16 ? 3 : 0);
 }
-static int form_unit(int form) { return form & 1 ? 64 : 32; }
-static int form_rows(int form) { return form & 2 ? 2 : 1; }
+static int form_unit(int form) { return 16 << form % 3; }
+static int form_rows(int form) { return form < 3 ? 1 : 2; }
 
 /* ---- input ----------------------------------------------------------------------------------- */
 

@@ -225,6 +225,8 @@ static void pack_all_groups(const kn_matrix *w, int64_t n0, int64_t k0, int kn, 
             }
 }
 
+#include "kernels/tpl_fp_int8.h"
+
 static void pack(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead, kn_panel *p)
 {
     int64_t stride = w->k * w->bits / 8;
@@ -233,6 +235,11 @@ static void pack(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahe
         codes = copy_rows(w, codes, stride, (size_t)(kn * w->bits / 8), p, KN_QB);
         stride = KN_QB;
         ahead = 0;
+    }
+    if (w->mode) {
+        pack_fp4(codes, stride, kn, ahead, p);
+        pack_fp_groups(w, n0, k0, kn, p);
+        return;
     }
     switch (w->bits) {
     case 2:
@@ -315,7 +322,9 @@ KN_INLINE void dots(int kind, int mr, int unit, int shift, const kn_panel *p, in
 KN_INLINE void dots_unit(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
                          const kn_bytes *x, float *c)
 {
-    if (unit == 32)
+    if (unit == 16)
+        dots(kind, mr, 16, 4, p, kn, x, c);
+    else if (unit == 32)
         dots(kind, mr, 32, shift, p, kn, x, c);
     else
         dots(kind, mr, 64, shift, p, kn, x, c);
@@ -373,9 +382,10 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
     kn_bytes at = *x;
     while (left) {
         int mr = (m + left - 1) / left, unit = kn_unit(w), shift = group_shift(w);
-        if (Q_KIND(w->bits) == 0)
+        int kind = w->mode ? FP4_KIND : Q_KIND(w->bits);
+        if (kind == 0)
             dots_0(mr, unit, shift, p, kn, &at, c);
-        else if (Q_KIND(w->bits) == 1)
+        else if (kind == 1)
             dots_1(mr, unit, shift, p, kn, &at, c);
         else
             dots_2(mr, unit, shift, p, kn, &at, c);
@@ -390,14 +400,16 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
 /* ---- one or two rows of x: without a panel --------------------------------------------------- */
 
 /* sums[r] += 16 bytes of VL weight rows . mr rows of bytes, widened as often as it must be */
-KN_INLINE void step_sums(int bits, int mr, const vi q[4], const int8_t *x, int64_t ldx, vi sums[2])
+KN_INLINE void step_sums(kn_mode mode, int bits, int mr, const vi q[4], const int8_t *x,
+                         int64_t ldx, vi sums[2])
 {
-    const int kind = Q_KIND(bits), n = bits == 4 ? 8 : 4;
+    const int kind = mode ? FP4_KIND : Q_KIND(bits), n = bits == 4 ? 8 : 4;
     const int run = Q_RUN(kind) < n ? Q_RUN(kind) : n;
     vi part[2] = {q_zero(), q_zero()};
     KN_UNROLL
     for (int d = 0; d < n; d++) {
         vi w = bits != 4 ? q[d] : d & 1 ? q_high(q[d / 2]) : q_low(q[d / 2]);
+        if (mode) w = q_fp4(w);
         KN_UNROLL
         for (int r = 0; r < mr; r++) {
             part[r] = q_mac(kind, part[r], w, q_spread(x + r * ldx + 4 * d));
@@ -409,8 +421,9 @@ KN_INLINE void step_sums(int bits, int mr, const vi q[4], const int8_t *x, int64
 }
 
 /* pack_codes and dots in one, for 4 and 8 bits: what is cut out of the weights is used at once. */
-KN_INLINE void stream(int bits, int mr, int unit, int shift, const uint8_t *codes, int64_t stride,
-                      int kn, int64_t ahead, const kn_panel *p, const kn_bytes *x, float *c)
+KN_INLINE void stream(kn_mode mode, int bits, int mr, int unit, int shift, const uint8_t *codes,
+                      int64_t stride, int kn, int64_t ahead, const kn_panel *p, const kn_bytes *x,
+                      float *c)
 {
     const int step = bits == 4 ? 32 : 16, bytes = unit * bits / 8;
     const float *by = x->by;
@@ -424,7 +437,7 @@ KN_INLINE void stream(int bits, int mr, int unit, int shift, const uint8_t *code
             for (int i = 0; i < unit; i += step) {
                 vi q[4];
                 q_rows(from + i * bits / 8, stride, bits != 8, q);
-                step_sums(bits, mr, q, x->q + u + i, x->ldq, sums);
+                step_sums(mode, bits, mr, q, x->q + u + i, x->ldq, sums);
             }
             KN_UNROLL
             for (int r = 0; r < mr; r++) {
@@ -437,17 +450,18 @@ KN_INLINE void stream(int bits, int mr, int unit, int shift, const uint8_t *code
     }
 }
 
-KN_INLINE void stream_as(int bits, int m, int unit, int shift, const uint8_t *codes, int64_t stride,
-                         int kn, int64_t ahead, const kn_panel *p, const kn_bytes *x, float *c)
+KN_INLINE void stream_as(kn_mode mode, int bits, int m, int unit, int shift, const uint8_t *codes,
+                         int64_t stride, int kn, int64_t ahead, const kn_panel *p,
+                         const kn_bytes *x, float *c)
 {
     if (m == 1 && unit == 64)
-        stream(bits, 1, 64, shift, codes, stride, kn, ahead, p, x, c);
+        stream(mode, bits, 1, 64, shift, codes, stride, kn, ahead, p, x, c);
     else if (m == 1)
-        stream(bits, 1, 32, shift, codes, stride, kn, ahead, p, x, c);
+        stream(mode, bits, 1, 32, shift, codes, stride, kn, ahead, p, x, c);
     else if (unit == 64)
-        stream(bits, 2, 64, shift, codes, stride, kn, ahead, p, x, c);
+        stream(mode, bits, 2, 64, shift, codes, stride, kn, ahead, p, x, c);
     else
-        stream(bits, 2, 32, shift, codes, stride, kn, ahead, p, x, c);
+        stream(mode, bits, 2, 32, shift, codes, stride, kn, ahead, p, x, c);
 }
 
 static void dot_bytes(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead,
@@ -455,16 +469,21 @@ static void dot_bytes(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_
 {
     const int64_t stride = w->k * w->bits / 8;
     const uint8_t *codes = packed_at(w->bits, w, n0, k0);
-    if (m > 2 || w->n < Q_NP || (w->bits != 4 && w->bits != 8)) {
+    if (m > 2 || w->n < Q_NP || w->mode == KN_NVFP4 || (w->bits != 4 && w->bits != 8)) {
         pack(w, n0, k0, kn, ahead, p);
         tile_bytes(w, p, kn, x, m, c);
         return;
     }
+    if (w->mode) {
+        pack_fp_groups(w, n0, k0, kn, p);
+        stream_as(KN_MXFP4, 4, m, 32, 5, codes, stride, kn, ahead, p, x, c);
+        return;
+    }
     pack_all_groups(w, n0, k0, kn, p);
     if (w->bits == 4)
-        stream_as(4, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
+        stream_as(KN_AFFINE, 4, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
     else
-        stream_as(8, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
+        stream_as(KN_AFFINE, 8, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
 }
 
 #endif

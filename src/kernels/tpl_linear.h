@@ -33,7 +33,7 @@ static void widen(kn_dtype dtype, const void *p, int64_t at, int n, float *out)
 
 KN_INLINE int group_shift(const kn_matrix *w)
 {
-    return w->group == 32 ? 5 : w->group == 64 ? 6 : 7;
+    return w->group == 16 ? 4 : w->group == 32 ? 5 : w->group == 64 ? 6 : 7;
 }
 
 /* How far ahead of its use a weight is asked for: whole blocks of KN_NR rows, PREFETCH_BYTES at

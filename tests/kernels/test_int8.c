@@ -15,25 +15,6 @@ typedef struct shape {
 
 static int unit_of(int group) { return group == 32 ? 32 : 64; }
 
-/* x as the kernels see it, by the rule. */
-static void rounded(const float *x, int k, int unit, kn_rounding rounding, double *out)
-{
-    const float steps = rounding == KN_ROUND_16 ? 16256 : 127;
-    for (int u = 0; u < k; u += unit) {
-        float most = 0;
-        for (int i = 0; i < unit; i++)
-            if (!(fabsf(x[u + i]) <= most)) most = fabsf(x[u + i]);
-        for (int i = 0; i < unit; i++) {
-            if (!isfinite(most))
-                out[u + i] = (double)NAN;
-            else if (most < 0x1p-100f)
-                out[u + i] = 0;
-            else
-                out[u + i] = (double)rintf(x[u + i] * (steps / most)) * (double)most / steps;
-        }
-    }
-}
-
 static kn_rounding rounding;
 
 static mlxe_status project(const kn_matrix *w, const float *x, int64_t ldx, float *y, int64_t ldy,

@@ -232,6 +232,25 @@ static inline void matrix_free(matrix *x)
     free(x->value);
 }
 
+/* x as the kernels see it, by the rule that kernels.h states. */
+static inline void rounded(const float *x, int k, int unit, kn_rounding rounding, double *out)
+{
+    const float steps = rounding == KN_ROUND_16 ? 16256 : 127;
+    for (int u = 0; u < k; u += unit) {
+        float most = 0;
+        for (int i = 0; i < unit; i++)
+            if (!(fabsf(x[u + i]) <= most)) most = fabsf(x[u + i]);
+        for (int i = 0; i < unit; i++) {
+            if (!isfinite(most))
+                out[u + i] = (double)NAN;
+            else if (most < 0x1p-100f)
+                out[u + i] = 0;
+            else
+                out[u + i] = (double)rintf(x[u + i] * (steps / most)) * (double)most / steps;
+        }
+    }
+}
+
 /* ---- comparing ------------------------------------------------------------------------------- */
 
 /* sqrt(sum (a - b)^2 / sum b^2) */
