@@ -348,12 +348,12 @@ static int read_interval(translate *t, int *low, int *high)
     return 1;
 }
 
-/* Puts "(?:" before what was written from start on, and ")" behind it. */
-static void wrap(buf *out, size_t start)
+/* Puts "(?:" or "(?>" before what was written from start on, and ")" behind it. */
+static void wrap(buf *out, size_t start, const char *open)
 {
     if (!buf_reserve(out, 4)) return;
     memmove(out->p + start + 3, out->p + start, out->n - start);
-    memcpy(out->p + start, "(?:", 3);
+    memcpy(out->p + start, open, 3);
     out->n += 3;
     buf_add_char(out, ')');
 }
@@ -385,7 +385,8 @@ static int read_quantifiers(translate *t, size_t start)
             interval = 0;
             c = low ? '+' : '*';
         }
-        if (count > 0) wrap(t->out, start);
+        if (count > 0) wrap(t->out, start, "(?:");
+        int is_group = t->out->n > start && t->out->p[t->out->n - 1] == ')';
         t->last = 0;
         if (count > 50) return regex_refuse(t, "too many quantifiers");
         if (!interval)
@@ -400,7 +401,12 @@ static int read_quantifiers(translate *t, size_t start)
             buf_add_char(t->out, '?');
         } else if (*t->p == '+' && !interval) {
             t->p++;
-            buf_add_char(t->out, '+');
+            if (c == '?' && is_group) { /* PCRE2 10.42 forgets that X?+ may be left out: (?>X|) */
+                t->out->p[t->out->n - 1] = '|';
+                wrap(t->out, start, "(?>");
+            } else {
+                buf_add_char(t->out, '+');
+            }
         }
     }
     return 0;

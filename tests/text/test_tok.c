@@ -119,6 +119,7 @@ static void regex_groups(void **unused)
                 {"(a)?(?(1)b|c)", "ab c b", {0, 2, 3, 4, 99}},
                 {"(?<n>a)?(?(<n>)b|c|d)", "abdb", {0, 2, 2, 3, 99}},
                 {"(?(a+)b|c)", "aabcac", {0, 3, 3, 4, 5, 6, 99}},
+                {"a*(?:b\\w)?+[a-z]", "xa1", {0, 1, 1, 2, 99}},
                 /* text segments: flags, a joiner that joins pictographs only */
                 {"\\X", "a\u0301\U0001F1E6\U0001F1E7\U0001F1E8", {0, 3, 3, 11, 11, 15, 99}},
                 {"x\\X", "x\u200d\u263a\u200d\u263ax", {0, 4, 99}},
