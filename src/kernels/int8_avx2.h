@@ -40,10 +40,10 @@ KN_INLINE vf q_float(vi a) { return _mm256_cvtepi32_ps(a); }
 
 KN_INLINE __m128i q_bytes(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
 
-KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
+KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int64_t far, int ordered, vi q[4])
 {
     const vi order = _mm256_setr_epi8(Q_ORDER, Q_ORDER), top = _mm256_set1_epi8(-128);
-    const uint8_t *p1 = p + 4 * stride;
+    const uint8_t *p1 = p + far;
     vi a, b, c, d;
     KN_UNROLL
     for (int j = 0; j < 4; j++) {
@@ -76,6 +76,102 @@ KN_INLINE vi q_fp4(vi codes)
 {
     const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), codes);
+}
+
+/* Strips (tpl_few.h): 64 codes, 32 or 64 bytes of a row. */
+#define Q_STRIP(bits) 64
+#define Q_STRIP_UNITS 2
+#define Q_STRIP_X     2
+
+/* Activations as a row's codes lie: 4 bits, those of low and of high halves; 8 bits, in order. */
+KN_INLINE void q_strip_x(int bits, const int8_t *q, vi x[Q_STRIP_X])
+{
+    const vi in_order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15));
+    vi a = q_load(q), b = q_load(q + 32);
+    if (HALF_BYTES(bits)) {
+        __m256 p = _mm256_castsi256_ps(a), q4 = _mm256_castsi256_ps(b);
+        a = _mm256_castps_si256(_mm256_shuffle_ps(p, q4, 0x88));
+        b = _mm256_castps_si256(_mm256_shuffle_ps(p, q4, 0xdd));
+        x[0] = _mm256_permute4x64_epi64(a, 0xd8);
+        x[1] = _mm256_permute4x64_epi64(b, 0xd8);
+    } else {
+        x[0] = bits == 8 ? _mm256_shuffle_epi8(a, in_order) : a;
+        x[1] = bits == 8 ? _mm256_shuffle_epi8(b, in_order) : b;
+    }
+}
+
+/* Lane sums of 64 codes of a row, by half of them in sums[0] and [1], or in the halves of sums[0]
+ * (4 bits), or all in sums[0] (units of 64). */
+KN_INLINE void q_strip_row(int bits, int unit, const uint8_t *w, const vi x[Q_STRIP_X], vi sums[2])
+{
+    const int kind = Q_KIND(bits);
+    vi a = q_load(w), b;
+    if (HALF_BYTES(bits)) {
+        b = q_high(a), a = q_low(a);
+        if (bits == Q_E2M1) a = q_fp4(a), b = q_fp4(b);
+    } else {
+        b = q_load(w + 32);
+        if (bits == 8) {
+            const vi top = _mm256_set1_epi8(-128);
+            a = _mm256_xor_si256(a, top), b = _mm256_xor_si256(b, top);
+        }
+    }
+    a = q_mac(kind, q_zero(), a, x[0]);
+    if (HALF_BYTES(bits) || (unit == 64 && Q_RUN(kind) > 1)) {
+        sums[0] = q_wide(kind, q_mac(kind, a, b, x[1]));
+        return;
+    }
+    sums[0] = q_wide(kind, a);
+    sums[1] = q_wide(kind, q_mac(kind, q_zero(), b, x[1]));
+    if (unit == 64) sums[0] = q_add(sums[0], sums[1]);
+}
+
+/* Sums of four rows' lanes, in each 128 bits. Up to 4 bits, what two lanes hold fits in 16 bits:
+ * 16 * 15 * 127. */
+KN_INLINE vi q_sum_4(int bits, const vi s[4])
+{
+    const vi ones = _mm256_set1_epi16(1);
+    vi ab, cd;
+    if (bits <= 4) {
+        ab = _mm256_madd_epi16(_mm256_packs_epi32(s[0], s[1]), ones);
+        cd = _mm256_madd_epi16(_mm256_packs_epi32(s[2], s[3]), ones);
+        return _mm256_madd_epi16(_mm256_packs_epi32(ab, cd), ones);
+    }
+    ab = q_add(_mm256_unpacklo_epi32(s[0], s[1]), _mm256_unpackhi_epi32(s[0], s[1]));
+    cd = q_add(_mm256_unpacklo_epi32(s[2], s[3]), _mm256_unpackhi_epi32(s[2], s[3]));
+    return q_add(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows. */
+KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
+                       vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
+{
+    const int sets = HALF_BYTES(bits) || unit == 64 ? 1 : 2;
+    for (int r = 0; r < mr; r++) {
+        vi t[2][2];
+        const uint8_t *at = w;
+        KN_UNROLL
+        for (int g = 0; g < 2; g++, at += far) {
+            vi s[2][4];
+            KN_OPAQUE(at);
+            KN_UNROLL
+            for (int j = 0; j < 4; j++) {
+                vi sums[2];
+                q_strip_row(bits, unit, at + j * stride, x[r], sums);
+                s[0][j] = sums[0];
+                if (sets == 2) s[1][j] = sums[1];
+            }
+            for (int i = 0; i < sets; i++)
+                t[i][g] = q_sum_4(bits, s[i]);
+        }
+        for (int i = 0; i < sets; i++) {
+            vi lo = _mm256_permute2x128_si256(t[i][0], t[i][1], 0x20);
+            vi hi = _mm256_permute2x128_si256(t[i][0], t[i][1], 0x31);
+            out[i][r] = HALF_BYTES(bits) && unit == 32 ? lo : q_add(lo, hi);
+            if (HALF_BYTES(bits) && unit == 32) out[1][r] = hi;
+        }
+    }
 }
 
 KN_INLINE vf q_half(kn_dtype dtype, vi a, int high)

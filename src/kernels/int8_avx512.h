@@ -42,12 +42,13 @@ KN_INLINE vf q_float(vi a) { return _mm512_cvtepi32_ps(a); }
 
 KN_INLINE __m128i q_bytes(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)p); }
 
-/* q[d], lane r: dword d of the 16 bytes at p + r * stride, r < VL. ordered: the bytes are put in
- * the order of activations first. */
-KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
+/* q[d], lane r: dword d of the 16 bytes of row r, r < VL; rows lie in groups of four, `stride`
+ * bytes from row to row, `far` to the next group. ordered: the bytes are put in the order of
+ * activations first. */
+KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int64_t far, int ordered, vi q[4])
 {
     const vi order = _mm512_broadcast_i32x4(_mm_setr_epi8(Q_ORDER));
-    const uint8_t *p1 = p + 4 * stride, *p2 = p + 8 * stride, *p3 = p + 12 * stride;
+    const uint8_t *p1 = p + far, *p2 = p + 2 * far, *p3 = p + 3 * far;
     vi a, b, c, d;
     KN_UNROLL
     for (int j = 0; j < 4; j++) {
@@ -83,6 +84,89 @@ KN_INLINE vi q_fp4(vi codes)
 {
     const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), codes);
+}
+
+/* Strips (tpl_few.h): 64 bytes of a row. */
+#define Q_STRIP(bits) (HALF_BYTES(bits) ? 128 : 64)
+#define Q_STRIP_UNITS 4
+#define Q_STRIP_X     2
+
+/* Activations as a row's codes lie: 4 bits, those of low and of high halves; 8 bits, in order. */
+KN_INLINE void q_strip_x(int bits, const int8_t *q, vi x[Q_STRIP_X])
+{
+    const vi even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m128i in_order = _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    vi a = q_load(q);
+    if (HALF_BYTES(bits)) {
+        vi b = q_load(q + 64);
+        x[0] = _mm512_permutex2var_epi32(a, even, b);
+        x[1] = _mm512_permutex2var_epi32(a, q_add(even, _mm512_set1_epi32(1)), b);
+    } else {
+        x[0] = bits == 8 ? _mm512_shuffle_epi8(a, _mm512_broadcast_i32x4(in_order)) : a;
+    }
+}
+
+/* Sums of four rows' lanes, in each 128 bits. Up to 5 bits, what two lanes hold fits in 16 bits:
+ * 8 * 31 * 127, and 16 * 15 * 127 of 4-bit codes. */
+KN_INLINE vi q_sum_4(int bits, const vi s[4])
+{
+    const vi ones = _mm512_set1_epi16(1);
+    vi ab, cd;
+    if (bits <= 5) {
+        ab = _mm512_madd_epi16(_mm512_packs_epi32(s[0], s[1]), ones);
+        cd = _mm512_madd_epi16(_mm512_packs_epi32(s[2], s[3]), ones);
+        return _mm512_madd_epi16(_mm512_packs_epi32(ab, cd), ones);
+    }
+    ab = q_add(_mm512_unpacklo_epi32(s[0], s[1]), _mm512_unpackhi_epi32(s[0], s[1]));
+    cd = q_add(_mm512_unpacklo_epi32(s[2], s[3]), _mm512_unpackhi_epi32(s[2], s[3]));
+    return q_add(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/* t[i]: rows 4 i .. 4 i + 3, in each 128 bits; `parts` of these make a unit. */
+KN_INLINE void q_sum_units(int parts, const vi t[4], vi out[4])
+{
+    vi a = _mm512_shuffle_i32x4(t[0], t[1], 0x88), b = _mm512_shuffle_i32x4(t[0], t[1], 0xdd);
+    vi c = _mm512_shuffle_i32x4(t[2], t[3], 0x88), d = _mm512_shuffle_i32x4(t[2], t[3], 0xdd);
+    if (parts == 1) {
+        out[0] = _mm512_shuffle_i32x4(a, c, 0x88);
+        out[1] = _mm512_shuffle_i32x4(b, d, 0x88);
+        out[2] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        out[3] = _mm512_shuffle_i32x4(b, d, 0xdd);
+        return;
+    }
+    a = q_add(a, b), c = q_add(c, d);
+    out[0] = _mm512_shuffle_i32x4(a, c, 0x88);
+    out[1] = _mm512_shuffle_i32x4(a, c, 0xdd);
+    if (parts == 4) out[0] = q_add(out[0], out[1]);
+}
+
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows. */
+KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
+                       vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
+{
+    vi t[2][4], units[4];
+    KN_UNROLL
+    for (int i = 0; i < 4; i++, w += far) {
+        vi s[2][4];
+        KN_OPAQUE(w);
+        KN_UNROLL
+        for (int j = 0; j < 4; j++) {
+            vi v = q_load(w + j * stride);
+            vi low = q_low(v), high = q_high(v);
+            if (bits == Q_E2M1) low = q_fp4(low), high = q_fp4(high);
+            for (int r = 0; r < mr; r++) {
+                s[r][j] = q_mac(0, q_zero(), HALF_BYTES(bits) ? low : v, x[r][0]);
+                if (HALF_BYTES(bits)) s[r][j] = q_mac(0, s[r][j], high, x[r][1]);
+            }
+        }
+        for (int r = 0; r < mr; r++)
+            t[r][i] = q_sum_4(bits, s[r]);
+    }
+    for (int r = 0; r < mr; r++) {
+        q_sum_units(unit / (HALF_BYTES(bits) ? 32 : 16), t[r], units);
+        for (int i = 0; i < Q_STRIP(bits) / unit; i++)
+            out[i][r] = units[i];
+    }
 }
 
 /* The two 16-bit numbers of every lane as f32; f32 lanes as they are. */

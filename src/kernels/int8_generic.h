@@ -43,9 +43,10 @@ KN_INLINE vf q_float(vi a) { return __builtin_convertvector(a, vf); }
 /* The place of code i among eight: even ones first. */
 KN_INLINE int q_place(int i) { return (i & 1) * 4 + i / 2; }
 
-KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
+KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int64_t far, int ordered, vi q[4])
 {
     uint8_t b[4][16];
+    (void)far; /* there are four rows */
     for (int r = 0; r < VL; r++) {
         memcpy(b[r], p + r * stride, 16);
         if (!ordered)
@@ -58,6 +59,26 @@ KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
             memcpy(&x[r], b[r] + 4 * d, 4);
         q[d] = q_load(x);
     }
+}
+
+/* 16 bytes of 8-bit codes in the order of activations; others are in it. */
+KN_INLINE vi q_byte_codes(int bits, vi a)
+{
+    uint8_t from[16], to[16];
+    if (bits != 8) return a;
+    memcpy(from, &a, 16);
+    for (int i = 0; i < 16; i++)
+        to[(i & 8) + q_place(i & 7)] = from[i];
+    return q_load(to);
+}
+
+/* The sum of each vector's lanes. */
+KN_INLINE vi q_sum_4(const vi s[4])
+{
+    vi sums;
+    for (int j = 0; j < 4; j++)
+        sums[j] = s[j][0] + s[j][1] + s[j][2] + s[j][3];
+    return sums;
 }
 
 KN_INLINE vi q_low(vi a) { return a & 0x0f0f0f0f; }
@@ -101,5 +122,7 @@ KN_INLINE void q_put16(int8_t *out, const vf x[16 / VL])
     for (int i = 0; i < 16; i++)
         out[(i & 8) + q_place(i & 7)] = (int8_t)x[i / VL][i % VL];
 }
+
+#include "kernels/int8_rows4.h"
 
 #endif

@@ -40,9 +40,10 @@ KN_INLINE uint8x16_t even_first(uint8x16_t a)
     return vqtbl1q_u8(a, vld1q_u8(ORDER));
 }
 
-KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
+KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int64_t far, int ordered, vi q[4])
 {
     vi a, b, c, d;
+    (void)far; /* there are four rows */
     KN_UNROLL
     for (int j = 0; j < 4; j++) {
         uint8x16_t v = load_16(p + j * stride);
@@ -58,6 +59,18 @@ KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int ordered, vi q[4])
     q[2] = PAIRS(2, a, b);
     q[3] = PAIRS(2, c, d);
 #undef PAIRS
+}
+
+/* 16 bytes of 8-bit codes in the order of activations, less 128; others are in it. */
+KN_INLINE vi q_byte_codes(int bits, vi a)
+{
+    uint8x16_t v = vreinterpretq_u8_s32(a);
+    return bits == 8 ? vreinterpretq_s32_u8(veorq_u8(even_first(v), vdupq_n_u8(0x80))) : a;
+}
+/* The sum of each vector's lanes. */
+KN_INLINE vi q_sum_4(const vi s[4])
+{
+    return vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
 }
 
 KN_INLINE vi q_low(vi a)
@@ -106,5 +119,7 @@ KN_INLINE void q_put16(int8_t *out, const vf x[16 / VL])
     uint8x16_t b = vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(lo), vqmovn_s16(hi)));
     vst1q_u8((uint8_t *)out, even_first(b));
 }
+
+#include "kernels/int8_rows4.h"
 
 #endif

@@ -43,6 +43,13 @@ typedef struct kn_bytes {
     int64_t ldq, ldby;
 } kn_bytes;
 
+/* Weight rows of a panel: groups of four, `apart` rows from group to group (4: all side by side).
+ * Apart they are as many streams, which the hardware reads ahead better than one (SPEED.md). */
+typedef struct kn_rows {
+    int64_t n0, apart;
+    int64_t ahead; /* bytes from a row of the block to what is read next; 0: nothing is */
+} kn_rows;
+
 /* Activations that share a scale. */
 static inline int kn_unit(const kn_matrix *w) { return w->group <= 32 ? w->group : 64; }
 
@@ -103,11 +110,11 @@ typedef struct kn_ops {
     void (*quantize_2)(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq,
                        int64_t ldby);
 
-    /* c[i,j] += x[i] . w[n0 + j] over codes k0 .. k0 + kn - 1, i < m, j < panel_rows; kn <= KN_QB;
-     * c rows panel_rows apart; x starts at code k0. A matrix with fewer rows than a panel repeats
-     * its last one (n0 is 0 then). ahead: bytes from a row of the block to what is read next */
-    void (*dot_bytes)(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead,
-                      kn_panel *room, const kn_bytes *x, int m, float *c);
+    /* c[i,j] += x[i] . j-th of the rows over codes k0 .. k0 + kn - 1, i < m, j < panel_rows;
+     * kn <= KN_QB; c rows panel_rows apart; x starts at code k0. A matrix with fewer rows than a
+     * panel repeats its last one (n0 is 0 and apart 4 then). */
+    void (*dot_bytes)(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *room,
+                      const kn_bytes *x, int m, float *c);
 
     /* y = c (+ bias) (+ y) */
     void (*put)(float *y, const float *c, const float *bias, int accumulate, int64_t n);

@@ -6,7 +6,9 @@
  *            as act(gate) * up
  *
  * A block's products come in one of three ways:
- *   bytes            weight rows become a panel, once for all rows of x (tpl_int8.h)
+ *   bytes            weight rows become a panel, once for all rows of x (tpl_int8.h); for one or
+ *                    two they are used as they lie (tpl_few.h), and a chunk's panels are rows that
+ *                    lie apart
  *   f32, a few rows  weights are unpacked in registers and used at once
  *   f32, more rows   weights are unpacked into scratch for each k block and used for all rows of x
  *                    (dense f32 weights are used where they lie)
@@ -21,8 +23,9 @@
 /* Up to so many rows of x, what was unpacked is used a few times only: it stays in the first-level
  * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
 #define SMALL_BLOCK    24
-#define BYTE_ROWS      192               /* rows of x of a chunk of integer products, at most */
-#define ROW_CHUNK_MACS (256 * 1024)      /* a chunk of few rows: some 20 us of reading */
+#define BYTE_ROWS      192          /* rows of x of a chunk of integer products, at most */
+#define FEW_BYTE_ROWS  8            /* rows of x that a chunk's weight rows meet at once, at most */
+#define ROW_CHUNK_MACS (256 * 1024) /* a chunk of few rows: some 20 us of reading */
 #define BIG_CHUNK_MACS (2 * 1024 * 1024) /* a chunk of many rows: as long */
 #define SERIAL_VALUES  (16 * 1024)       /* activations that are prepared without the pool */
 
@@ -156,36 +159,57 @@ static int cancelled(linear *l)
     return 1;
 }
 
-/* What is read after the block of rows n0, codes k0: the row's next codes, or the next rows. */
-static int64_t ahead_of(const kn_matrix *w, int64_t n0, int64_t k0, int rows, int64_t end)
-{
-    int64_t row = w->k * w->bits / 8;
-    if (k0 + KN_QB < w->k) return KN_QB * w->bits / 8;
-    return n0 + rows < end ? rows * row - k0 * w->bits / 8 : 0;
-}
-
-/* -> c at column n0 */
-static const float *by_bytes(linear *l, const kn_projection *p, int64_t m0, int m, int64_t n0,
-                             int64_t end, float *c, kn_panel *panel)
+/* One panel; next: how many rows further the next one is, 0: there is none. c rows a panel apart */
+static void panel_bytes(linear *l, const kn_projection *p, int64_t m0, int m, kn_rows rows,
+                        int64_t next, float *c, kn_panel *panel)
 {
     const kn_matrix *w = p->w;
-    const int rows = l->ops->panel_rows, twice = form_rows(form_of(p));
+    const int n = l->ops->panel_rows, twice = form_rows(form_of(p));
     kn_bytes x = l->bytes[form_of(p)];
-    int64_t first = n0 + rows <= w->n ? n0 : w->n > rows ? w->n - rows : 0; /* a whole panel */
     m *= twice;
     x.q += m0 * twice * x.ldq;
     x.by += m0 * twice * x.ldby;
-    memset(c, 0, (size_t)(m * rows) * sizeof *c);
+    memset(c, 0, (size_t)(m * n) * sizeof *c);
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_QB) {
         int kn = (int)(w->k - k0 < KN_QB ? w->k - k0 : KN_QB);
         if (m > 1 && cancelled(l)) break;
-        l->ops->dot_bytes(w, first, k0, kn, ahead_of(w, first, k0, rows, end), panel, &x, m, c);
+        rows.ahead = KN_QB * w->bits / 8; /* the rows' next codes, or the next rows */
+        if (k0 + KN_QB >= w->k) rows.ahead = next ? (next * w->k - k0) * w->bits / 8 : 0;
+        l->ops->dot_bytes(w, &rows, k0, kn, panel, &x, m, c);
         x.q += kn;
         x.by += kn / kn_unit(w) * 2;
     }
     for (int i = 0; i < m && twice == 2; i += 2) /* high and low bytes of one row */
-        l->ops->put(c + i / 2 * rows, c + i * rows, c + (i + 1) * rows, 0, rows);
-    return c + (n0 - first);
+        l->ops->put(c + i / 2 * n, c + i * n, c + (i + 1) * n, 0, n);
+}
+
+/* Rows n0 .. n0+n-1, at most a panel, side by side. end: of the chunk's rows. -> c at column n0 */
+static const float *by_bytes(linear *l, const kn_projection *p, int64_t m0, int m, int64_t n0,
+                             int64_t end, float *c, kn_panel *panel)
+{
+    const int64_t most = l->ops->panel_rows, all = p->w->n;
+    kn_rows rows = {n0 + most <= all ? n0 : all > most ? all - most : 0, 4, 0};
+    panel_bytes(l, p, m0, m, rows, rows.n0 + most < end ? most : 0, c, panel);
+    return c + (n0 - rows.n0);
+}
+
+/* All n rows of a chunk of few rows of x: c rows ldc apart. */
+static void by_bytes_apart(linear *l, const kn_projection *p, int m, int64_t n0, int64_t n,
+                           float *c, int64_t ldc, kn_panel *panel)
+{
+    const int most = l->ops->panel_rows;
+    const int64_t whole = n / most * most, apart = whole / most * 4;
+    float sums[2 * FEW_BYTE_ROWS * KN_QN];
+    for (int64_t at = 0; at < apart; at += 4) {
+        panel_bytes(l, p, 0, m, (kn_rows){n0 + at, apart, 0}, at + 4 < apart ? 4 : 0, sums, panel);
+        for (int i = 0; i < m; i++)
+            for (int g = 0; g < most / 4; g++)
+                memcpy(c + i * ldc + g * apart + at, sums + i * most + 4 * g, 4 * sizeof *c);
+    }
+    if (whole == n) return;
+    const float *rest = by_bytes(l, p, 0, m, n0 + whole, n0 + n, sums, panel);
+    for (int i = 0; i < m; i++)
+        memcpy(c + i * ldc + whole, rest + i * most, (size_t)(n - whole) * sizeof *c);
 }
 
 static void few_f32(const linear *l, const kn_matrix *w, int m, int64_t n0, int n, float *c)
@@ -228,6 +252,11 @@ static void many_f32(linear *l, const kn_matrix *w, int64_t m0, int m, int64_t n
 static const float *products(linear *l, const kn_projection *p, int64_t m0, int m, int64_t n0,
                              int n, int64_t end, float *c, float *work, int64_t *ldc)
 {
+    if (as_bytes(l, p) && n > l->ops->panel_rows) {
+        *ldc = n;
+        by_bytes_apart(l, p, m, n0, n, c, n, (kn_panel *)(void *)work);
+        return c;
+    }
     if (as_bytes(l, p)) {
         *ldc = l->ops->panel_rows;
         return by_bytes(l, p, m0, m, n0, end, c, (kn_panel *)(void *)work);
@@ -290,12 +319,13 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
     const kn_matrix *w = p->p->w;
     int few = l->m <= KN_FEW, panel = l->ops->panel_rows;
     int bytes = as_bytes(l, p->p) || as_bytes(l, p->up);
+    int all_bytes = as_bytes(l, p->p) && (!p->up || as_bytes(l, p->up));
     int64_t most = KN_MC; /* of two bytes 2 * 96 rows: as many as of one */
     if (as_bytes(l, p->p) && form_rows(form_of(p->p)) == 1 && (!p->up || as_bytes(l, p->up)))
         most = p->up && form_rows(form_of(p->up)) == 2 ? KN_MC : BYTE_ROWS;
     int64_t blocks = ceil_div(l->m, most), want = 4 * kn_pool_threads();
     int64_t unit = bytes ? panel : few ? KN_NR : 24;
-    int64_t macs = l->m <= 8 ? ROW_CHUNK_MACS : BIG_CHUNK_MACS;
+    int64_t macs = l->m <= FEW_BYTE_ROWS ? ROW_CHUNK_MACS : BIG_CHUNK_MACS;
     p->mc = blocks ? ceil_div(l->m, blocks) : 1;
     p->rows = macs / (w->k * p->mc > 0 ? w->k * p->mc : 1);
     if (!bytes && !few) p->rows = KN_NC;
@@ -303,6 +333,8 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
     p->rows = p->rows / unit * unit;
     if (p->rows < unit) p->rows = unit;
     p->step = bytes ? panel : few ? KN_NC : (int)p->rows;
+    if (all_bytes && l->m <= FEW_BYTE_ROWS && w->n >= panel && p->rows * l->m <= C_FLOATS)
+        p->step = (int)p->rows;
     return (blocks ? blocks : 1) * ceil_div(w->n, p->rows);
 }
 

@@ -21,4 +21,15 @@
 #define KN_UNROLL
 #endif
 
+/* The compiler forgets what a pointer was computed from: else it keeps the address of every row of
+ * a tile in a register, and what finds no room on the stack. */
+#if defined(__GNUC__)
+#define KN_OPAQUE(p) __asm__("" : "+r"(p))
+#else
+#define KN_OPAQUE(p) ((void)0)
+#endif
+
+#define Q_E2M1           7 /* in place of a width of bits: 4-bit codes that are e2m1 */
+#define HALF_BYTES(bits) ((bits) == 4 || (bits) == Q_E2M1)
+
 #endif

@@ -11,17 +11,17 @@
 #define FP4_KIND Q_KIND(5) /* codes up to 24 */
 
 /* As pack_codes, 4 bits. */
-static void pack_fp4(const uint8_t *codes, int64_t stride, int kn, int64_t ahead, kn_panel *p)
+static void pack_fp4(const rows_at *codes, int kn, int64_t ahead, kn_panel *p)
 {
     for (int u0 = 0; u0 < kn; u0 += 128) {
         int end = u0 + 128 < kn ? u0 + 128 : kn;
         for (int half = 0; half < 2; half++) {
-            const uint8_t *at = codes + half * VL * stride;
-            prefetch_rows(at + u0 / 2, stride, VL, ahead);
+            const uint8_t *at = half_of(codes, half);
+            prefetch_rows(at + u0 / 2, codes->stride, codes->far, ahead);
             for (int u = u0; u < end; u += 32) {
                 uint8_t *out = p->codes + ((size_t)u / 2 + (size_t)half) * VL * 4;
                 vi q[4];
-                q_rows(at + u / 2, stride, 1, q);
+                q_rows(at + u / 2, codes->stride, codes->far, 1, q);
                 KN_UNROLL
                 for (int d = 0; d < 4; d++) {
                     q_store(out + (size_t)(2 * d) * Q_NP * 4, q_fp4(q_low(q[d])));
@@ -44,23 +44,23 @@ KN_INLINE vf fp_scale(kn_mode mode, vi a, int i)
 }
 
 /* As pack_groups. */
-KN_INLINE void pack_fp_groups_as(kn_mode mode, const kn_matrix *w, int64_t n0, int64_t k0, int kn,
-                                 kn_panel *p)
+KN_INLINE void pack_fp_groups_as(kn_mode mode, const kn_matrix *w, const kn_rows *rows, int64_t k0,
+                                 int kn, kn_panel *p)
 {
     const int shift = fp_shift(mode), g = kn >> shift;
-    int64_t stride = w->k >> shift;
-    const uint8_t *at = (const uint8_t *)w->scales + n0 * stride + (k0 >> shift);
-    const int64_t end = (n0 + Q_NP - 1) * stride + (k0 >> shift) + (g + 15) / 16 * 16;
-    for (int i = 0; i < Q_NP * g; i += 64)
-        prefetch_near(at, Q_NP * stride + (Q_NP - 1) * (k0 >> shift) + i);
-    if (w->n < Q_NP || end > w->n * stride) { /* steps would leave the matrix */
-        at = copy_rows(w, at, stride, (size_t)g, p, KN_QB / 16);
-        stride = KN_QB / 16;
-    }
+    const int64_t stride = w->k >> shift, at = k0 >> shift;
+    rows_at from = rows_from(w->scales, rows, stride, at);
+    const int64_t last = rows->n0 + (Q_NP / 4 - 1) * rows->apart + 3;
+    const int64_t next = (rows->apart == 4 ? Q_NP : 4) * stride + 3 * at;
+    for (int r = 0; r < Q_NP; r += 4)
+        for (int i = 0; i < 4 * g; i += 64)
+            prefetch_near(row_of(&from, r), next + i);
+    if (w->n < Q_NP || last * stride + at + (g + 15) / 16 * 16 > w->n * stride)
+        from = copy_rows(w, &from, (size_t)g, p, KN_QB / 16); /* steps would leave the matrix */
     for (int i = 0; i < g; i += 16)
         for (int half = 0; half < 2; half++) {
             vi q[4];
-            q_rows(at + half * VL * stride + i, stride, 1, q);
+            q_rows(half_of(&from, half) + i, from.stride, from.far, 1, q);
             for (int d = 0; d < 4; d++) {
                 KN_UNROLL
                 for (int j = 0; j < 4; j++) {
@@ -73,12 +73,12 @@ KN_INLINE void pack_fp_groups_as(kn_mode mode, const kn_matrix *w, int64_t n0, i
         }
 }
 
-static void pack_fp_groups(const kn_matrix *w, int64_t n0, int64_t k0, int kn, kn_panel *p)
+static void pack_fp_groups(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p)
 {
     if (w->mode == KN_MXFP4)
-        pack_fp_groups_as(KN_MXFP4, w, n0, k0, kn, p);
+        pack_fp_groups_as(KN_MXFP4, w, rows, k0, kn, p);
     else
-        pack_fp_groups_as(KN_NVFP4, w, n0, k0, kn, p);
+        pack_fp_groups_as(KN_NVFP4, w, rows, k0, kn, p);
 }
 
 #endif

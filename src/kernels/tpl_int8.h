@@ -125,47 +125,71 @@ KN_INLINE void prefetch_near(const uint8_t *p, int64_t ahead)
 #endif
 }
 
-KN_INLINE void prefetch_rows(const uint8_t *p, int64_t stride, int rows, int64_t ahead)
+/* Where weight rows lie: groups of four, `stride` bytes apart, `far` from group to group. */
+typedef struct rows_at {
+    const uint8_t *p;
+    int64_t stride, far;
+} rows_at;
+
+KN_INLINE const uint8_t *row_of(const rows_at *a, int r)
+{
+    return a->p + (r >> 2) * a->far + (r & 3) * a->stride;
+}
+/* The second half of a panel starts VL rows on. */
+KN_INLINE const uint8_t *half_of(const rows_at *a, int half)
+{
+    return a->p + half * (VL / 4) * a->far;
+}
+
+KN_INLINE void prefetch_rows(const uint8_t *p, int64_t stride, int64_t far, int64_t ahead)
 {
     if (!ahead) return;
-    for (int r = 0; r < rows; r++)
-        prefetch_near(p + r * stride, ahead);
+    for (int r = 0; r < VL; r++)
+        prefetch_near(p + (r >> 2) * far + (r & 3) * stride, ahead);
+}
+
+/* Codes of 2, 3, 5 or 6 bits become bytes in order. */
+KN_INLINE void expand_rows(int bits, const rows_at *from, int kn, int64_t ahead, kn_panel *p)
+{
+    for (int r = 0; r < Q_NP; r++) {
+        const uint8_t *row = row_of(from, r);
+        for (int at = 0; at < kn * bits / 8 && ahead; at += 64)
+            prefetch_near(row + at, ahead);
+        q_expand(bits, row, kn, p->rows + r * KN_QB);
+    }
 }
 
 /* 4 and 8 bits are cut where they lie; the others are made bytes first. */
-KN_INLINE void pack_codes(int bits, const uint8_t *codes, int64_t stride, int kn, int64_t ahead,
-                          kn_panel *p)
+KN_INLINE void pack_codes(int bits, rows_at codes, int kn, int64_t ahead, kn_panel *p)
 {
     const int here = bits == 4 || bits == 8, step = bits == 4 ? 32 : 16;
     const int line = here ? 64 * 8 / bits : KN_QB; /* codes that are cut in one go: a cache line */
-    const uint8_t *from = here ? codes : p->rows;
-    const int64_t ld = here ? stride : KN_QB;
-    for (int r = 0; r < Q_NP && !here; r++) {
-        for (int at = 0; at < kn * bits / 8 && ahead; at += 64)
-            prefetch_near(codes + r * stride + at, ahead);
-        q_expand(bits, codes + r * stride, kn, p->rows + r * KN_QB);
+    if (!here) {
+        expand_rows(bits, &codes, kn, ahead, p);
+        codes = (rows_at){p->rows, KN_QB, 4 * KN_QB};
     }
     for (int u0 = 0; u0 < kn; u0 += line) {
         int end = u0 + line < kn ? u0 + line : kn;
         for (int half = 0; half < 2; half++) {
-            const uint8_t *at = from + half * VL * ld;
-            if (here) prefetch_rows(at + u0 * bits / 8, ld, VL, ahead);
+            const uint8_t *at = half_of(&codes, half);
+            if (here) prefetch_rows(at + u0 * bits / 8, codes.stride, codes.far, ahead);
             for (int u = u0; u < end; u += step) {
                 vi q[4];
-                q_rows(at + (here ? u * bits / 8 : u), ld, bits != 8, q);
+                q_rows(at + (here ? u * bits / 8 : u), codes.stride, codes.far, bits != 8, q);
                 store_step(bits, q, p, u / 4, half);
             }
         }
     }
 }
 
-/* Scales or biases of g groups, rows `stride` bytes apart; whole steps of 16 bytes. */
-KN_INLINE void pack_groups_as(kn_dtype dtype, const uint8_t *at, int64_t stride, int g, float *out)
+/* Scales or biases of g groups; whole steps of 16 bytes. */
+KN_INLINE void pack_groups_as(kn_dtype dtype, const rows_at *from, int g, float *out)
 {
     for (int i = 0; i < g; i += dtype == KN_F32 ? 4 : 8)
         for (int half = 0; half < 2; half++) {
             vi q[4];
-            q_rows(at + half * VL * stride + i * (dtype == KN_F32 ? 4 : 2), stride, 1, q);
+            q_rows(half_of(from, half) + i * (dtype == KN_F32 ? 4 : 2), from->stride, from->far, 1,
+                   q);
             KN_UNROLL
             for (int d = 0; d < 4; d++) {
                 if (dtype == KN_F32) {
@@ -178,45 +202,51 @@ KN_INLINE void pack_groups_as(kn_dtype dtype, const uint8_t *at, int64_t stride,
         }
 }
 
-/* Rows of a matrix that has fewer than a panel, the last one repeated. */
-static const uint8_t *copy_rows(const kn_matrix *w, const uint8_t *from, int64_t stride,
-                                size_t bytes, kn_panel *p, int64_t ld)
+/* Rows that cannot be read where they lie: a matrix may have fewer than a panel (its last one is
+ * repeated), or end before the last row's last step. */
+static rows_at copy_rows(const kn_matrix *w, const rows_at *from, size_t bytes, kn_panel *p,
+                         int64_t ld)
 {
-    for (int r = 0; r < Q_NP; r++) {
-        int64_t row = r < w->n ? r : w->n - 1;
-        memcpy(p->copy + r * ld, from + row * stride, bytes);
-    }
-    return p->copy;
+    for (int r = 0; r < Q_NP; r++)
+        memcpy(p->copy + r * ld, row_of(from, r < w->n ? r : (int)w->n - 1), bytes);
+    return (rows_at){p->copy, ld, 4 * ld};
 }
 
-static void pack_groups(const kn_matrix *w, const void *values, int64_t n0, int64_t k0, int kn,
-                        kn_panel *p, float *out)
+/* Rows n0 .. of something that has `stride` bytes a row, from byte `at` of a row on. */
+KN_INLINE rows_at rows_from(const void *p, const kn_rows *rows, int64_t stride, int64_t at)
+{
+    return (rows_at){(const uint8_t *)p + rows->n0 * stride + at, stride, rows->apart * stride};
+}
+
+static void pack_groups(const kn_matrix *w, const void *values, const kn_rows *rows, int64_t k0,
+                        int kn, kn_panel *p, float *out)
 {
     const int shift = group_shift(w), g = kn >> shift, size = w->dtype == KN_F32 ? 4 : 2;
-    int64_t stride = (w->k >> shift) * size;
-    const uint8_t *at = (const uint8_t *)values + n0 * stride + (k0 >> shift) * size;
-    /* a block's share of what the next panel needs */
-    const int64_t next = Q_NP * stride + (Q_NP - 1) * (k0 >> shift) * size;
+    const int64_t stride = (w->k >> shift) * size, at = (k0 >> shift) * size;
+    rows_at from = rows_from(values, rows, stride, at);
     /* where the last row's steps of 16 bytes end */
-    const int64_t end = (n0 + Q_NP - 1) * stride + (k0 >> shift) * size + (g * size + 15) / 16 * 16;
-    for (int i = 0; i < Q_NP * g * size; i += 64)
-        prefetch_near(at, next + i);
-    if (w->n < Q_NP || end > w->n * stride) { /* they would leave the matrix */
-        at = copy_rows(w, at, stride, (size_t)(g * size), p, KN_QB / 32 * 4);
-        stride = KN_QB / 32 * 4;
-    }
+    const int64_t last = rows->n0 + (Q_NP / 4 - 1) * rows->apart + 3;
+    const int64_t end = last * stride + at + (g * size + 15) / 16 * 16;
+    /* a block's share of what the next panel needs of each four rows */
+    const int64_t next = (rows->apart == 4 ? Q_NP : 4) * stride + 3 * at;
+    for (int r = 0; r < Q_NP; r += 4)
+        for (int i = 0; i < 4 * g * size; i += 64)
+            prefetch_near(row_of(&from, r), next + i);
+    if (w->n < Q_NP || end > w->n * stride)
+        from = copy_rows(w, &from, (size_t)(g * size), p, KN_QB / 32 * 4);
     if (w->dtype == KN_F32)
-        pack_groups_as(KN_F32, at, stride, g, out);
+        pack_groups_as(KN_F32, &from, g, out);
     else if (w->dtype == KN_BF16)
-        pack_groups_as(KN_BF16, at, stride, g, out);
+        pack_groups_as(KN_BF16, &from, g, out);
     else
-        pack_groups_as(KN_F16, at, stride, g, out);
+        pack_groups_as(KN_F16, &from, g, out);
 }
 
-static void pack_all_groups(const kn_matrix *w, int64_t n0, int64_t k0, int kn, kn_panel *p)
+static void pack_all_groups(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn,
+                            kn_panel *p)
 {
-    pack_groups(w, w->scales, n0, k0, kn, p, p->groups);
-    pack_groups(w, w->biases, n0, k0, kn, p, p->groups + Q_NP);
+    pack_groups(w, w->scales, rows, k0, kn, p, p->groups);
+    pack_groups(w, w->biases, rows, k0, kn, p, p->groups + Q_NP);
     if (Q_OFFSET && w->bits == 8)
         for (int g = 0; g < kn >> group_shift(w); g++)
             for (int i = 0; i < Q_NP; i += VL) {
@@ -227,40 +257,39 @@ static void pack_all_groups(const kn_matrix *w, int64_t n0, int64_t k0, int kn, 
 
 #include "kernels/tpl_fp_int8.h"
 
-static void pack(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead, kn_panel *p)
+static void pack(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p)
 {
-    int64_t stride = w->k * w->bits / 8;
-    const uint8_t *codes = packed_at(w->bits, w, n0, k0);
+    int64_t ahead = rows->ahead;
+    rows_at codes = rows_from(w->w, rows, w->k * w->bits / 8, k0 * w->bits / 8);
     if (w->n < Q_NP) {
-        codes = copy_rows(w, codes, stride, (size_t)(kn * w->bits / 8), p, KN_QB);
-        stride = KN_QB;
+        codes = copy_rows(w, &codes, (size_t)(kn * w->bits / 8), p, KN_QB);
         ahead = 0;
     }
     if (w->mode) {
-        pack_fp4(codes, stride, kn, ahead, p);
-        pack_fp_groups(w, n0, k0, kn, p);
+        pack_fp4(&codes, kn, ahead, p);
+        pack_fp_groups(w, rows, k0, kn, p);
         return;
     }
     switch (w->bits) {
     case 2:
-        pack_codes(2, codes, stride, kn, ahead, p);
+        pack_codes(2, codes, kn, ahead, p);
         break;
     case 3:
-        pack_codes(3, codes, stride, kn, ahead, p);
+        pack_codes(3, codes, kn, ahead, p);
         break;
     case 4:
-        pack_codes(4, codes, stride, kn, ahead, p);
+        pack_codes(4, codes, kn, ahead, p);
         break;
     case 5:
-        pack_codes(5, codes, stride, kn, ahead, p);
+        pack_codes(5, codes, kn, ahead, p);
         break;
     case 6:
-        pack_codes(6, codes, stride, kn, ahead, p);
+        pack_codes(6, codes, kn, ahead, p);
         break;
     default:
-        pack_codes(8, codes, stride, kn, ahead, p);
+        pack_codes(8, codes, kn, ahead, p);
     }
-    pack_all_groups(w, n0, k0, kn, p);
+    pack_all_groups(w, rows, k0, kn, p);
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -397,93 +426,17 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
     }
 }
 
-/* ---- one or two rows of x: without a panel --------------------------------------------------- */
+#include "kernels/tpl_few.h"
 
-/* sums[r] += 16 bytes of VL weight rows . mr rows of bytes, widened as often as it must be */
-KN_INLINE void step_sums(kn_mode mode, int bits, int mr, const vi q[4], const int8_t *x,
-                         int64_t ldx, vi sums[2])
+static void dot_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
+                      const kn_bytes *x, int m, float *c)
 {
-    const int kind = mode ? FP4_KIND : Q_KIND(bits), n = bits == 4 ? 8 : 4;
-    const int run = Q_RUN(kind) < n ? Q_RUN(kind) : n;
-    vi part[2] = {q_zero(), q_zero()};
-    KN_UNROLL
-    for (int d = 0; d < n; d++) {
-        vi w = bits != 4 ? q[d] : d & 1 ? q_high(q[d / 2]) : q_low(q[d / 2]);
-        if (mode) w = q_fp4(w);
-        KN_UNROLL
-        for (int r = 0; r < mr; r++) {
-            part[r] = q_mac(kind, part[r], w, q_spread(x + r * ldx + 4 * d));
-            if (d % run != run - 1) continue;
-            sums[r] = q_add(sums[r], q_wide(kind, part[r]));
-            part[r] = q_zero();
-        }
-    }
-}
-
-/* pack_codes and dots in one, for 4 and 8 bits: what is cut out of the weights is used at once. */
-KN_INLINE void stream(kn_mode mode, int bits, int mr, int unit, int shift, const uint8_t *codes,
-                      int64_t stride, int kn, int64_t ahead, const kn_panel *p, const kn_bytes *x,
-                      float *c)
-{
-    const int step = bits == 4 ? 32 : 16, bytes = unit * bits / 8;
-    const float *by = x->by;
-    for (int u = 0; u < kn; u += unit, by += 2) {
-        const float *s = p->groups + (u >> shift) * 2 * Q_NP, *b = s + Q_NP;
-        const int at = u * bits / 8;
-        for (int h = 0; h < 2; h++) {
-            const uint8_t *from = codes + h * VL * stride + at;
-            vi sums[2] = {q_zero(), q_zero()};
-            if (bytes >= 64 || !(at & 63)) prefetch_rows(from, stride, VL, ahead);
-            for (int i = 0; i < unit; i += step) {
-                vi q[4];
-                q_rows(from + i * bits / 8, stride, bits != 8, q);
-                step_sums(mode, bits, mr, q, x->q + u + i, x->ldq, sums);
-            }
-            KN_UNROLL
-            for (int r = 0; r < mr; r++) {
-                float *to = c + r * Q_NP + h * VL;
-                vf t = v_mul(q_float(sums[r]), v_set(by[r * x->ldby]));
-                t = v_fma(t, v_load(s + h * VL), v_load(to));
-                v_store(to, v_fma(v_set(by[r * x->ldby + 1]), v_load(b + h * VL), t));
-            }
-        }
-    }
-}
-
-KN_INLINE void stream_as(kn_mode mode, int bits, int m, int unit, int shift, const uint8_t *codes,
-                         int64_t stride, int kn, int64_t ahead, const kn_panel *p,
-                         const kn_bytes *x, float *c)
-{
-    if (m == 1 && unit == 64)
-        stream(mode, bits, 1, 64, shift, codes, stride, kn, ahead, p, x, c);
-    else if (m == 1)
-        stream(mode, bits, 1, 32, shift, codes, stride, kn, ahead, p, x, c);
-    else if (unit == 64)
-        stream(mode, bits, 2, 64, shift, codes, stride, kn, ahead, p, x, c);
-    else
-        stream(mode, bits, 2, 32, shift, codes, stride, kn, ahead, p, x, c);
-}
-
-static void dot_bytes(const kn_matrix *w, int64_t n0, int64_t k0, int kn, int64_t ahead,
-                      kn_panel *p, const kn_bytes *x, int m, float *c)
-{
-    const int64_t stride = w->k * w->bits / 8;
-    const uint8_t *codes = packed_at(w->bits, w, n0, k0);
-    if (m > 2 || w->n < Q_NP || w->mode == KN_NVFP4 || (w->bits != 4 && w->bits != 8)) {
-        pack(w, n0, k0, kn, ahead, p);
+    if (m <= 2 && w->n >= Q_NP && w->mode != KN_NVFP4) {
+        few_bytes(w, rows, k0, kn, p, x, m, c);
+    } else {
+        pack(w, rows, k0, kn, p);
         tile_bytes(w, p, kn, x, m, c);
-        return;
     }
-    if (w->mode) {
-        pack_fp_groups(w, n0, k0, kn, p);
-        stream_as(KN_MXFP4, 4, m, 32, 5, codes, stride, kn, ahead, p, x, c);
-        return;
-    }
-    pack_all_groups(w, n0, k0, kn, p);
-    if (w->bits == 4)
-        stream_as(KN_AFFINE, 4, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
-    else
-        stream_as(KN_AFFINE, 8, m, kn_unit(w), group_shift(w), codes, stride, kn, ahead, p, x, c);
 }
 
 #endif

@@ -99,7 +99,8 @@ static void random_shapes(void **state)
     for (int i = 0; i < ROUNDS(600); i++) {
         int group = groups[rng_int(&r, 0, 2)], large = i % 40 == 0;
         shape s = {.m = large ? rng_int(&r, 180, 400) : rng_int(&r, 1, 20),
-                   .n = rng_int(&r, 1, 100),
+                   /* many: panels of rows that lie apart */
+                   .n = i % 20 == 7 ? rng_int(&r, 250, 900) : rng_int(&r, 1, 100),
                    .k = group * rng_int(&r, 1,
                                         large    ? 4
                                         : i % 10 ? 8
@@ -154,7 +155,7 @@ static void any_company_same_bits(void **state)
     EACH_TABLE
     for (int i = 0; i < ROUNDS(80); i++) {
         int group = groups[rng_int(&r, 0, 2)], k = group * rng_int(&r, 1, 12);
-        int n = rng_int(&r, 1, 120), m = i % 10 ? rng_int(&r, 1, 30) : 250, at = 0;
+        int n = rng_int(&r, 1, i % 3 ? 120 : 900), m = i % 10 ? rng_int(&r, 1, 30) : 250, at = 0;
         matrix w = matrix_new(&r, n, k, ALL_BITS[1 + i % 6], group, (kn_dtype)(i % 3), 1);
         float *x = calloc((size_t)(m * k), 4), *all = calloc((size_t)(m * n), 4);
         float *part = calloc((size_t)(m * n), 4);
@@ -200,7 +201,7 @@ static void sets_are_single_steps(void **state)
         static const int groups[] = {32, 64, 128};
         int m = rng_int(&r, 1, 9), k = 128 * rng_int(&r, 1, 9), n[3];
         float *x = calloc((size_t)(m * k), 4), *normed = calloc((size_t)(m * k), 4), *weight, *y[3];
-        float *want = calloc((size_t)(m * 300), 4), bias[300];
+        float *want = calloc((size_t)(m * 600), 4), bias[600];
         matrix w[3], up;
         kn_projection set[3];
         kn_input in = {.m = m, .eps = 1e-5f, .precision = i & 1 ? KN_PRECISE : KN_DEFAULT};
@@ -209,14 +210,14 @@ static void sets_are_single_steps(void **state)
         assert_true(x && normed && weight && want);
         normals(&r, x, (size_t)(m * k), 3);
         normals(&r, weight, (size_t)k, 1);
-        normals(&r, bias, 300, 1);
+        normals(&r, bias, 600, 1);
         in.x = x;
         in.ldx = k;
         in.norm = weight;
         assert_int_equal(kn_rms_norm(x, k, weight, 1e-5f, normed, k, m, k, NULL), MLXE_OK);
         plain = (kn_input){.x = normed, .ldx = k, .m = m, .precision = in.precision};
         for (int j = 0; j < 3; j++) {
-            n[j] = rng_int(&r, 1, 300);
+            n[j] = rng_int(&r, 1, 600);
             w[j] = matrix_new(&r, n[j], k, ALL_BITS[rng_int(&r, 0, 6)], groups[rng_int(&r, 0, 2)],
                               (kn_dtype)rng_int(&r, 0, 2), 1);
             y[j] = calloc((size_t)(m * n[j]), 4);
