@@ -532,7 +532,10 @@ static void many_slow_clients(void **state)
         assert_true(open_files() <= files);
         if (round == 0) memory = resident_bytes(); /* stacks and arenas that are kept */
     }
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they keep what is freed */
     if (memory) assert_true(resident_bytes() < memory + (8 << 20));
+#endif
+    (void)memory;
 }
 
 int main(void)
