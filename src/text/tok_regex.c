@@ -55,6 +55,7 @@ static mlxe_status compile(const tok_reader *r, tok_regex *re, strv pattern)
     mlxe_status rc = MLXE_OK;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     int code = 0;
+    uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
     PCRE2_SIZE offset = 0;
     PCRE2_UCHAR message[160];
     if (!context) {
@@ -72,9 +73,8 @@ static mlxe_status compile(const tok_reader *r, tok_regex *re, strv pattern)
         rc = tok_no_memory(r);
         goto out;
     }
-    re->code = pcre2_compile((PCRE2_SPTR)buf_str(&text), text.n,
-                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
-                             &code, &offset, context);
+    if (strstr(buf_str(&text), "(?C")) options |= PCRE2_NO_AUTO_POSSESS; /* a callout can fail */
+    re->code = pcre2_compile((PCRE2_SPTR)buf_str(&text), text.n, options, &code, &offset, context);
     if (!re->code) {
         pcre2_get_error_message(code, message, sizeof message);
         rc = err_set(r->err, MLXE_E_UNSUPPORTED, "%s: regular expression %.200s: %s", r->where,

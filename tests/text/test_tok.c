@@ -123,6 +123,7 @@ static void regex_groups(void **unused)
                 /* text segments: flags, a joiner that joins pictographs only */
                 {"\\X", "a\u0301\U0001F1E6\U0001F1E7\U0001F1E8", {0, 3, 3, 11, 11, 15, 99}},
                 {"x\\X", "x\u200d\u263a\u200d\u263ax", {0, 4, 99}},
+                {"a+\\y", "aa\u0301", {0, 1, 99}},
                 {"\\y\\w\\Y", "ea\u0301", {1, 2, 99}},
                 /* case ignored: sets, and one letter that is several */
                 {"(?i)\u00df", "s\u017fS\u1e9e s", {0, 3, 4, 7, 99}},
