@@ -201,8 +201,9 @@ static int listed(const mirror *m, const mirror_repo *repo, const char *commit, 
     return e != NULL;
 }
 
-/* A file that the listing has and the root has not. HEAD is answered by the listing; a small file is
- * waited for, a large one goes out while it arrives. -> 1: look again, it is here now; 0: replied */
+/* A file that the listing has and the root has not. HEAD is answered by the listing; a small file
+ * is waited for, a large one goes out while it arrives. -> 1: look again, it is here now; 0:
+ * replied */
 static int from_upstream(const mirror *m, const mirror_call *call, const mirror_repo *repo,
                          const char *commit, strv path, mirror_reply *out)
 {
