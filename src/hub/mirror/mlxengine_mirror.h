@@ -31,9 +31,9 @@ typedef struct mlxe_mirror_params {
     mlxe_log_fn log;       /* NULL: silent */
     void *log_user;
     mlxe_log_level log_level; /* 0: MLXE_LOG_WARN; MLXE_LOG_INFO: a line a request */
-    /* A Hub that is asked for repositories and files which root lacks and for where branches lead.
-    /* A Hub that is asked for what root lacks and for where branches lead.
-     * `only` it learns every name that clients ask for. */
+    /* A Hub that is asked for what root lacks, and for where branches lead. What it sends is
+     * verified, kept in root in the cache's layout, and served; NULL: none. Without `only` it
+     * learns every name that clients ask for. */
     const char *upstream;
     const char *upstream_token; /* sent to it; whoever may use this mirror sees what it opens */
     uint32_t rate_limit;        /* requests of one client in a window; 0: any number */
