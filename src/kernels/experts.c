@@ -37,7 +37,7 @@ static void few(const experts *e, const kn_matrix *w, int64_t at, int m, int64_t
     for (int j = 0; j < n; j += KN_NR) {
         int rows = n - j < KN_NR ? n - j : KN_NR;
         float sums[KN_FEW * KN_NR] = {0};
-        e->ops->dot_rows(w, n0 + j, rows, x, ldx, m, sums);
+        e->ops->dot_rows(w, n0 + j, 1, rows, x, ldx, m, sums);
         for (int i = 0; i < m; i++)
             memcpy(e->y + (at + i) * e->ldy + n0 + j, sums + i * KN_NR,
                    (size_t)rows * sizeof *sums);

@@ -92,10 +92,10 @@ typedef struct kn_ops {
     const char *name;
     int panel_rows; /* weight rows of a panel */
 
-    /* c[q, i] += row n0 + i of w . x[q], i < n <= KN_NR, q < m <= KN_FEW; c rows KN_NR apart:
-     * weights are unpacked in registers, once. */
-    void (*dot_rows)(const kn_matrix *w, int64_t n0, int n, const float *x, int64_t ldx, int m,
-                     float *c);
+    /* c[q, i] += row n0 + i * apart of w . x[q], i < n <= KN_NR, q < m <= KN_FEW; c rows KN_NR
+     * apart: weights are unpacked in registers, once. apart is 1 when weights are packed. */
+    void (*dot_rows)(const kn_matrix *w, int64_t n0, int64_t apart, int n, const float *x,
+                     int64_t ldx, int m, float *c);
 
     /* out[i] = w[row, k0 + i] as f32, i < kn. k0 is a multiple of KN_KB, kn <= KN_KB. */
     void (*unpack)(const kn_matrix *w, int64_t row, int64_t k0, int kn, float *out);

@@ -212,14 +212,20 @@ static void by_bytes_apart(linear *l, const kn_projection *p, int m, int64_t n0,
         memcpy(c + i * ldc + whole, rest + i * most, (size_t)(n - whole) * sizeof *c);
 }
 
+/* Four rows at a time: dense ones as four streams (kn_rows). */
 static void few_f32(const linear *l, const kn_matrix *w, int m, int64_t n0, int n, float *c)
 {
-    for (int j = 0; j < n; j += KN_NR) {
-        int rows = n - j < KN_NR ? n - j : KN_NR;
-        float sums[KN_FEW * KN_NR] = {0};
-        l->ops->dot_rows(w, n0 + j, rows, l->x, l->ldx, m, sums);
+    const int apart = w->bits || n < KN_NR ? 1 : n / KN_NR, whole = w->bits ? 0 : n / KN_NR * KN_NR;
+    float sums[KN_FEW * KN_NR];
+    for (int j = 0; j < n;) {
+        int side = j >= whole, rows = !side || n - j >= KN_NR ? KN_NR : n - j;
+        int first = side ? j : j / KN_NR, step = side ? 1 : apart;
+        memset(sums, 0, sizeof sums);
+        l->ops->dot_rows(w, n0 + first, step, rows, l->x, l->ldx, m, sums);
         for (int i = 0; i < m; i++)
-            memcpy(c + i * KN_NC + j, sums + i * KN_NR, (size_t)rows * sizeof *c);
+            for (int r = 0; r < rows; r++)
+                c[i * KN_NC + first + r * step] = sums[i * KN_NR + r];
+        j += rows;
     }
 }
 

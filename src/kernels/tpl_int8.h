@@ -114,17 +114,6 @@ KN_INLINE void store_step(int bits, vi q[4], kn_panel *p, int dword, int half)
     }
 }
 
-/* Into the first cache: what is asked for is read a block later (t1: 66-75 % of read bandwidth
- * became 80 %). An address only: it may lie beyond the matrix. */
-KN_INLINE void prefetch_near(const uint8_t *p, int64_t ahead)
-{
-#if defined(__GNUC__)
-    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead), 0, 3);
-#else
-    (void)p, (void)ahead;
-#endif
-}
-
 /* Where weight rows lie: groups of four, `stride` bytes apart, `far` from group to group. */
 typedef struct rows_at {
     const uint8_t *p;
