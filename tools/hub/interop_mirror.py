@@ -8,9 +8,13 @@ real client sees with what lies there. Prints what fails; exit status 1 when som
 
 import contextlib
 import hashlib
+import importlib.util
+import os
 import pathlib
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -163,6 +167,23 @@ def check_limits(command, root):
         check("limited: it waited", 2 < seconds < 60, f"{seconds:.1f} s")
 
 
+def check_xet(command, root):
+    """With Xet's library there and not switched off: nothing of it is asked for."""
+    if importlib.util.find_spec("hf_xet") is None:
+        print("without hf_xet it is not looked at whether Xet is left alone")
+        return
+    env = {k: v for k, v in os.environ.items() if k != "HF_HUB_DISABLE_XET"}
+    log = work / "xet-requests"
+    with open(log, "w", encoding="utf-8") as messages, served(command, root, "--verbose", stderr=messages) as url:
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys; from huggingface_hub import snapshot_download as s;"
+             "s('org/model-1', cache_dir=sys.argv[1], endpoint=sys.argv[2])", str(work / "xet"), url],
+            env=env, capture_output=True, text=True)
+    check("xet: fetched", done.returncode == 0, done.stderr[-300:])
+    asked = log.read_text()
+    check("xet: no call", "/resolve/" in asked and "xet" not in asked)
+
+
 def check_upstream(command, folder):
     """Python through two of our mirrors: the second holds nothing and fetches from the first."""
     with served(command, folder) as above, \
@@ -225,6 +246,7 @@ def main(command, options):
         check_resume(url, folder)
     check_tokens(command, folder)
     check_limits(command, folder)
+    check_xet(command, folder)
     check_upstream(command, folder)
     check_cache_as_root(command, cache, folder)
 
