@@ -16,8 +16,8 @@ mlxe_status hub_job_run(const cli_call *call, mlxe_job *job, int lines, hub_resu
                         void *user, cli_text *answer, mlxe_error *err);
 
 /* A verb that is one job with one JSON object for an answer: starts it, runs it, prints the object
- * with --json, else hands it to print. -> the exit status; that of CORRUPT where the object's "ok" is
- * false. */
+ * with --json, else hands it to print. -> the exit status; that of CORRUPT where the object's "ok"
+ * is false. */
 typedef mlxe_status (*hub_start_fn)(const cli_call *call, mlxe_hub *hub, mlxe_job **out,
                                     mlxe_error *err);
 typedef void (*hub_print_fn)(const cli_call *call, yyjson_val *answer);

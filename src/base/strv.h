@@ -36,8 +36,8 @@ static inline int strv_ends(strv a, strv tail)
     return a.n >= tail.n && (tail.n == 0 || memcmp(a.p + a.n - tail.n, tail.p, tail.n) == 0);
 }
 
-/* -> a NUL-terminated copy, the caller's to free; NULL: no memory. Not strndup, which may look for a
- * NUL where none has to be. */
+/* -> a NUL-terminated copy, the caller's to free; NULL: no memory. Not strndup, which may look for
+ * a NUL where none has to be. */
 static inline char *strv_dup(strv a)
 {
     char *copy = malloc(a.n + 1);
