@@ -152,8 +152,8 @@ mlxe_status kn_layer_norm(const float *x, int64_t ldx, const float *weight, cons
                           float eps, float *y, int64_t ldy, int64_t m, int64_t e,
                           const atomic_int *cancel);
 
-/* y[i,:n] = softmax(x[i,:n]), i < m: exp(x - max) / sum. y may be x. A row with NaN or +infinity, or
- * with -infinity alone, becomes NaN; next to numbers -infinity gives 0. */
+/* y[i,:n] = softmax(x[i,:n]), i < m: exp(x - max) / sum. y may be x. A row with NaN or +infinity,
+ * or with -infinity alone, becomes NaN; next to numbers -infinity gives 0. */
 mlxe_status kn_softmax(const float *x, int64_t ldx, float *y, int64_t ldy, int64_t m, int64_t n,
                        const atomic_int *cancel);
 

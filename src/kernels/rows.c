@@ -1,5 +1,5 @@
-/* rows.c: the kernels that go row by row: embedding look-up, norms, softmax, gated activation, rope.
- */
+/* rows.c: the kernels that go row by row: embedding look-up, norms, softmax, gated activation,
+ * rope. */
 #include "kernels/internal.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* test_pool.c: the thread pool: each chunk once, uneven workers, cancel, two callers, no runs inside
- * runs, idle, fork, limits of the machine.
+/* test_pool.c: the thread pool: each chunk once, uneven workers, cancel, two callers, no runs
+ * inside runs, idle, fork, limits of the machine.
  *
  * The pool starts once a process, so the order matters: children with pools of their own are forked
  * first, before this process has used the pool. */

@@ -52,8 +52,8 @@ static matrix random_matrix(rng *r, int n, int k)
                       (kn_dtype)rng_int(r, 0, 2), 1);
 }
 
-/* What f32 may lose of x . w, and what rounding x by half a step in each unit of 32 may: units of
- * more have greater steps, by the greatest value that is looked for in 128. 0 steps: no rounding. */
+/* What f32 may lose of x . w, and what rounding x by half a step may: a step is the greatest value
+ * of a unit, here of 128 values, in so many `steps`; 0: no rounding. */
 static double product_of(const float *x, const double *w, int k, double steps, double *slack)
 {
     double sum = 0;
