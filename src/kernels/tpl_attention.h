@@ -233,7 +233,8 @@ KN_INLINE vf only(vf v, int at, int lo, int hi)
     return v_if_less(lane, v_set((float)hi), v, v_set(-INFINITY));
 }
 
-/* Scores of query i become probabilities, 0 for keys outside its own. cap: softcap * log2 e, or 0 */
+/* Scores of query i become probabilities, 0 for keys outside its own. cap: softcap * log2 e, or
+ * 0 */
 KN_INLINE void soft_row(const kn_queries *u, int i, int d, int whole, float cap)
 {
     float *s = u->scores + i * KN_KV_BLOCK, *sums = u->sums + i * KN_LANES;

@@ -26,9 +26,10 @@ KN_INLINE vf v_exp(vf x)
 
 #define LOG2_E 1.44269504f
 
-/* 2^x for x <= 127; 0 or denormal below 2^-126, 0 below 2^-151. 2^x = 2^n 2^r; 2^r by polynomials of
- * our own fit (greatest error 2e-9 of the value), exactly 1 at r = 0: V_REDUCE has r = x - floor(x)
- * and p 2^floor(x) in one instruction each, else |r| <= 1/2. V_POW2 has 2^n for n > -127, else 0. */
+/* 2^x for x <= 127; 0 or denormal below 2^-126, 0 below 2^-151. 2^x = 2^n 2^r; 2^r by polynomials
+ * of our own fit (greatest error 2e-9 of the value), exactly 1 at r = 0: V_REDUCE has
+ * r = x - floor(x) and p 2^floor(x) in one instruction each, else |r| <= 1/2. V_POW2 has 2^n for
+ * n > -127, else 0. */
 KN_INLINE vf v_exp2(vf x)
 {
 #ifdef V_REDUCE

@@ -300,8 +300,8 @@ static void long_decode_same_bits(void **state)
     }
 }
 
-/* One long row and short ones decode together: the long one is cut into spans, which gives every row
- * the bits that it has alone. */
+/* One long row and short ones decode together: the long one is cut into spans, which gives every
+ * row the bits that it has alone. */
 static void uneven_batch_same_bits(void **state)
 {
     enum { ROWS = 6 };
