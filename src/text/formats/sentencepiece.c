@@ -179,12 +179,14 @@ static mlxe_status read_model(spm *s, strv in)
 enum { CLASS_LLAMA, CLASS_GEMMA, CLASS_NLLB, CLASS_PLAIN, CLASS_RULE, CLASSES = CLASS_RULE };
 static const tok_class ROWS[CLASSES] = {
     /* names                                                bos    eos    unk    sep pad cls mask */
-    [CLASS_LLAMA] = {"LlamaTokenizer CodeLlamaTokenizer Phi3Tokenizer", {"<s>", "</s>", "<unk>"}},
-    [CLASS_GEMMA] = {"GemmaTokenizer", {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
-    [CLASS_NLLB] = {"NllbTokenizer",
-                    {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
-                    "ln"},
-    [CLASS_PLAIN] = {"", {NULL}},
+    [CLASS_LLAMA] = {.names = "LlamaTokenizer CodeLlamaTokenizer Phi3Tokenizer",
+                     .roles = {"<s>", "</s>", "<unk>"}},
+    [CLASS_GEMMA] = {.names = "GemmaTokenizer",
+                     .roles = {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
+    [CLASS_NLLB] = {.names = "NllbTokenizer",
+                    .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
+                    .mask = "ln"},
+    [CLASS_PLAIN] = {.names = "", .roles = {NULL}},
 };
 /* They number or score the pieces in ways of their own. */
 static const tok_class REFUSED[] = {

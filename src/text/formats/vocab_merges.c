@@ -19,11 +19,12 @@
 
 enum { CLASS_GPT2, CLASS_QWEN2, CLASS_ROBERTA, CLASSES };
 static const tok_class ROWS[CLASSES] = {
-    [CLASS_GPT2] = {"GPT2Tokenizer CodeGenTokenizer GPTNeoXTokenizer", {END, END, END}},
-    [CLASS_QWEN2] = {"Qwen2Tokenizer", {NULL, END, END, NULL, END}},
+    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer GPTNeoXTokenizer",
+                    .roles = {END, END, END}},
+    [CLASS_QWEN2] = {.names = "Qwen2Tokenizer", .roles = {NULL, END, END, NULL, END}},
     [CLASS_ROBERTA] =
-        {"RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer",
-         {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
+        {.names = "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer",
+         .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
 };
 
 static int takes(tok_files *f)

@@ -7,10 +7,12 @@
 
 enum { CLASS_BERT, CLASS_MPNET, CLASSES };
 static const tok_class ROWS[CLASSES] = {
-    [CLASS_BERT] = {"BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer "
-                    "ConvBertTokenizer LxmertTokenizer SqueezeBertTokenizer LayoutLMTokenizer",
-                    {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
-    [CLASS_MPNET] = {"MPNetTokenizer", {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"}},
+    [CLASS_BERT] = {.names =
+                        "BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer "
+                        "ConvBertTokenizer LxmertTokenizer SqueezeBertTokenizer LayoutLMTokenizer",
+                    .roles = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
+    [CLASS_MPNET] = {.names = "MPNetTokenizer",
+                     .roles = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"}},
 };
 
 static int takes(tok_files *f) { return tok_files_has(f, "vocab.txt"); }
