@@ -341,7 +341,7 @@ static int split(attention *at, int64_t units)
         if (spans > at->spans) at->spans = spans;
         if (row->t > most_t) most_t = row->t;
         if (t * at->heads * keys > largest) largest = t * at->heads * keys;
-        if (at->a->mask == KN_CAUSAL) keys -= row->t / 2; /* on average */
+        if (at->a->mask == KN_CAUSAL) keys -= 0.5 * row->t; /* on average */
         total += (double)row->t * at->a->heads * keys;
     }
     if (threads < 2 || at->spans < 2 || largest * 8 * threads <= total) return 0;

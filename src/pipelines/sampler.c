@@ -160,7 +160,7 @@ mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t
     if (in->params->temperature == 0 && !chain_wanted(in->params)) return MLXE_OK;
     if ((size_t)vocab > scratch->cap) {
         sampler_scratch_deinit(scratch);
-        scratch->items = malloc((size_t)vocab * sizeof *scratch->items);
+        scratch->items = calloc((size_t)vocab, sizeof *scratch->items);
         scratch->marks = calloc((size_t)vocab, 1);
         if (!scratch->items || !scratch->marks)
             return err_memory(err, "sampler", (size_t)vocab * sizeof *scratch->items);

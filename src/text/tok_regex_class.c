@@ -273,7 +273,7 @@ static int class_item(translate *t, set *s, uint32_t *cp)
 static int class_items(translate *t, set *s, int first)
 {
     while (t->p < t->end && (*t->p != ']' || first)) {
-        uint32_t low, high;
+        uint32_t low = 0, high = 0;
         if (t->end - t->p >= 2 && t->p[0] == '&' && t->p[1] == '&') return 0;
         if (first && *t->p == ']' && !memchr(t->p + 1, ']', (size_t)(t->end - t->p) - 1))
             return regex_refuse(t, "an empty class");
