@@ -304,13 +304,14 @@ static void start_lines(batch *b)
     }
 }
 
-/* Waits for events and, when want_line, for input. -> 1: input is there */
-static int wait_for_something(batch *b, struct pollfd *fds, int want_line)
+/* Waits for events, when want_line for input, and for Ctrl-C unless the loop has seen it: one that
+ * comes after its look must end the wait. -> 1: input is there */
+static int wait_for_something(batch *b, struct pollfd *fds, int want_line, int stopping)
 {
     nfds_t n = 0;
     int timeout = -1;
     fds[n++] = (struct pollfd){want_line ? STDIN_FILENO : -1, POLLIN, 0};
-    fds[n++] = (struct pollfd){interrupt_seen() ? -1 : interrupt_fd(), POLLIN, 0};
+    fds[n++] = (struct pollfd){stopping ? -1 : interrupt_fd(), POLLIN, 0};
     for (size_t i = 0; i < b->n_slots; i++) {
         if (!b->slots[i].job) continue;
         int fd = mlxe_job_fd(b->slots[i].job);
@@ -337,7 +338,7 @@ static int batch_loop(batch *b, struct pollfd *fds)
             return stopping ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
         int want_line = can_start && !b->reader.at_end;
         out_flush();
-        if (wait_for_something(b, fds, want_line) && line_fill(&b->reader, &err))
+        if (wait_for_something(b, fds, want_line, stopping) && line_fill(&b->reader, &err))
             return cli_fail(b->call, &err);
         for (size_t i = 0; i < b->n_slots; i++)
             if (b->slots[i].job) slot_drain(b, &b->slots[i]);
