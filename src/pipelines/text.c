@@ -424,7 +424,7 @@ static void serve_calls(text_pipeline *p)
 }
 
 /* Turn after turn on the engine's thread: a turn that is handed over to it costs two wake-ups of
- * sleeping threads a token, which for a small model is a third of the time. */
+ * sleeping threads a token. */
 static void turns(void *arg)
 {
     text_pipeline *p = arg;
