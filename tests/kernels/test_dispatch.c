@@ -88,7 +88,10 @@ static void features(void **state)
         continue;
     fclose(file);
     line[strcspn(line, "\n")] = ' ';
-    if (strncmp(line, LINE, sizeof LINE - 1) != 0) skip(); /* an emulator shows its host's */
+#if !defined(__x86_64__) /* an emulator shows its host's */
+    if (strncmp(line, LINE, sizeof LINE - 1) != 0) skip();
+#endif
+    assert_int_equal(strncmp(line, LINE, sizeof LINE - 1), 0);
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         char word[32];
         snprintf(word, sizeof word, " %s ", NAMES[i][0]);
