@@ -38,7 +38,8 @@ fi
 
 if step kernels; then
     for count in 1 "$threads"; do
-        for isa in avx2 avx512; do
+        for isa in avx2 avx512 amx; do
+            [ $isa != amx ] || has amx_int8 || continue
             LD_LIBRARY_PATH=$here/lib/mlxengine/deps "$here/bench/bench_kernels" "$count" 0.1 "$isa" 'linear 0.35B 4-bit g64' | head -n 12
         done
     done

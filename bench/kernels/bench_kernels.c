@@ -132,7 +132,8 @@ static void fma_chunk(void *ctx, int chunk, int n_chunks, int worker)
 
 static void measure_peak(void)
 {
-    int lanes = !strcmp(kn_isa(), "avx512") ? 16 : !strcmp(kn_isa(), "avx2") ? 8 : 0;
+    int wide = !strcmp(kn_isa(), "avx512") || !strcmp(kn_isa(), "amx");
+    int lanes = wide ? 16 : !strcmp(kn_isa(), "avx2") ? 8 : 0;
     int chunks = 4 * kn_pool_threads();
     double end = now() + seconds_a_row;
     if (!lanes) return;

@@ -2,8 +2,12 @@
  *
  * A set counts only when the CPU has all of its extensions and the operating system saves its
  * registers (XCR0; on Arm HWCAP says both). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake
- * and later; older AVX-512 machines run the avx2 table. neon asks for dot products (asimddp): most
+ * and later; older AVX-512 machines run the avx2 table. amx is avx512 and int8 tiles, which the
+ * process must also be granted. neon asks for dot products (asimddp): most
  * cores since 2018. Mutable state: the chosen table and the counters, both atomic. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
 #include "kernels/internal.h"
 
 #include <stdio.h>
@@ -11,11 +15,13 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
-extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512, kn_ops_neon;
+extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512, kn_ops_amx, kn_ops_neon;
 
 static _Atomic(const kn_ops *) chosen;
 static atomic_int initialised;
@@ -98,6 +104,18 @@ static void read_features(unsigned has[FEATURES])
     has[AVX512BF16] = zmm & bit(a1, 5);
 }
 
+/* Linux keeps tile registers for a process that has asked for them; it refuses where an alternate
+ * signal stack is too small for them. Asking again is harmless. */
+static int tiles_granted(void)
+{
+#if defined(__linux__)
+    enum { ASK = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    return syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
+#else
+    return 0;
+#endif
+}
+
 int kn_tables(const kn_ops **out, int cap)
 {
     unsigned has[FEATURES];
@@ -106,9 +124,11 @@ int kn_tables(const kn_ops **out, int cap)
     if (n < cap) out[n++] = &kn_ops_generic;
     if (!(has[AVX2] && has[FMA] && has[F16C] && has[BMI2])) return n;
     if (n < cap) out[n++] = &kn_ops_avx2;
-    if (has[AVX512F] && has[AVX512BW] && has[AVX512DQ] && has[AVX512VL] && has[AVX512VBMI] &&
-        has[AVX512VNNI] && n < cap)
-        out[n++] = &kn_ops_avx512;
+    if (!(has[AVX512F] && has[AVX512BW] && has[AVX512DQ] && has[AVX512VL] && has[AVX512VBMI] &&
+          has[AVX512VNNI]))
+        return n;
+    if (n < cap) out[n++] = &kn_ops_avx512;
+    if (has[AMXINT8] && n < cap && tiles_granted()) out[n++] = &kn_ops_amx;
     return n;
 }
 #elif defined(__aarch64__) && defined(__linux__)

@@ -46,11 +46,11 @@ typedef struct kn_matrix {
     kn_mode mode;
 } kn_matrix;
 
-/* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512", "neon"; NULL:
- * the best that this CPU has). A name that is unknown or that the CPU lacks is
+/* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512", "amx", "neon";
+ * NULL: the best that this CPU has). A name that is unknown or that the CPU lacks is
  * MLXE_E_UNSUPPORTED. */
 mlxe_status kn_init(const char *isa, mlxe_error *err);
-const char *kn_isa(void); /* "generic", "avx2", "avx512", "neon" */
+const char *kn_isa(void); /* "generic", "avx2", "avx512", "amx", "neon" */
 void kn_cpu_features(char *out,
                      size_t cap); /* "sse4.2 avx avx2 fma f16c avx512f ..." for reports */
 
@@ -127,12 +127,23 @@ typedef enum kn_act { KN_SILU, KN_GELU /* erf */, KN_GELU_TANH, KN_RELU } kn_act
 mlxe_status kn_project_gated(const kn_input *in, kn_act act, const kn_projection *gate,
                              const kn_projection *up, const atomic_int *cancel);
 
-/* Rows that are routed to one of `count` matrices of one shape [n,k]: rows first[i] ..
- * first[i+1]-1 of y are rows of x times w[i]^T. Row j of y comes from row row[j] of x (row NULL:
- * j). Weights always meet f32; matrices without rows are not touched. */
-mlxe_status kn_linear_experts(const kn_matrix *w, int count, const int64_t *first, const float *x,
-                              int64_t ldx, const int32_t *row, float *y, int64_t ldy,
-                              const atomic_int *cancel);
+/* Where pairs (row of x, expert) go, sorted by expert. */
+typedef struct kn_routes {
+    const int64_t *first; /* [count+1]: expert i has the pairs first[i] .. first[i+1]-1 */
+    const int32_t *row;   /* of x, of each pair; NULL: the pair's own number */
+    int count;            /* experts */
+} kn_routes;
+
+/* Row j of y is that of kn_project for pair j alone: the same bits. Of in, norm and m are not
+ * looked at. p->w is an array of count matrices of one shape [n,k], p->bias f32 [count,n] or NULL,
+ * accumulate is not looked at. Matrices without pairs are not touched. Also fails MEMORY */
+mlxe_status kn_project_experts(const kn_input *in, const kn_routes *to, const kn_projection *p,
+                               const atomic_int *cancel);
+/* gate->y = act(x . gate^T) * (x . up^T) of each pair, as kn_project_gated; gate's rounding is that
+ * of both. */
+mlxe_status kn_project_experts_gated(const kn_input *in, const kn_routes *to, kn_act act,
+                                     const kn_projection *gate, const kn_projection *up,
+                                     const atomic_int *cancel);
 /* out[i,:e] += sum over j < used, ascending, of weight[i,j] * y[at[i,j],:e], i < m */
 mlxe_status kn_combine_experts(const float *y, int64_t ldy, const int32_t *at, const float *weight,
                                int used, float *out, int64_t ldo, int64_t m, int64_t e,

@@ -14,11 +14,14 @@
 #endif
 /* Tiles live in registers only when their loops are gone. */
 #if defined(__clang__)
-#define KN_UNROLL _Pragma("unroll")
+#define KN_UNROLL    _Pragma("unroll")
+#define KN_UNROLL_16 _Pragma("unroll")
 #elif defined(__GNUC__)
-#define KN_UNROLL _Pragma("GCC unroll 8")
+#define KN_UNROLL    _Pragma("GCC unroll 8")
+#define KN_UNROLL_16 _Pragma("GCC unroll 16")
 #else
 #define KN_UNROLL
+#define KN_UNROLL_16
 #endif
 
 /* The compiler forgets what a pointer was computed from: else it keeps the address of every row of

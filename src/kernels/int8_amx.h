@@ -1,0 +1,125 @@
+/* int8_amx.h: a panel times rows of bytes by AMX tiles: 16 rows of x, 16 weight rows and a unit of k
+ * at a time. Included by kernels_avx512.c, whose kernels the table "amx" shares but for this one.
+ *
+ *   x       a tile as its rows lie in memory, a unit wide
+ *   codes   a tile of a panel's half: [k/4][row][4] is the order that the instruction wants
+ *   sums    a tile of whole sums, exact, stored and scaled as in dots(): the bits are those of the
+ *           other sets, for every number of rows
+ *
+ * The tiles' shapes are a thread's state: set before the first tile of a call and released after the
+ * last one, so that a thread that waits carries none. Source: Intel's Architecture Instruction Set
+ * Extensions reference, chapter 3 (palette 1: eight tiles of 16 rows of 64 bytes). */
+#ifndef KERNELS_INT8_AMX_H
+#define KERNELS_INT8_AMX_H
+
+#define AMX      __attribute__((target("amx-tile,amx-int8")))
+#define AMX_ROWS 16
+#define AMX_FROM 4                /* rows of x from which on tiles are used */
+#define AMX_BY   (KN_QB / 16 * 2) /* floats of a row's scales and sums in a block, at most */
+
+/* Names of registers: the compilers paste them. */
+#define TILE_SUMS  0
+#define TILE_X     1
+#define TILE_CODES 2
+
+typedef struct amx_shapes {
+    uint8_t palette, start_row, none[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} amx_shapes;
+_Static_assert(sizeof(amx_shapes) == 64, "what ldtilecfg reads");
+
+AMX static void set_shapes(int rows, int unit)
+{
+    const amx_shapes s = {
+        .palette = 1,
+        .row_bytes = {[TILE_SUMS] = 64, [TILE_X] = (uint16_t)unit, [TILE_CODES] = 64},
+        .rows = {[TILE_SUMS] = (uint8_t)rows,
+                 [TILE_X] = (uint8_t)rows,
+                 [TILE_CODES] = (uint8_t)(unit / 4)}};
+    _tile_loadconfig(&s);
+}
+
+/* c[0 .. rows-1, half a panel] += the block's share. most: 8 or 16, rows <= most. by: of each row
+ * and unit its scale and scale * sum, AMX_BY apart from row to row; whatever beyond `rows`. */
+AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_panel *p, int half,
+                            int kn, const kn_bytes *x, const float *by, float *c)
+{
+    _Alignas(64) int32_t sums[2][AMX_ROWS * VL];
+    vf to[AMX_ROWS];
+    c += half * VL;
+    KN_UNROLL_16
+    for (int r = 0; r < most; r++)
+        to[r] = v_load(c + (r < rows ? r : rows - 1) * Q_NP);
+    memset(sums, 0, sizeof sums);
+    for (int u = 0, i = 0; u < kn; u += unit, by += 2, i ^= 1) {
+        const float *groups = p->groups + (u >> shift) * 2 * Q_NP + half * VL;
+        const vf s = v_load(groups), b = v_load(groups + Q_NP);
+        _tile_zero(TILE_SUMS);
+        _tile_loadd(TILE_X, x->q + u, x->ldq);
+        _tile_loadd(TILE_CODES, p->codes + (u * 2 + half * 4) * VL, Q_NP * 4);
+        _tile_dpbsud(TILE_SUMS, TILE_X, TILE_CODES);
+        _tile_stored(TILE_SUMS, sums[i], VL * 4);
+        KN_UNROLL_16
+        for (int r = 0; r < most; r++) {
+            vf t = v_mul(q_float(q_load(sums[i] + r * VL)), v_set(by[r * AMX_BY]));
+            to[r] = v_fma(v_set(by[r * AMX_BY + 1]), b, v_fma(t, s, to[r]));
+        }
+    }
+    KN_UNROLL_16
+    for (int r = 0; r < most; r++)
+        if (r < rows) v_store(c + r * Q_NP, to[r]);
+}
+
+AMX static void amx_8(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                      const float *by, float *c)
+{
+    amx_half(8, rows, unit, shift, p, 0, kn, x, by, c);
+    amx_half(8, rows, unit, shift, p, 1, kn, x, by, c);
+}
+
+AMX static void amx_16(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                       const float *by, float *c)
+{
+    amx_half(16, rows, unit, shift, p, 0, kn, x, by, c);
+    amx_half(16, rows, unit, shift, p, 1, kn, x, by, c);
+}
+
+AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
+                          float *c)
+{
+    const int unit = kn_unit(w), shift = group_shift(w);
+    int left = (m + AMX_ROWS - 1) / AMX_ROWS, shaped = 0; /* tiles of nearly equal height */
+    float by[AMX_ROWS * AMX_BY];
+    kn_bytes at = *x;
+    memset(by, 0, sizeof by);
+    for (; left; left--) {
+        int rows = (m + left - 1) / left;
+        if (rows != shaped) set_shapes(rows, unit);
+        shaped = rows;
+        for (int r = 0; r < rows; r++)
+            memcpy(by + r * AMX_BY, at.by + r * at.ldby, (size_t)(kn / unit * 2) * sizeof *by);
+        if (rows > 8)
+            amx_16(rows, unit, shift, p, kn, &at, by, c);
+        else
+            amx_8(rows, unit, shift, p, kn, &at, by, c);
+        at.q += rows * at.ldq;
+        at.by += rows * at.ldby;
+        c += rows * Q_NP;
+        m -= rows;
+    }
+    _tile_release();
+}
+
+static void dot_bytes_amx(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
+                          const kn_bytes *x, int m, float *c)
+{
+    if (m < AMX_FROM) {
+        dot_bytes(w, rows, k0, kn, p, x, m, c);
+        return;
+    }
+    pack(w, rows, k0, kn, p);
+    amx_bytes(w, p, kn, x, m, c);
+}
+
+#endif
