@@ -498,6 +498,10 @@ typedef struct mlxe_pull_params {
     /* A folder that has files of the repository: those with the right hash are linked, not fetched.
      * LM Studio's and Ollama's folders are looked at too. */
     const char *from;
+    /* The files go to this folder, under their own names, and not into the cache: huggingface_hub's
+     * local_dir, which both keep up to date. A file that was edited and is not what the Hub has is
+     * replaced. NULL: the cache. */
+    const char *local_dir;
 } mlxe_pull_params;
 
 static inline mlxe_pull_params mlxe_pull_params_new(void)
@@ -524,6 +528,8 @@ typedef struct mlxe_search_params {
     const char *sort;    /* downloads (NULL), likes, lastModified, createdAt, trendingScore */
     const char *const *filters; /* further tags, all of which must fit */
     uint32_t n_filters;
+    uint32_t fits;         /* 1: only models that fit into memory_bytes, see mlxe_hub_search */
+    uint64_t memory_bytes; /* 0: this machine's memory, or less where a control group limits it */
 } mlxe_search_params;
 
 static inline mlxe_search_params mlxe_search_params_new(void)
@@ -534,7 +540,13 @@ static inline mlxe_search_params mlxe_search_params_new(void)
     return params;
 }
 
-/* RESULT events {"id","downloads","likes","task","library","gated"}, descending; DONE {"count"} */
+/* RESULT events {"id","downloads","likes","task","library","gated"}, descending; DONE {"count"}.
+ * "mirrored" tells, where a mirror with an upstream answers, whether it holds the model.
+ * With fits a model counts when weights + weights / 8 + 1 GiB <= memory_bytes: the weights are the
+ * Hub's counts of parameters x the bytes of their dtypes, else the sizes of the weight files; the
+ * rest is for the KV cache and working memory. RESULT then has {"weight_bytes","need_bytes",
+ * "counted":"parameters"|"files"} too, DONE {"memory_bytes"}; models of unknown size are left out,
+ * which is logged. */
 MLXE_API mlxe_status mlxe_hub_search(mlxe_hub *hub, const mlxe_search_params *params,
                                      mlxe_job **out, mlxe_error *err);
 /* What `mlxengine show --json` prints of a Hub id, from the cache where it is complete, else from

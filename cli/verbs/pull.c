@@ -13,6 +13,7 @@ enum {
     PULL_EXCLUDE,
     PULL_FORCE,
     PULL_FROM,
+    PULL_LOCAL_DIR,
     PULL_INSECURE,
     PULL_COUNT
 };
@@ -26,6 +27,8 @@ static const cli_option OPTIONS[PULL_COUNT] = {
     [PULL_FORCE] = {"force", 0, CLI_FLAG, 0, 0, NULL, "fetch again what is there"},
     [PULL_FROM] = {"from", 0, CLI_TEXT, 0, 0, "DIR",
                    "link files of DIR that have the right hash instead of fetching them"},
+    [PULL_LOCAL_DIR] = {"local-dir", 0, CLI_TEXT, 0, 0, "DIR",
+                        "put the files into DIR under their own names, not into the cache"},
     [PULL_INSECURE] = {"insecure-token", 0, CLI_FLAG, 0, 0, NULL,
                        "send the token over plain http too"},
 };
@@ -64,6 +67,7 @@ static mlxe_status start(const cli_call *call, mlxe_hub *hub, mlxe_job **job, ml
     mlxe_status status;
     params.force = v[PULL_FORCE].set;
     if (v[PULL_FROM].set) params.from = v[PULL_FROM].s;
+    if (v[PULL_LOCAL_DIR].set) params.local_dir = v[PULL_LOCAL_DIR].s;
     params.include = v[PULL_INCLUDE].list;
     params.n_include = (uint32_t)v[PULL_INCLUDE].n;
     params.exclude = v[PULL_EXCLUDE].list;
@@ -106,7 +110,10 @@ const struct cli_verb verb_pull = {
         "MODEL is org/name[@revision]. The files go to the cache that Python's huggingface_hub\n"
         "uses too; each is checked against the Hub's hash. Standard output gets the folder's\n"
         "path, or with --json lines of progress and a last {\"event\":\"done\",..}.\n"
-        "Files that LM Studio, Ollama or --from DIR have already are linked, not fetched.\n",
+        "Files that LM Studio, Ollama or --from DIR have already are linked, not fetched.\n"
+        "--local-dir DIR is huggingface_hub's local_dir: plain files that one may edit, with\n"
+        "what both programs know of them in DIR/.cache/huggingface. A later pull brings DIR up\n"
+        "to date; a file that was edited is hashed, and replaced unless it is what the Hub has.\n",
     .example = "  mlxengine pull mlx-community/Qwen3-0.6B-4bit --exclude '*.md'\n",
     .options = OPTIONS,
     .n_options = PULL_COUNT,

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/thread.h"
 #include "registry/describe_hub.h"
+#include "registry/device.h"
 
 #include <stdlib.h>
 
@@ -84,8 +85,10 @@ typedef struct request {
     size_t n_include, n_words;
     int force;
     char *from;
+    char *local_dir;
     char *fields[5]; /* of a search: text, author, task, library, sort */
     uint32_t limit;
+    uint64_t memory_bytes;
 } request;
 
 static void request_drop(void *p)
@@ -98,6 +101,7 @@ static void request_drop(void *p)
         free(r->words[i]);
     free(r->words);
     free(r->from);
+    free(r->local_dir);
     for (size_t i = 0; i < 5; i++)
         free(r->fields[i]);
     free(r);
@@ -159,7 +163,7 @@ static mlxe_status pull_work(mlxe_hub *h, void *request_, const hub_watch *watch
 {
     request *r = request_;
     hub_repo repo = repo_of(r);
-    hub_want want = {.force = r->force, .from = r->from};
+    hub_want want = {.force = r->force, .from = r->from, .local_dir = r->local_dir};
     hub_got got;
     buf path = {0};
     mlxe_status rc;
@@ -195,7 +199,8 @@ mlxe_status mlxe_hub_pull(mlxe_hub *h, const char *name, const mlxe_pull_params 
     r->force = p.force != 0;
     r->n_include = p.n_include;
     if (!words_add(r, p.include, p.n_include) || !words_add(r, p.exclude, p.n_exclude) ||
-        (p.from && !(r->from = copy(p.from)))) {
+        (p.from && !(r->from = copy(p.from))) ||
+        (p.local_dir && !(r->local_dir = copy(p.local_dir)))) {
         request_drop(r);
         return err_memory(err, "patterns", 0);
     }
@@ -228,10 +233,14 @@ static mlxe_status search_work(mlxe_hub *h, void *request_, const hub_watch *wat
                    .sort = r->fields[4],
                    .filters = (const char *const *)r->words,
                    .n_filters = r->n_words,
-                   .limit = r->limit};
+                   .limit = r->limit,
+                   .memory_bytes = r->memory_bytes};
     mlxe_status rc = hub_search(h->hub, &q, watch, on_found, &c, err);
     if (!rc && atomic_load(watch->cancel)) rc = err_set(err, MLXE_E_CANCELLED, "search: cancelled");
-    buf_addf(answer, "{\"count\":%zu}", c.n);
+    buf_addf(answer, "{\"count\":%zu", c.n);
+    if (r->memory_bytes)
+        buf_addf(answer, ",\"memory_bytes\":%llu", (unsigned long long)r->memory_bytes);
+    buf_add_char(answer, '}');
     return rc;
 }
 
@@ -246,6 +255,8 @@ mlxe_status mlxe_hub_search(mlxe_hub *h, const mlxe_search_params *params, mlxe_
     *out = NULL;
     err_clear(err);
     if ((rc = api_params("mlxe_search_params", params, &p, sizeof p, err))) return rc;
+    if (p.fits && !p.memory_bytes && !(p.memory_bytes = device_memory_bytes()))
+        return err_set(err, MLXE_E_UNSUPPORTED, "search: this system does not tell its memory");
     if ((rc = request_open(NULL, &r, err))) return rc;
     fields[0] = p.text;
     fields[1] = p.author;
@@ -253,6 +264,7 @@ mlxe_status mlxe_hub_search(mlxe_hub *h, const mlxe_search_params *params, mlxe_
     fields[3] = p.library;
     fields[4] = p.sort;
     r->limit = p.limit;
+    r->memory_bytes = p.fits ? p.memory_bytes : 0;
     for (size_t i = 0; i < 5; i++)
         if (fields[i] && !(r->fields[i] = copy(fields[i]))) good = 0;
     if (!good || !words_add(r, p.filters, p.n_filters)) {

@@ -86,6 +86,8 @@ mlxe_status cache_file_write(const char *repo, strv relative, const char *p, siz
 typedef enum cache_link_how { CACHE_LINK, CACHE_MOVE, CACHE_SHARE } cache_link_how;
 mlxe_status cache_link(const char *repo, strv commit, strv path, strv etag, cache_link_how how,
                        mlxe_error *err);
+/* Copies a file to a new name, and syncs it. -> 0 or an errno; a part may be left then */
+int cache_copy(const char *from, const char *to);
 /* 1: this cache's file system has links (tried once with a real one, in .locks). */
 int cache_has_links(const char *cache);
 /* A name in <repo>/.partial/ that nobody else has, after clearing out. */
@@ -105,7 +107,10 @@ typedef struct cache_lock {
 mlxe_status cache_lock_take(const char *cache, const char *repo_name, strv etag,
                             const atomic_int *cancel, int64_t deadline_ns, const log_sink *log,
                             cache_lock *out, mlxe_error *err);
-/* The same without waiting: STATE when somebody holds it. */
+/* The same of a lock file anywhere; its folder and the one above it are made. */
+mlxe_status cache_lock_take_at(const char *path, const atomic_int *cancel, int64_t deadline_ns,
+                               const log_sink *log, cache_lock *out, mlxe_error *err);
+/* cache_lock_take without waiting: STATE when somebody holds it. */
 mlxe_status cache_lock_try(const char *cache, const char *repo_name, strv etag, cache_lock *out,
                            mlxe_error *err);
 void cache_lock_release(cache_lock *lock);

@@ -11,12 +11,12 @@
 #define _DEFAULT_SOURCE
 #include "hub/cache.h"
 
-#include "base/fs.h"
 #include "base/thread.h"
 #include "hub/cache_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -30,17 +30,32 @@ static void sleep_ms(int ms)
     nanosleep(&wait, NULL);
 }
 
-static int lock_file_open(const char *cache, const char *repo_name, const char *path)
+/* Makes the folder that path lies in, and the one above it. */
+static void folders_make(const char *path)
 {
+    const char *end = path + strlen(path), *ends[2] = {NULL, NULL};
     buf folder = {0};
-    int fd;
-    fs_join(&folder, cache, ".locks");
-    mkdir(buf_str(&folder), 0777);
-    buf_add_char(&folder, '/');
-    buf_add_str(&folder, repo_name);
-    mkdir(buf_str(&folder), 0777);
+    for (int i = 1; i >= 0 && end > path; i--) {
+        while (end > path && *end != '/')
+            end--;
+        ends[i] = end > path ? end-- : NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (!ends[i]) continue;
+        buf_clear(&folder);
+        buf_add(&folder, path, (size_t)(ends[i] - path));
+        mkdir(buf_str(&folder), 0777);
+    }
     buf_deinit(&folder);
-    fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, LOCK_MODE);
+}
+
+static int lock_file_open(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, LOCK_MODE);
+    if (fd < 0 && errno == ENOENT) {
+        folders_make(path);
+        fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, LOCK_MODE);
+    }
     if (fd >= 0) {
         int rc = fchmod(fd, LOCK_MODE); /* whatever the umask; another user's file stays as it is */
         (void)rc;
@@ -57,10 +72,10 @@ static int same_file(int fd, const char *path)
 }
 
 /* -> 1 held, 0 somebody else holds it, -1 with errno */
-static int try_once(const char *cache, const char *repo_name, const char *path, cache_lock *out)
+static int try_once(const char *path, cache_lock *out)
 {
     for (;;) {
-        int fd = lock_file_open(cache, repo_name, path), number;
+        int fd = lock_file_open(path), number;
         if (fd < 0) return -1;
         if (!flock(fd, LOCK_EX | LOCK_NB)) {
             if (!same_file(fd, path)) {
@@ -81,40 +96,38 @@ static int try_once(const char *cache, const char *repo_name, const char *path, 
     }
 }
 
-mlxe_status cache_lock_take(const char *cache, const char *repo_name, strv etag,
-                            const atomic_int *cancel, int64_t deadline_ns, const log_sink *log,
-                            cache_lock *out, mlxe_error *err)
+mlxe_status cache_lock_take_at(const char *path, const atomic_int *cancel, int64_t deadline_ns,
+                               const log_sink *log, cache_lock *out, mlxe_error *err)
 {
-    buf path = {0};
     int64_t notice = clock_ns() + (int64_t)NOTICE_S * 1000000000;
     int wait_ms = MIN_WAIT_MS, held;
-    mlxe_status rc = MLXE_OK;
     out->fd = -1;
-    cache_lock_path(&path, cache, repo_name, etag);
-    if (!buf_ok(&path)) {
-        buf_deinit(&path);
-        return err_memory(err, "lock", 0);
-    }
-    while (!(held = try_once(cache, repo_name, buf_str(&path), out))) {
+    while (!(held = try_once(path, out))) {
         int64_t now = clock_ns();
-        if (cancel && atomic_load(cancel)) {
-            rc = err_set(err, MLXE_E_CANCELLED, "%s: cancelled while waiting", buf_str(&path));
-            goto out;
-        }
-        if (deadline_ns && now > deadline_ns) {
-            rc = err_set(err, MLXE_E_TIMEOUT, "%s: still held by another process", buf_str(&path));
-            goto out;
-        }
+        if (cancel && atomic_load(cancel))
+            return err_set(err, MLXE_E_CANCELLED, "%s: cancelled while waiting", path);
+        if (deadline_ns && now > deadline_ns)
+            return err_set(err, MLXE_E_TIMEOUT, "%s: still held by another process", path);
         if (now > notice) {
-            log_line(log, MLXE_LOG_WARN, "waiting for another process to release %s",
-                     buf_str(&path));
+            log_line(log, MLXE_LOG_WARN, "waiting for another process to release %s", path);
             notice = now + (int64_t)NOTICE_S * 1000000000;
         }
         sleep_ms(wait_ms);
         if (wait_ms < MAX_WAIT_MS) wait_ms *= 2;
     }
-    if (held < 0) rc = cache_io_error(buf_str(&path), "lock", errno, err);
-out:
+    return held < 0 ? cache_io_error(path, "lock", errno, err) : MLXE_OK;
+}
+
+mlxe_status cache_lock_take(const char *cache, const char *repo_name, strv etag,
+                            const atomic_int *cancel, int64_t deadline_ns, const log_sink *log,
+                            cache_lock *out, mlxe_error *err)
+{
+    buf path = {0};
+    mlxe_status rc;
+    out->fd = -1;
+    cache_lock_path(&path, cache, repo_name, etag);
+    rc = buf_ok(&path) ? cache_lock_take_at(buf_str(&path), cancel, deadline_ns, log, out, err)
+                       : err_memory(err, "lock", 0);
     buf_deinit(&path);
     return rc;
 }
@@ -127,7 +140,7 @@ mlxe_status cache_lock_try(const char *cache, const char *repo_name, strv etag, 
     int held;
     out->fd = -1;
     cache_lock_path(&path, cache, repo_name, etag);
-    held = buf_ok(&path) ? try_once(cache, repo_name, buf_str(&path), out) : -1;
+    held = buf_ok(&path) ? try_once(buf_str(&path), out) : -1;
     if (!held)
         rc = err_set(err, MLXE_E_STATE, "%s: another process holds it", buf_str(&path));
     else if (held < 0)

@@ -280,23 +280,29 @@ static int copy_bytes(int from, int to)
     }
 }
 
+static int copy_at(int from_dir, const char *from_name, int to_dir, const char *to_name)
+{
+    int from = openat(from_dir, from_name, O_RDONLY | O_CLOEXEC), to, number;
+    if (from < 0) return errno;
+    to = openat(to_dir, to_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    number = to < 0 ? errno : copy_bytes(from, to);
+    close(from);
+    if (to >= 0) close(to);
+    return number;
+}
+
+int cache_copy(const char *from, const char *to) { return copy_at(AT_FDCWD, from, AT_FDCWD, to); }
+
 /* Makes `temporary` in partial hold what the entry shall show. -> 0 or an errno */
 static int entry_make(int blobs, int partial, const char *etag, const char *target,
                       const char *temporary, cache_link_how how)
 {
-    int from, to, number;
     if (how == CACHE_LINK) return symlinkat(target, partial, temporary) ? errno : 0;
     if (how == CACHE_MOVE) return renameat(blobs, etag, partial, temporary) ? errno : 0;
     /* One file under two names where the file system can: what was taken over from another program
      * by link stays a link. */
     if (!linkat(blobs, etag, partial, temporary, 0)) return 0;
-    from = openat(blobs, etag, O_RDONLY | O_CLOEXEC);
-    if (from < 0) return errno;
-    to = openat(partial, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    number = to < 0 ? errno : copy_bytes(from, to);
-    close(from);
-    if (to >= 0) close(to);
-    return number;
+    return copy_at(blobs, etag, partial, temporary);
 }
 
 mlxe_status cache_link(const char *repo, strv commit, strv path, strv etag, cache_link_how how,

@@ -12,10 +12,13 @@
 #define _XOPEN_SOURCE 700
 #include "hub/download.h"
 
+#include "base/fs.h"
 #include "base/thread.h"
 #include "hub/download_pool.h"
+#include "hub/hash.h"
 #include "hub/hub_api.h"
 #include "hub/hub_state.h"
+#include "hub/local_dir.h"
 #include "hub/request_fault.h"
 
 #include <stdlib.h>
@@ -29,15 +32,27 @@ enum { MAX_CHANGES = 3, MAX_STREAMS = 8, TELL_MS = 200 };
 mlxe_status download_open(download *d, hub *h, const hub_repo *repo, const hub_want *want,
                           const hub_watch *watch, mlxe_error *err)
 {
-    *d = (download){.h = h, .repo = repo, .watch = watch, .force = want->force, .from = want->from};
-    cache_repo_path(&d->repo_dir, h->cache, repo->type, strv_of(repo->id));
+    *d = (download){.h = h,
+                    .repo = repo,
+                    .watch = watch,
+                    .force = want->force,
+                    .from = want->from,
+                    .local_dir = want->local_dir};
+    if (d->local_dir)
+        local_staging_path(&d->cache, d->local_dir);
+    else
+        buf_add_str(&d->cache, h->cache);
+    cache_repo_path(&d->repo_dir, buf_str(&d->cache), repo->type, strv_of(repo->id));
     cache_repo_name(&d->repo_name, repo->type, strv_of(repo->id));
     d->no_links = h->no_links;
-    return buf_ok(&d->repo_dir) && buf_ok(&d->repo_name) ? MLXE_OK : err_memory(err, "path", 0);
+    return buf_ok(&d->cache) && buf_ok(&d->repo_dir) && buf_ok(&d->repo_name)
+               ? MLXE_OK
+               : err_memory(err, "path", 0);
 }
 
 void download_close(download *d)
 {
+    buf_deinit(&d->cache);
     buf_deinit(&d->repo_dir);
     buf_deinit(&d->repo_name);
 }
@@ -45,8 +60,13 @@ void download_close(download *d)
 int download_present(const download *d, strv path, const hub_entry *entry, uint64_t *bytes)
 {
     buf etag = {0};
-    cache_entry_kind kind = cache_entry_look(d->h->cache, buf_str(&d->repo_dir), strv_of(d->commit),
-                                             path, &etag, bytes);
+    if (d->local_dir) {
+        if (!entry) return 0;
+        *bytes = entry->size;
+        return local_file_look(d->local_dir, entry, d->commit) >= LOCAL_OLDER;
+    }
+    cache_entry_kind kind = cache_entry_look(buf_str(&d->cache), buf_str(&d->repo_dir),
+                                             strv_of(d->commit), path, &etag, bytes);
     int there = kind == CACHE_LINKED || kind == CACHE_PLAIN;
     if (there && entry && *bytes != entry->size) there = 0;
     buf_deinit(&etag);
@@ -178,6 +198,17 @@ static mlxe_status fetch_blob(download *d, requester *r, hub_meta *meta, const c
     return rc;
 }
 
+/* The blob is here: it gets its place under the file's name. without_links: how, where there are
+ * none. */
+static mlxe_status show_blob(const download *d, strv path, strv etag, cache_link_how without_links,
+                             mlxe_error *err)
+{
+    const char *repo = buf_str(&d->repo_dir);
+    if (d->local_dir) return local_place(d->local_dir, repo, path, d->commit, etag, err);
+    return cache_link(repo, strv_of(d->commit), path, etag,
+                      d->no_links ? without_links : CACHE_LINK, err);
+}
+
 /* Makes the blob of meta present and linked. resolve_url: pinned to the commit. */
 static mlxe_status download_blob(download *d, requester *r, const download_file *f, hub_meta *meta,
                                  const char *resolve_url, download_pool *pool, mlxe_error *err)
@@ -189,14 +220,15 @@ static mlxe_status download_blob(download *d, requester *r, const download_file 
     uint64_t bytes = 0;
     int there;
     mlxe_status rc =
-        cache_lock_take(d->h->cache, buf_str(&d->repo_name), etag, w ? w->cancel : NULL,
+        cache_lock_take(buf_str(&d->cache), buf_str(&d->repo_name), etag, w ? w->cancel : NULL,
                         w ? w->deadline_ns : 0, &d->h->log, &lock, err);
     if (rc) return rc;
     if (!d->force && download_present(d, f->path, f->entry, &bytes) && bytes == meta->size) {
         meter_found(&d->count, meta->size);
         goto out;
     }
-    there = !d->force && cache_blob_size(d->h->cache, repo, etag, &bytes) && bytes == meta->size;
+    there =
+        !d->force && cache_blob_size(buf_str(&d->cache), repo, etag, &bytes) && bytes == meta->size;
     if (there) {
         partial_sweep_sidecars(repo, etag);
         meter_found(&d->count, meta->size);
@@ -205,12 +237,7 @@ static mlxe_status download_blob(download *d, requester *r, const download_file 
         rc = download_room(d, meta->size, err);
         if (!rc) rc = fetch_blob(d, r, meta, resolve_url, pool, err);
     }
-    if (!rc)
-        rc = cache_link(repo, strv_of(d->commit), f->path, etag,
-                        !d->no_links ? CACHE_LINK
-                        : there      ? CACHE_SHARE
-                                     : CACHE_MOVE,
-                        err);
+    if (!rc) rc = show_blob(d, f->path, etag, there ? CACHE_SHARE : CACHE_MOVE, err);
 out:
     cache_lock_release(&lock);
     return rc;
@@ -227,23 +254,23 @@ static int link_present(download *d, const download_file *f, mlxe_status *rc, ml
     int there;
     if (!f->entry || f->meta || d->force) return 0;
     strv etag = hub_entry_etag(f->entry);
-    if (!cache_blob_size(d->h->cache, repo, etag, &bytes) || bytes != f->entry->size) return 0;
-    *rc = cache_lock_take(d->h->cache, buf_str(&d->repo_name), etag, w ? w->cancel : NULL,
+    if (!cache_blob_size(buf_str(&d->cache), repo, etag, &bytes) || bytes != f->entry->size)
+        return 0;
+    *rc = cache_lock_take(buf_str(&d->cache), buf_str(&d->repo_name), etag, w ? w->cancel : NULL,
                           w ? w->deadline_ns : 0, &d->h->log, &lock, err);
     if (*rc) return 1;
-    there = cache_blob_size(d->h->cache, repo, etag, &bytes) && bytes == f->entry->size;
+    there = cache_blob_size(buf_str(&d->cache), repo, etag, &bytes) && bytes == f->entry->size;
     if (there) {
         partial_sweep_sidecars(repo, etag);
         meter_found(&d->count, bytes);
-        *rc = cache_link(repo, strv_of(d->commit), f->path, etag,
-                         d->no_links ? CACHE_SHARE : CACHE_LINK, err);
+        *rc = show_blob(d, f->path, etag, CACHE_SHARE, err);
     }
     cache_lock_release(&lock);
     return there;
 }
 
-static mlxe_status file_fetch(download *d, requester *r, download_file *f, download_pool *pool,
-                              mlxe_error *err)
+static mlxe_status fetch_or_link(download *d, requester *r, download_file *f, download_pool *pool,
+                                 mlxe_error *err)
 {
     hub_meta asked = {0}, *meta = f->meta ? f->meta : &asked;
     hub_fault fault;
@@ -258,6 +285,59 @@ static mlxe_status file_fetch(download *d, requester *r, download_file *f, downl
     hub_meta_deinit(&asked);
     buf_deinit(&url);
     return rc;
+}
+
+/* A file of local_dir that is what the listing says, whoever put it there. -> 1: *rc is the
+ * outcome; 0: it is to be fetched, and may replace another, which is said. */
+static int local_present(download *d, const download_file *f, mlxe_status *rc, mlxe_error *err)
+{
+    strv etag = hub_entry_etag(f->entry);
+    local_look look = local_file_look(d->local_dir, f->entry, d->commit);
+    buf path = {0};
+    hub_verdict verdict = HUB_HASH_BAD;
+    uint64_t bytes = 0;
+    *rc = MLXE_OK;
+    if (look == LOCAL_UNSURE)
+        *rc = hub_hash_file(fs_join(&path, d->local_dir, f->path.p), etag,
+                            d->watch ? d->watch->cancel : NULL, &verdict, &bytes, err);
+    if (!*rc && verdict == HUB_HASH_GOOD) look = LOCAL_OLDER;
+    if (!*rc && (look == LOCAL_UNSURE || look == LOCAL_CHANGED))
+        log_line(&d->h->log, MLXE_LOG_WARN, "%s/%s: is not what the Hub has, it is replaced",
+                 d->local_dir, f->path.p);
+    buf_deinit(&path);
+    if (*rc) return 1;
+    if (look < LOCAL_OLDER) return 0;
+    meter_found(&d->count, f->entry->size);
+    *rc = look == LOCAL_THERE ? MLXE_OK : local_note(d->local_dir, f->path, d->commit, etag, err);
+    return 1;
+}
+
+/* Into the folder: what is there is hashed, what the cache has is copied, the rest is fetched. */
+static mlxe_status local_fetch(download *d, requester *r, download_file *f, download_pool *pool,
+                               mlxe_error *err)
+{
+    const hub_watch *w = d->watch;
+    const atomic_int *cancel = w ? w->cancel : NULL;
+    buf repo = {0};
+    cache_lock lock;
+    mlxe_status rc = local_lock_take(d->local_dir, f->path, cancel, w ? w->deadline_ns : 0,
+                                     &d->h->log, &lock, err);
+    if (rc) return rc;
+    if (d->force || !local_present(d, f, &rc, err)) {
+        cache_repo_path(&repo, d->h->cache, d->repo->type, strv_of(d->repo->id));
+        if (!d->force)
+            local_copy(buf_str(&d->repo_dir), d->h->cache, buf_str(&repo), f->entry, cancel);
+        rc = fetch_or_link(d, r, f, pool, err);
+    }
+    cache_lock_release(&lock);
+    buf_deinit(&repo);
+    return rc;
+}
+
+static mlxe_status file_fetch(download *d, requester *r, download_file *f, download_pool *pool,
+                              mlxe_error *err)
+{
+    return d->local_dir ? local_fetch(d, r, f, pool, err) : fetch_or_link(d, r, f, pool, err);
 }
 
 /* ---- the pool -------------------------------------------------------------------------------- */

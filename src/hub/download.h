@@ -12,10 +12,10 @@ typedef struct download {
     hub *h;
     const hub_repo *repo;
     const hub_watch *watch;
-    buf repo_dir, repo_name;
+    buf cache, repo_dir, repo_name; /* the hub's cache, or the one of local_dir's state */
     char commit[HUB_COMMIT_CHARS + 1];
     int force, no_links;
-    const char *from; /* hub_want's */
+    const char *from, *local_dir; /* hub_want's */
     meter count;
 } download;
 
@@ -33,12 +33,13 @@ typedef struct download_file {
 mlxe_status download_listing(hub *h, const hub_repo *repo, const hub_watch *watch, hub_fault *fault,
                              mlxe_error *err);
 
-/* Fills repo_dir and repo_name. Fails MEMORY */
+/* Fills cache, repo_dir and repo_name. Fails MEMORY */
 mlxe_status download_open(download *d, hub *h, const hub_repo *repo, const hub_want *want,
                           const hub_watch *watch, mlxe_error *err);
 void download_close(download *d);
 
-/* 1 and *bytes: snapshots/<commit>/<path> is there, with the size that the entry (or NULL) says. */
+/* 1 and *bytes: snapshots/<commit>/<path> is there, with the size that the entry (or NULL) says; in
+ * local_dir: the file is known to be the entry's. */
 int download_present(const download *d, strv path, const hub_entry *entry, uint64_t *bytes);
 
 /* Fails FIT when the disk has less room than `bytes` and some reserve. */

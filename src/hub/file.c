@@ -60,7 +60,7 @@ static void note_absent(download *d, const char *revision, strv name, const char
 {
     const char *repo = buf_str(&d->repo_dir);
     buf relative = {0};
-    if (!commit[0] || cache_prepare(d->h->cache, repo, strv_of(commit), NULL)) return;
+    if (!commit[0] || cache_prepare(buf_str(&d->cache), repo, strv_of(commit), NULL)) return;
     buf_add_str(&relative, ".no_exist/");
     buf_add_str(&relative, commit);
     buf_add_char(&relative, '/');
@@ -88,13 +88,13 @@ static mlxe_status fetch(download *d, const char *revision, strv name, hub_meta 
     download_file file = {.path = name, .meta = meta};
     hub_tree tree;
     buf path = {0};
-    mlxe_status rc = cache_prepare(d->h->cache, repo, strv_of(d->commit), err);
+    mlxe_status rc = cache_prepare(buf_str(&d->cache), repo, strv_of(d->commit), err);
     if (!rc) rc = cache_ref_write(repo, strv_of(revision), strv_of(d->commit), err);
     if (rc) return rc;
     /* A listing that is kept must agree with what the server tells of the file now. */
     if (!hub_tree_load(cache_tree_path(&path, repo, strv_of(d->commit)), &tree, NULL))
         file.entry = hub_tree_find(&tree, name);
-    d->no_links = d->h->no_links || !cache_has_links(d->h->cache);
+    d->no_links = d->h->no_links || !cache_has_links(buf_str(&d->cache));
     d->count.total = meta->size;
     rc = download_files(d, &file, 1, err);
     hub_tree_deinit(&tree);
@@ -154,6 +154,8 @@ mlxe_status hub_file(hub *h, const hub_repo *repo, const char *name, const hub_w
     *got = (hub_got){0};
     buf_clear(path);
     if (!rc) rc = hub_path_check(file, err);
+    if (!rc && want->local_dir)
+        rc = err_set(err, MLXE_E_ARG, "%s: only a snapshot can be put into a folder", name);
     if (rc || (rc = download_open(&d, h, repo, want, watch, err))) return rc;
     if ((h->offline || want->local_only) && want->force) {
         rc = err_set(err, MLXE_E_ARG, "%s: cannot be fetched again offline", repo->id);

@@ -102,12 +102,14 @@ typedef struct hub_query {
     const char *library; /* a tag, as "mlx" */
     const char *const *filters;
     size_t n_filters;
-    const char *sort; /* downloads (NULL), likes, lastModified, createdAt, trendingScore */
-    uint32_t limit;   /* total over all pages; 0: 20 */
+    const char *sort;      /* downloads (NULL), likes, lastModified, createdAt, trendingScore */
+    uint32_t limit;        /* total over all pages; 0: 20 */
+    uint64_t memory_bytes; /* only models that need no more (need.h); 0: of any size */
 } hub_query;
 
-/* One found repository as compact JSON: {"id","downloads","likes","task","library","gated"}.
- * Nonzero ends the search. */
+/* One found repository as compact JSON: {"id","downloads","likes","task","library","gated"}; from a
+ * mirror with an upstream also "mirrored"; with memory_bytes also {"weight_bytes","need_bytes",
+ * "counted"}. Nonzero ends the search. */
 typedef int (*hub_found_fn)(void *user, const char *json, size_t bytes);
 mlxe_status hub_search(hub *h, const hub_query *query, const hub_watch *watch, hub_found_fn found,
                        void *user, mlxe_error *err);
@@ -120,6 +122,7 @@ typedef struct hub_want {
     int local_only; /* 1: as offline, for this call */
     const char
         *from; /* a folder with the repository's files: those with the right hash are linked */
+    const char *local_dir; /* hub_snapshot: the files go here, see local_dir.h; NULL: the cache */
 } hub_want;
 
 typedef struct hub_got {

@@ -218,6 +218,24 @@ static mlxe_status follow(chain *c, buf *target, hub_fault *fault, mlxe_error *e
     return MLXE_OK;
 }
 
+/* A GET with its redirects: ends with a success, whose body went to the call's sink, or a fault. */
+static mlxe_status get(chain *c, http_answer *a, hub_fault *fault, mlxe_error *err)
+{
+    buf target = {0};
+    mlxe_status rc;
+    c->call.method = HTTP_GET;
+    while (!(rc = hop(c, a, fault, err)) && (a->status < 200 || a->status >= 300)) {
+        if (is_redirect(a->status))
+            rc = redirect_target(c, a, &target, fault, err);
+        else
+            rc = answer_fault(c->r->h, a, !c->left_origin, c->call.shown_url, fault, err);
+        if (!rc) rc = follow(c, &target, fault, err);
+        if (rc) break;
+    }
+    buf_deinit(&target);
+    return rc;
+}
+
 /* ---- the API --------------------------------------------------------------------------------- */
 
 typedef struct api_body {
@@ -272,40 +290,24 @@ static mlxe_status api_once(requester *r, const char *url, int timeout_s, api_bo
                             hub_fault *fault, mlxe_error *err)
 {
     http_answer a = {0};
-    buf target = {0};
     chain c;
     mlxe_status rc;
     chain_init(&c, r, url);
-    c.call.method = HTTP_GET;
     c.call.idle_timeout_s = timeout_s;
     c.call.on_body = api_add;
     c.call.user = body;
-    for (;;) {
-        buf_clear(body->out);
-        body->where = "the Hub's answer";
-        if ((rc = hop(&c, &a, fault, err))) break;
-        if (a.status >= 200 && a.status < 300) {
-            if (next) rc = next_page(&c, &a, next, err);
-            if (rc) fault->kind = KIND_METADATA;
-            break;
-        }
-        if (!is_redirect(a.status)) {
-            rc = answer_fault(r->h, &a, !c.left_origin, c.call.shown_url, fault, err);
-            break;
-        }
-        if ((rc = redirect_target(&c, &a, &target, fault, err))) break;
-        if ((rc = follow(&c, &target, fault, err))) break;
-    }
+    buf_clear(body->out);
+    rc = get(&c, &a, fault, err);
+    if (!rc && next && (rc = next_page(&c, &a, next, err))) fault->kind = KIND_METADATA;
     chain_deinit(&c);
     http_answer_deinit(&a);
-    buf_deinit(&target);
     return rc;
 }
 
 mlxe_status request_api(requester *r, const char *url, size_t limit, buf *out, buf *next,
                         hub_fault *fault, mlxe_error *err)
 {
-    api_body body = {out, limit, ""};
+    api_body body = {out, limit, "the Hub's answer"};
     for (int attempt = 1;; attempt++) {
         mlxe_status rc =
             api_once(r, url, attempt > 1 ? LONG_TIMEOUT_S : 0, &body, next, fault, err);
@@ -434,30 +436,18 @@ mlxe_status request_get(requester *r, const char *url, const char *range, const 
                         const request_sink *sink, hub_fault *fault, mlxe_error *err)
 {
     http_answer a = {0};
-    buf target = {0};
     chain c;
     get_state g = {sink, &c};
     mlxe_status rc;
     chain_init(&c, r, url);
-    c.call.method = HTTP_GET;
     c.call.identity = 1;
     c.call.range = range;
     c.call.if_range = if_range;
     c.call.on_head = get_head;
     c.call.on_body = get_body;
     c.call.user = &g;
-    for (;;) {
-        if ((rc = hop(&c, &a, fault, err))) break;
-        if (a.status >= 200 && a.status < 300) break;
-        if (!is_redirect(a.status)) {
-            rc = answer_fault(r->h, &a, !c.left_origin, c.call.shown_url, fault, err);
-            break;
-        }
-        if ((rc = redirect_target(&c, &a, &target, fault, err))) break;
-        if ((rc = follow(&c, &target, fault, err))) break;
-    }
+    rc = get(&c, &a, fault, err);
     chain_deinit(&c);
     http_answer_deinit(&a);
-    buf_deinit(&target);
     return rc;
 }

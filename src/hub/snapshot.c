@@ -4,17 +4,21 @@
  *            -> listing (trees/<commit>.json, else the API at the commit, then stored)
  *            -> selection -> plan (there, to fetch, room) -> ref -> download_files
  *
+ * Into a folder of the user's (want->local_dir) the steps are the same; local_dir.h says what differs.
+ *
  * A commit whose selected files are all here needs no packet. When the Hub cannot be reached or
  * does not answer, a complete copy is returned, and that is said.
  *
  * Traps: a listing is stored only whole: who stores part of one makes other clients' copies partial
  * for ever. Every name is checked before anything is written. The snapshot's folder must exist
  * before a ref names its commit. */
+#define _XOPEN_SOURCE 700
 #include "hub/adopt.h"
 #include "hub/download.h"
 #include "hub/hub_api.h"
 #include "hub/hub_json.h"
 #include "hub/hub_state.h"
+#include "hub/local_dir.h"
 
 #include "base/fs.h"
 
@@ -37,6 +41,8 @@ static size_t missing(const download *d, const hub_tree *tree, const hub_globs *
         got->files++;
         got->bytes += e->size;
         if (download_present(d, e->path, e, &bytes)) continue;
+        /* Nothing is hashed here: a file that may have been edited passes. */
+        if (d->local_dir && local_file_look(d->local_dir, e, d->commit) == LOCAL_UNSURE) continue;
         if (n++ < NAMED_FILES) {
             if (names->n) buf_add_str(names, ", ");
             buf_add_strv(names, e->path);
@@ -45,49 +51,93 @@ static size_t missing(const download *d, const hub_tree *tree, const hub_globs *
     return n;
 }
 
+/* Where the commit's listing is kept, after clearing out. */
+static const char *tree_path(const download *d, buf *out)
+{
+    buf state = {0};
+    if (d->local_dir)
+        cache_tree_path(out, local_state_path(&state, d->local_dir), strv_of(d->commit));
+    else
+        cache_tree_path(out, buf_str(&d->repo_dir), strv_of(d->commit));
+    buf_deinit(&state);
+    return buf_str(out);
+}
+
+/* The folder that a caller is told, after clearing out. */
+static const char *result_path(const download *d, buf *out)
+{
+    if (!d->local_dir) return cache_snapshot_path(out, buf_str(&d->repo_dir), strv_of(d->commit));
+    char *real = realpath(d->local_dir, NULL);
+    buf_clear(out);
+    buf_add_str(out, real ? real : d->local_dir);
+    free(real);
+    return buf_str(out);
+}
+
 static mlxe_status cached_at(download *d, const hub_globs *globs, buf *path, hub_got *got,
                              mlxe_error *err)
 {
-    const char *repo = buf_str(&d->repo_dir);
     buf file = {0}, names = {0};
     hub_tree tree;
     size_t n;
-    mlxe_status rc = MLXE_OK;
+    mlxe_status rc = MLXE_OK, listed = hub_tree_load(tree_path(d, &file), &tree, NULL);
     memcpy(got->commit, d->commit, sizeof got->commit);
-    cache_snapshot_path(path, repo, strv_of(d->commit));
-    if (!fs_is_dir(buf_str(path))) {
-        rc = err_set(err, MLXE_E_NOT_FOUND, "%s: commit %s is not in the cache", d->repo->id,
-                     d->commit);
-    } else if (!hub_tree_load(cache_tree_path(&file, repo, strv_of(d->commit)), &tree, NULL)) {
+    result_path(d, path);
+    /* A folder of the user's is there whatever lies in it: without a listing it tells nothing. */
+    if (!fs_is_dir(buf_str(path)) || (d->local_dir && listed)) {
+        rc = err_set(err, MLXE_E_NOT_FOUND, "%s: commit %s is not in %s", d->repo->id, d->commit,
+                     d->local_dir ? d->local_dir : "the cache");
+    } else if (!listed) {
         n = missing(d, &tree, globs, got, &names);
         if (n)
             rc = err_set(err, MLXE_E_OFFLINE, "%s: the cached copy lacks %zu file%s (%s%s)",
                          d->repo->id, n, n == 1 ? "" : "s", buf_str(&names),
                          n > NAMED_FILES ? ", ..." : "");
-        hub_tree_deinit(&tree);
     }
+    if (!listed) hub_tree_deinit(&tree);
     buf_deinit(&file);
     buf_deinit(&names);
+    return rc;
+}
+
+/* The commit of a revision as it was last seen; of a folder that Python filled, the cache knows. */
+static mlxe_status ref_read(download *d, mlxe_error *err)
+{
+    strv revision = strv_of(repo_revision(d->repo));
+    buf repo = {0};
+    mlxe_status rc = cache_ref_read(buf_str(&d->repo_dir), revision, d->commit, NULL);
+    if (rc && d->local_dir)
+        rc =
+            cache_ref_read(cache_repo_path(&repo, d->h->cache, d->repo->type, strv_of(d->repo->id)),
+                           revision, d->commit, NULL);
+    if (rc)
+        rc = err_set(err, MLXE_E_NOT_FOUND, "%s@%s: not in %s", d->repo->id, revision.p,
+                     d->local_dir ? d->local_dir : "the cache");
+    buf_deinit(&repo);
+    return rc;
+}
+
+/* hub_cached, of the cache or of a folder. */
+static mlxe_status cached(hub *h, const hub_repo *repo, const hub_want *want, buf *path,
+                          hub_got *got, mlxe_error *err)
+{
+    download d;
+    mlxe_status rc = repo_check(repo, err);
+    *got = (hub_got){0};
+    buf_clear(path);
+    if (rc || (rc = download_open(&d, h, repo, want, NULL, err))) return rc;
+    rc = ref_read(&d, err);
+    if (!rc) rc = cached_at(&d, &want->globs, path, got, err);
+    if (rc) buf_clear(path);
+    download_close(&d);
     return rc;
 }
 
 mlxe_status hub_cached(hub *h, const hub_repo *repo, const hub_globs *globs, buf *path,
                        hub_got *got, mlxe_error *err)
 {
-    hub_want want = {0};
-    download d;
-    mlxe_status rc = repo_check(repo, err);
-    *got = (hub_got){0};
-    buf_clear(path);
-    if (rc || (rc = download_open(&d, h, repo, &want, NULL, err))) return rc;
-    rc = cache_ref_read(buf_str(&d.repo_dir), strv_of(repo_revision(repo)), d.commit, NULL);
-    if (rc)
-        rc = err_set(err, MLXE_E_NOT_FOUND, "%s@%s: not in the cache", repo->id,
-                     repo_revision(repo));
-    if (!rc) rc = cached_at(&d, globs, path, got, err);
-    if (rc) buf_clear(path);
-    download_close(&d);
-    return rc;
+    const hub_want want = {.globs = *globs};
+    return cached(h, repo, &want, path, got, err);
 }
 
 /* Offline, or unreachable with `why`: the cached copy, or the error that fits. */
@@ -95,7 +145,7 @@ static mlxe_status from_cache(hub *h, const hub_repo *repo, const hub_want *want
                               hub_got *got, const mlxe_error *why, mlxe_error *err)
 {
     mlxe_error local;
-    mlxe_status rc = hub_cached(h, repo, &want->globs, path, got, &local);
+    mlxe_status rc = cached(h, repo, want, path, got, &local);
     if (!rc) {
         got->from_cache = 1;
         if (why) log_line(&h->log, MLXE_LOG_WARN, "%s; the cached copy is used", why->message);
@@ -167,7 +217,7 @@ static mlxe_status commit_of(download *d, requester *r, plan *p, const hub_want 
     hub_got got;
     buf path = {0};
     mlxe_status rc;
-    r->once = !want->force && !hub_cached(d->h, d->repo, &want->globs, &path, &got, NULL);
+    r->once = !want->force && !cached(d->h, d->repo, want, &path, &got, NULL);
     rc = commit_ask(d, r, p, fault, err);
     r->once = 0;
     buf_deinit(&path);
@@ -178,12 +228,25 @@ static mlxe_status listing_get(download *d, requester *r, plan *p, hub_fault *fa
                                mlxe_error *err)
 {
     buf file = {0};
-    mlxe_status rc = hub_tree_load(
-        cache_tree_path(&file, buf_str(&d->repo_dir), strv_of(d->commit)), &p->tree, NULL);
+    mlxe_status rc = hub_tree_load(tree_path(d, &file), &p->tree, NULL);
     buf_deinit(&file);
-    if (!rc) return MLXE_OK;
-    p->listed = 1;
-    return api_tree(r, d->repo, d->commit, &p->tree, fault, err);
+    if (rc) {
+        p->listed = 1;
+        rc = api_tree(r, d->repo, d->commit, &p->tree, fault, err);
+    }
+    for (size_t i = 0; d->local_dir && i < p->tree.n && !rc; i++) {
+        rc = local_path_check(p->tree.entries[i].path, err);
+        if (rc) fault->kind = KIND_METADATA;
+    }
+    return rc;
+}
+
+/* 1: the content is on this machine already, or may be: it needs no room and no packet. */
+static int at_hand(const download *d, const hub_entry *e)
+{
+    uint64_t bytes;
+    return (d->local_dir && local_file_look(d->local_dir, e, d->commit) == LOCAL_UNSURE) ||
+           cache_blob_size(buf_str(&d->cache), buf_str(&d->repo_dir), hub_entry_etag(e), &bytes);
 }
 
 static mlxe_status select_files(download *d, plan *p, const hub_globs *globs, mlxe_error *err)
@@ -193,7 +256,7 @@ static mlxe_status select_files(download *d, plan *p, const hub_globs *globs, ml
     for (size_t i = 0; i < p->tree.n; i++) {
         const hub_entry *e = &p->tree.entries[i];
         download_file *f = &p->files[p->n];
-        uint64_t bytes, blob;
+        uint64_t bytes;
         if (!globs_want(globs, e->path)) continue;
         *f = (download_file){.entry = e, .path = e->path};
         p->n++;
@@ -201,8 +264,7 @@ static mlxe_status select_files(download *d, plan *p, const hub_globs *globs, ml
         if (!d->force && download_present(d, e->path, e, &bytes)) {
             f->present = 1;
             meter_found(&d->count, e->size);
-        } else if (d->force ||
-                   !cache_blob_size(d->h->cache, buf_str(&d->repo_dir), hub_entry_etag(e), &blob)) {
+        } else if (d->force || !at_hand(d, e)) {
             p->missing_bytes += e->size;
         }
     }
@@ -221,36 +283,53 @@ static int all_present(const plan *p)
 static mlxe_status record(download *d, plan *p, const char *revision, mlxe_error *err)
 {
     const char *repo = buf_str(&d->repo_dir);
-    buf text = {0}, relative = {0};
-    mlxe_status rc = cache_prepare(d->h->cache, repo, strv_of(d->commit), err);
+    buf text = {0}, relative = {0}, state = {0};
+    mlxe_status rc = cache_prepare(buf_str(&d->cache), repo, strv_of(d->commit), err);
+    if (!rc && d->local_dir) rc = local_prepare(d->local_dir, err);
     if (!rc && p->listed) {
         hub_tree_write(&p->tree, &text);
         buf_add_str(&relative, "trees/");
         buf_add_str(&relative, d->commit);
         buf_add_str(&relative, ".json");
+        if (d->local_dir) repo = local_state_path(&state, d->local_dir);
         rc = buf_ok(&text) ? cache_file_write(repo, buf_view(&relative), text.p, text.n, err)
                            : err_memory(err, "listing", text.n);
     }
-    if (!rc) rc = cache_ref_write(repo, strv_of(revision), strv_of(d->commit), err);
+    if (!rc)
+        rc = cache_ref_write(buf_str(&d->repo_dir), strv_of(revision), strv_of(d->commit), err);
     buf_deinit(&text);
     buf_deinit(&relative);
+    buf_deinit(&state);
     return rc;
 }
 
 /* Files that are on this machine already become blobs before anything is fetched. */
 static void adopt(download *d, plan *p)
 {
+    if (d->local_dir) return; /* a link would be edited in both places */
     const adopt_from from = {d->from, d->h->home};
     uint64_t bytes;
     for (size_t i = 0; i < p->n && !d->force; i++) {
         const hub_entry *e = p->files[i].entry;
         if (p->files[i].present ||
-            cache_blob_size(d->h->cache, buf_str(&d->repo_dir), hub_entry_etag(e), &bytes))
+            cache_blob_size(buf_str(&d->cache), buf_str(&d->repo_dir), hub_entry_etag(e), &bytes))
             continue;
-        if (adopt_blob(d->h->cache, buf_str(&d->repo_dir), buf_str(&d->repo_name), d->repo->id, e,
-                       &from, d->watch, &d->h->log))
+        if (adopt_blob(buf_str(&d->cache), buf_str(&d->repo_dir), buf_str(&d->repo_name),
+                       d->repo->id, e, &from, d->watch, &d->h->log))
             p->missing_bytes -= e->size;
     }
+}
+
+/* Files of a folder that are as an earlier commit had them belong to this one too. */
+static mlxe_status renew(const download *d, const plan *p, mlxe_error *err)
+{
+    mlxe_status rc = MLXE_OK;
+    for (size_t i = 0; d->local_dir && i < p->n && !rc; i++) {
+        const hub_entry *e = p->files[i].entry;
+        if (p->files[i].present && local_file_look(d->local_dir, e, d->commit) == LOCAL_OLDER)
+            rc = local_note(d->local_dir, e->path, d->commit, hub_entry_etag(e), err);
+    }
+    return rc;
 }
 
 static mlxe_status fetch(download *d, requester *r, plan *p, const char *revision, hub_fault *fault,
@@ -260,7 +339,7 @@ static mlxe_status fetch(download *d, requester *r, plan *p, const char *revisio
     mlxe_status rc = MLXE_OK;
     if (all_present(p)) {
         /* The cache may be read-only: moving the ref is worth a try, no more. */
-        record(d, p, revision, NULL);
+        if (!record(d, p, revision, NULL)) renew(d, p, NULL);
         meter_tell(&d->count, d->watch, "all files are there");
         return MLXE_OK;
     }
@@ -268,10 +347,11 @@ static mlxe_status fetch(download *d, requester *r, plan *p, const char *revisio
     /* A server that has no such question answers 404: then the files themselves will tell. */
     if (rc && fault->kind != KIND_GATED && fault->kind != KIND_DISABLED) rc = MLXE_OK;
     if (!rc) rc = record(d, p, revision, err);
+    if (!rc) rc = renew(d, p, err);
     if (!rc) adopt(d, p);
     if (!rc) rc = download_room(d, p->missing_bytes, err);
     if (rc) return rc;
-    d->no_links = d->h->no_links || !cache_has_links(d->h->cache);
+    d->no_links = d->h->no_links || !cache_has_links(buf_str(&d->cache));
     snprintf(text, sizeof text, "%zu files, %llu bytes, %llu to fetch", p->n,
              (unsigned long long)p->bytes, (unsigned long long)p->missing_bytes);
     meter_tell(&d->count, d->watch, text);
@@ -316,6 +396,10 @@ mlxe_status hub_snapshot(hub *h, const hub_repo *repo, const hub_want *want, con
     *got = (hub_got){0};
     buf_clear(path);
     if (rc || (rc = globs_check(&want->globs, err))) return rc;
+    if (want->from && want->local_dir)
+        return err_set(err, MLXE_E_ARG,
+                       "%s: files of %s would be links, which are no place to edit",
+                       want->local_dir, want->from);
     if (h->offline || want->local_only) {
         if (want->force)
             return err_set(err, MLXE_E_ARG, "%s: cannot be fetched again offline", repo->id);
@@ -335,7 +419,7 @@ mlxe_status hub_snapshot(hub *h, const hub_repo *repo, const hub_want *want, con
     got->bytes = p.bytes;
     got->files = p.n;
     memcpy(got->commit, d.commit, sizeof got->commit);
-    cache_snapshot_path(path, buf_str(&d.repo_dir), strv_of(d.commit));
+    result_path(&d, path);
 out:
     if (rc && err) *err = why;
     if (rc) buf_clear(path);

@@ -29,8 +29,9 @@ typedef struct runner {
     char title[200];
     int line, failed;
     hub_settings s;
-    char endpoint[300], token[100], ca[100], from[100];
-    buf log;
+    char endpoint[300], token[100], ca[100], from[100], local[100];
+    buf log, lines; /* lines: what a search found */
+    uint64_t memory_bytes;
     pthread_mutex_t log_lock;
     double took_ms;
     int results;
@@ -127,8 +128,8 @@ static hub_type type_of(char **id)
 static int on_found(void *user, const char *text, size_t bytes)
 {
     runner *r = user;
-    (void)text;
-    (void)bytes;
+    buf_add(&r->lines, text, bytes);
+    buf_add_char(&r->lines, '\n');
     r->results++;
     return 0;
 }
@@ -161,6 +162,7 @@ static void ask(runner *r, char **w, int n)
     if (r->deadline_ms) watch.deadline_ns = clock_ns() + r->deadline_ms * 1000000;
     atomic_store(&r->cancel, 0);
     r->results = 0;
+    buf_clear(&r->lines);
     want.globs.include = include;
     want.globs.exclude = exclude;
     for (; at < n && (w[at][0] == '+' || w[at][0] == '-') && w[at][1]; at++) {
@@ -170,6 +172,7 @@ static void ask(runner *r, char **w, int n)
             exclude[want.globs.n_exclude++] = w[at] + 1;
     }
     want.from = *r->from ? r->from : NULL;
+    want.local_dir = *r->local ? r->local : NULL;
     want.force = !strcmp(w[0], "force") || !strcmp(w[0], "repull");
     if (cancelling) pthread_create(&canceller, NULL, cancel_later, r);
     from = clock_ms();
@@ -189,7 +192,9 @@ static void ask(runner *r, char **w, int n)
         rc = hub_whoami(h, &watch, &out, &err);
         at = 1;
     } else {
-        hub_query q = {.search = n > 1 ? w[1] : NULL, .limit = (uint32_t)atoi(n > 2 ? w[2] : "0")};
+        hub_query q = {.search = n > 1 ? w[1] : NULL,
+                       .limit = (uint32_t)atoi(n > 2 ? w[2] : "0"),
+                       .memory_bytes = r->memory_bytes};
         rc = hub_search(h, &q, &watch, on_found, r, &err);
     }
     r->took_ms = clock_ms() - from;
@@ -241,6 +246,10 @@ static void set(runner *r, char **w, int n)
             r->s.token_from = *value ? HUB_TOKEN_IMPLICIT : HUB_TOKEN_NONE;
         } else if (!strcmp(w[i], "from"))
             snprintf(r->from, sizeof r->from, "%s/cache/%s", r->folder, value);
+        else if (!strcmp(w[i], "local"))
+            snprintf(r->local, sizeof r->local, "%s/cache/%s", r->folder, value);
+        else if (!strcmp(w[i], "memory"))
+            r->memory_bytes = (uint64_t)atoll(value);
         else if (!strcmp(w[i], "ca"))
             r->s.ca_file = *value ? r->ca : NULL;
         else
@@ -307,6 +316,10 @@ static void run_line(runner *r, char *line)
         if (shell(r, line + 6)) fail_at(r, "failed: %s", line + 6);
         return;
     }
+    if (!strncmp(line, "found ", 6)) {
+        if (!strstr(buf_str(&r->lines), line + 6)) fail_at(r, "found: %s", buf_str(&r->lines));
+        return;
+    }
     n = words_of(r, line, w, &room);
     if (!n || w[0][0] == '#') {
     } else if (!strcmp(w[0], "set"))
@@ -365,7 +378,8 @@ static void case_begin(runner *r)
     faulty_forget(r->server);
     buf_clear(&r->log);
     r->deadline_ms = r->cancel_ms = 0;
-    r->from[0] = 0;
+    r->from[0] = r->local[0] = 0;
+    r->memory_bytes = 0;
     free((char *)r->s.cache);
     r->s = (hub_settings){.endpoint = faulty_url(r->server, FAULTY_SELF),
                           .cache = strdup(cache),
@@ -434,6 +448,7 @@ static void run_cases(void **state)
     free((char *)r.s.cache);
     buf_deinit(&script);
     buf_deinit(&r.log);
+    buf_deinit(&r.lines);
     faulty_close(r.server);
     fprintf(stderr, "%zu cases\n", r.cases);
     assert_true(r.cases > 0);
