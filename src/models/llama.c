@@ -341,6 +341,7 @@ static void round_layer(const options *o, layer *l)
         always[i]->rounding = KN_ROUND_16;
     for (size_t i = 0; i < sizeof routed / sizeof *routed && o->experts > 0; i++)
         routed[i]->rounding = KN_ROUND_16;
+    l->moe.rounding = l->moe.down_rounding = KN_ROUND_16;
 }
 
 static mlxe_status layer_load(nn_loader *ld, const family *f, const options *o, int i, layer *l,

@@ -14,6 +14,8 @@
 
 #include "base/arena.h"
 
+#include <stdlib.h>
+
 typedef struct routing {
     int64_t *first;  /* [X+1]: pairs of an expert */
     int32_t *row;    /* [P]: token of a pair */
@@ -93,24 +95,27 @@ static mlxe_status moe_task(const void *params, const mx_view *in, int n_in, mx_
     arena mem = {0};
     routing r;
     float *x = out->data; /* starts as the input */
-    float *normed = arena_array(&mem, (size_t)(t * e), sizeof *x);
-    float *gate = arena_array(&mem, (size_t)(pairs * f), sizeof *x);
-    float *up = arena_array(&mem, (size_t)(pairs * f), sizeof *x);
-    float *down = arena_array(&mem, (size_t)(pairs * e), sizeof *x);
+    float *normed = malloc((size_t)(t * e + pairs * (f + e)) * sizeof *x);
+    float *hidden = normed + t * e, *down = hidden + pairs * f;
+    kn_input rows = {.x = normed, .ldx = e, .precision = b->router.precision};
+    kn_input activated = {.x = hidden, .ldx = f, .precision = b->router.precision};
+    kn_projection gate = {.w = b->gate, .y = hidden, .ldy = f, .rounding = b->rounding};
+    kn_projection up = {.w = b->up};
+    kn_projection last = {.w = b->down, .y = down, .ldy = e, .rounding = b->down_rounding};
+    kn_routes to = {.count = b->experts};
     mlxe_status rc = MLXE_E_MEMORY;
     (void)in, (void)n_in;
-    if (!normed || !gate || !up || !down) goto out;
+    if (!normed) goto out;
     if ((rc = kn_rms_norm(x, e, b->norm.weight, b->norm.eps, normed, e, t, e, cancel))) goto out;
     if ((rc = route(b, normed, t, &mem, &r, cancel))) goto out;
-    if ((rc = kn_linear_experts(b->gate, b->experts, r.first, normed, e, r.row, gate, f, cancel)))
-        goto out;
-    if ((rc = kn_linear_experts(b->up, b->experts, r.first, normed, e, r.row, up, f, cancel)))
-        goto out;
-    if ((rc = kn_gated(b->act, gate, f, up, f, gate, f, pairs, f, cancel))) goto out;
-    if ((rc = kn_linear_experts(b->down, b->experts, r.first, gate, f, NULL, down, e, cancel)))
-        goto out;
+    to.first = r.first;
+    to.row = r.row;
+    if ((rc = kn_project_experts_gated(&rows, &to, b->act, &gate, &up, cancel))) goto out;
+    to.row = NULL;
+    if ((rc = kn_project_experts(&activated, &to, &last, cancel))) goto out;
     rc = kn_combine_experts(down, e, r.at, r.weight, b->used, x, e, t, e, cancel);
 out:
+    free(normed);
     arena_deinit(&mem);
     if (rc == MLXE_E_MEMORY)
         return err_set(err, MLXE_E_MEMORY, "nn_moe: out of memory for activations");

@@ -56,6 +56,7 @@ typedef struct nn_moe_block {
     int experts, used;
     int normalise; /* 1: the weights of a token's experts are made to sum to 1 */
     kn_act act;
+    kn_rounding rounding, down_rounding; /* of gate and up, of down; the router meets f32 */
 } nn_moe_block;
 
 /* Rows of the embedding. -> [T,E] f32 */

@@ -140,6 +140,10 @@ static void random_experts(rng *r)
     kn_matrix m[COUNT];
     room x = room_new((size_t)(tokens * k) * 4, 8);
     float *xp = normals(r, x.p, (size_t)(tokens * k), 1), *y;
+    kn_rounding rounding = (kn_rounding)rng_int(r, 0, 1);
+    kn_input in = {.x = xp, .ldx = k, .precision = (kn_precision)rng_int(r, 0, 1)};
+    kn_routes to = {first, row, COUNT};
+    double steps = rounding == KN_ROUND_16 ? 16256 : 127;
     w[0] = random_matrix(r, n, k);
     for (int e = 0; e < COUNT; e++) {
         const kn_matrix *a = &w[0].m;
@@ -153,13 +157,15 @@ static void random_experts(rng *r)
     }
     y = malloc((size_t)(pairs * n + 1) * sizeof *y);
     assert_non_null(y);
-    assert_int_equal(kn_linear_experts(m, COUNT, first, xp, k, row, y, n, NULL), MLXE_OK);
+    kn_projection all = {.w = m, .y = y, .ldy = n, .rounding = rounding};
+    if (in.precision == KN_PRECISE || !w[0].m.bits) steps = 0;
+    assert_int_equal(kn_project_experts(&in, &to, &all, NULL), MLXE_OK);
     for (int s = 0; pairs && s < 40; s++) {
         int p = rng_int(r, 0, pairs - 1), col = rng_int(r, 0, n - 1), e = 0;
         double slack, want;
         while (p >= first[e + 1])
             e++;
-        want = product_of(xp + row[p] * k, w[e].value + col * k, k, 0, &slack);
+        want = product_of(xp + row[p] * k, w[e].value + col * k, k, steps, &slack);
         if (!(fabs((double)y[p * n + col] - want) <= slack))
             fail_msg("%s experts n %d k %d bits %d mode %d: got %g, want %g", kn_isa(), n, k,
                      m[e].bits, m[e].mode, (double)y[p * n + col], want);
