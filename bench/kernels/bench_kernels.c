@@ -4,8 +4,9 @@
  *
  * First the two limits, measured by the same pool: reading a buffer far larger than the caches, and
  * fused multiply-adds on registers. Then kn_linear over all the matrices of some decoder layers of
- * a model's shape (enough of them that weights come from memory), and attention. Every row is the
- * best of as many passes as fit in its time: other work on the machine only makes a pass longer.
+ * a model's shape (enough of them that weights come from memory), the experts of a layer (8 of 64
+ * for each token), and attention. Every row is the best of as many passes as fit in its time: other
+ * work on the machine only makes a pass longer.
  * With one thread the clock is the thread's CPU time, which other work disturbs less.
  * GB/s counts the bytes of weights (or keys and values) once a pass, GFLOP/s two a product. */
 #include "base/thread.h"
@@ -272,6 +273,81 @@ static void bench_linear(const model *mo, const store *s, const char *name)
     free(y);
 }
 
+/* ---- experts --------------------------------------------------------------------------------- */
+
+enum { EXPERTS = 64, USED = 8, MOST_TOKENS = 512, ROUTINGS = 8 };
+
+/* Each token goes to USED experts, by chance; pairs in the order of experts. */
+static void new_routes(int tokens, int64_t first[EXPERTS + 1], int32_t *row)
+{
+    static unsigned char to[MOST_TOKENS][EXPERTS];
+    int64_t pairs = 0;
+    memset(to, 0, sizeof to);
+    for (int t = 0; t < tokens; t++)
+        for (int left = USED; left;) {
+            uint32_t e = (rng() >> 8) % EXPERTS;
+            left -= !to[t][e];
+            to[t][e] = 1;
+        }
+    for (int e = 0; e < EXPERTS; e++) {
+        first[e] = pairs;
+        for (int t = 0; t < tokens; t++)
+            if (to[t][e]) row[pairs++] = t;
+    }
+    first[EXPERTS] = pairs;
+}
+
+/* The experts of one layer: gate with up, then down. GB/s counts the experts that have rows once. */
+static void bench_experts(const store *s, int64_t e, int64_t f, const char *name)
+{
+    static const int TOKENS[] = {1, 2, 8, 32, 128, 512};
+    static int64_t first[ROUTINGS][EXPERTS + 1];
+    static int32_t row[ROUTINGS][MOST_TOKENS * USED];
+    kn_matrix w[3][EXPERTS];
+    float *x = new_weights((size_t)MOST_TOKENS * (size_t)e * 4, KN_F32);
+    float *hidden = new_weights((size_t)MOST_TOKENS * USED * (size_t)f * 4, KN_F32);
+    float *y = new_weights((size_t)MOST_TOKENS * USED * (size_t)e * 4, KN_F32);
+    for (int i = 0; i < 3 * EXPERTS; i++)
+        w[i / EXPERTS][i % EXPERTS] =
+            new_matrix(s, i < 2 * EXPERTS ? f : e, i < 2 * EXPERTS ? e : f);
+    for (size_t j = 0; j < sizeof TOKENS / sizeof *TOKENS; j++) {
+        int active = 0, rounds = TOKENS[j] <= 8 ? ROUTINGS : 1;
+        double best = 1e9, end = now() + seconds_a_row, pairs = TOKENS[j] * USED;
+        for (int i = 0; i < rounds; i++) {
+            new_routes(TOKENS[j], first[i], row[i]);
+            for (int k = 0; k < EXPERTS; k++)
+                active += first[i][k + 1] > first[i][k];
+        }
+        do {
+            double t = now();
+            for (int i = 0; i < rounds; i++) {
+                kn_input in = {.x = x, .ldx = e, .precision = precision}, mid = in;
+                kn_routes to = {first[i], row[i], EXPERTS};
+                kn_projection gate = {.w = w[0], .y = hidden, .ldy = f, .rounding = KN_ROUND_16};
+                kn_projection up = {.w = w[1]}, down = gate;
+                if (kn_project_experts_gated(&in, &to, KN_SILU, &gate, &up, NULL)) abort();
+                mid.x = hidden, mid.ldx = f, to.row = NULL;
+                down.w = w[2], down.y = y, down.ldy = e;
+                if (kn_project_experts(&mid, &to, &down, NULL)) abort();
+            }
+            t = (now() - t) / rounds;
+            if (t < best) best = t;
+        } while (now() < end);
+        printf("%-27s m %3d  ", name, TOKENS[j]);
+        print_rate(3 * (double)matrix_bytes(&w[0][0]) * active / rounds,
+                   6 * pairs * (double)(e * f), best);
+    }
+    for (int i = 0; i < 3 * EXPERTS; i++) {
+        kn_matrix *own = &w[i / EXPERTS][i % EXPERTS];
+        free((void *)own->w);
+        free((void *)own->scales);
+        free((void *)own->biases);
+    }
+    free(x);
+    free(hidden);
+    free(y);
+}
+
 /* ---- attention ------------------------------------------------------------------------------- */
 
 static void bench_attention(kn_kv_type type, int heads, int kv_heads, int d, int start, int t)
@@ -369,6 +445,9 @@ int main(int argc, char **argv)
                 snprintf(name, sizeof name, "linear %s %s %s", MODELS[i].name, STORES[s].name,
                          f32 ? "f32" : "int8");
                 if (strstr(name, filter)) bench_linear(&MODELS[i], &STORES[s], name);
+                snprintf(name, sizeof name, "experts %s %s", STORES[s].name,
+                         f32 ? "f32" : "16-bit");
+                if (!i && strstr(name, filter)) bench_experts(&STORES[s], 1024, 768, name);
             }
         }
     if (strstr("attention", filter)) {

@@ -1,6 +1,6 @@
-/* test_experts.c: pairs of rows and matrices against f64 arithmetic, in every storage and precision;
- * the same bits as each pair alone, whoever else is routed; rows that are no numbers; the weighted
- * sum of a row's experts. */
+/* test_experts.c: pairs of rows and matrices against f64 arithmetic, in every storage and
+ * precision; the same bits as each pair alone, whoever else is routed; rows that are no numbers;
+ * the weighted sum of a row's experts. */
 #include "util.h"
 
 enum { MOST = 6, MOST_PAIRS = MOST * 130, MOST_N = 200 };
