@@ -311,6 +311,45 @@ static void pages(void **state)
 }
 
 /* A blob of the right size with wrong bytes: its end never leaves; then it is refused. */
+/* A header as a safetensors file has it, without the tensors. */
+static void put_header(const char *path, const char *header)
+{
+    buf text = {0};
+    uint64_t bytes = strlen(header);
+    for (int i = 0; i < 8; i++)
+        buf_add_char(&text, (char)(bytes >> (8 * i) & 0xff));
+    buf_add_str(&text, header);
+    put(path, text.p, text.n);
+    buf_deinit(&text);
+}
+
+static void parameters(void **state)
+{
+    (void)state;
+    static const char QUERY[] = "/api/models?search=weighed&expand=safetensors";
+    put_header(in(root, "org/weighed/a.safetensors"),
+               "{\"__metadata__\":{\"format\":\"pt\"},\"x\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
+               "\"data_offsets\":[0,12]},\"s\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":"
+               "[12,16]},\"y\":{\"dtype\":\"U32\",\"shape\":[4],\"data_offsets\":[16,32]}}");
+    put_header(in(root, "org/weighed/b.safetensors"),
+               "{\"z\":{\"dtype\":\"BF16\",\"shape\":[5],\"data_offsets\":[0,10]}}");
+    put_header(in(root, "org/weighed/below/c.safetensors"), "{}");
+    expect_body(QUERY, "[{\"id\":\"org/weighed\",\"modelId\":\"org/weighed\",\"safetensors\":"
+                       "{\"parameters\":{\"BF16\":11,\"U32\":4},\"total\":15}}]");
+    /* Half a count is none. */
+    static const char *const BAD[] = {
+        "{", "[]", "{\"z\":{\"dtype\":\"BF16\",\"shape\":[-1]}}",
+        "{\"z\":{\"dtype\":3,\"shape\":[1]}}",
+        "{\"z\":{\"dtype\":\"F32\",\"shape\":[99999999999,99999999999]}}"};
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        put_header(in(root, "org/weighed/b.safetensors"), BAD[i]);
+        expect_body(QUERY, "[{\"id\":\"org/weighed\",\"modelId\":\"org/weighed\"}]");
+    }
+    put_text(in(root, "org/weighed/b.safetensors"), "\xff\xff\xff\xff\xff\xff\xff\x7f{}");
+    expect_body(QUERY, "[{\"id\":\"org/weighed\",\"modelId\":\"org/weighed\"}]");
+    remove_all(in(root, "org/weighed"));
+}
+
 static void damaged(void **state)
 {
     (void)state;
@@ -545,6 +584,7 @@ int main(void)
         cmocka_unit_test(listings),
         cmocka_unit_test(paths_info),
         cmocka_unit_test(pages),
+        cmocka_unit_test(parameters),
         cmocka_unit_test(damaged),
         cmocka_unit_test(same_after_restart),
         cmocka_unit_test(tokens),

@@ -373,6 +373,119 @@ static void our_client_through_the_mirror(void **state)
     free(cache);
 }
 
+/* ---- search ---------------------------------------------------------------------------------- */
+
+/* The ids that a search gives over all its pages, each with + (held here) or - (upstream only). */
+static void search_ids(const char *query, buf *ids)
+{
+    char target[2000], link[2000];
+    size_t base = strlen(mlxe_mirror_url(mirror));
+    int pages_left = 20;
+    buf_clear(ids);
+    snprintf(target, sizeof target, "/api/models?%s", query);
+    while (*target && pages_left-- > 0) {
+        raw_reply reply = get(target);
+        assert_int_equal(reply.status, 200);
+        for (const char *at = reply.body; (at = strstr(at, "{\"id\":\""));) {
+            const char *held = strstr(at, "\"mirrored\":");
+            assert_non_null(held);
+            buf_addf(ids, "%.*s%c ", (int)strcspn(at + 7, "\""), at + 7,
+                     held[11] == 't' ? '+' : '-');
+            at = held;
+        }
+        *target = 0;
+        if (raw_header(&reply, "Link", link, sizeof link)) {
+            assert_int_equal(strncmp(link + 1, mlxe_mirror_url(mirror), base), 0);
+            snprintf(target, sizeof target, "%.*s", (int)strcspn(link + 1 + base, ">"),
+                     link + 1 + base);
+        }
+        raw_deinit(&reply);
+    }
+    assert_true(pages_left > 0);
+}
+
+static void search_asks_the_upstream(void **state)
+{
+    (void)state;
+    buf ids = {0};
+    script("repo org/second 2222222222222222222222222222222222222222\n"
+           "repo other/third 3333333333333333333333333333333333333333\n");
+    put_text(in(root, "org/mine/config.json"), "{}");
+    search_ids("search=org", &ids);
+    assert_string_equal(ids.p, "org/mine+ org/name- org/second- ");
+    expect("/api/models/org/name/revision/main", 200, "none");
+    for (int limit = 1; limit < 5; limit++) {
+        char query[60];
+        snprintf(query, sizeof query, "search=org&limit=%d", limit);
+        search_ids(query, &ids);
+        assert_string_equal(ids.p, "org/mine+ org/name+ org/second- ");
+    }
+    search_ids("search=nobody", &ids);
+    assert_string_equal(buf_str(&ids), "");
+    /* What this mirror cannot filter by is left to the upstream; then all of the list is its. */
+    search_ids("search=org&apps=some", &ids);
+    assert_string_equal(ids.p, "org/name+ org/second- ");
+    assert_int_equal(faulty_count(hub_above, "GET", "/api/models?*apps=some*"), 1);
+    buf_deinit(&ids);
+}
+
+static int add_line(void *user, const char *text, size_t bytes)
+{
+    buf_add(user, text, bytes);
+    return 0;
+}
+
+static void search_through_our_client(void **state)
+{
+    (void)state;
+    hub *h;
+    buf lines = {0};
+    mlxe_error err = {0};
+    const hub_settings settings = {.endpoint = mlxe_mirror_url(mirror), .cache = root};
+    const hub_query query = {.search = "name"};
+    assert_int_equal(hub_open(&settings, &h, &err), MLXE_OK);
+    if (hub_search(h, &query, NULL, add_line, &lines, &err)) fail_msg("%s", err.message);
+    assert_string_equal(lines.p, "{\"id\":\"org/name\",\"downloads\":0,\"likes\":0,\"task\":"
+                                 "\"text-generation\",\"library\":\"mlx\",\"gated\":false,"
+                                 "\"mirrored\":false}");
+    hub_close(h);
+    buf_deinit(&lines);
+}
+
+static void search_without_the_upstream(void **state)
+{
+    (void)state;
+    char value[200], target[1200], link[1200];
+    put_text(in(root, "org/mine/config.json"), "{}");
+    script("on GET /api/models?* status=503");
+    raw_reply reply = get("/api/models?search=org");
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "\"id\":\"org/mine\""));
+    assert_non_null(raw_header(&reply, "X-HF-Warning", value, sizeof value));
+    raw_deinit(&reply);
+    expect("/api/models?apps=some", 502, "none");
+    faulty_forget(hub_above);
+    script("on GET /api/models?* status=400");
+    expect("/api/models?apps=some", 400, "BadRequest");
+    faulty_forget(hub_above);
+    /* A page that follows: its end is not the list's. */
+    reply = get("/api/models?limit=1");
+    assert_non_null(raw_header(&reply, "Link", link, sizeof link));
+    raw_deinit(&reply);
+    snprintf(target, sizeof target, "%.*s", (int)strcspn(strstr(link, "/api/"), ">"),
+             strstr(link, "/api/"));
+    script("on GET /api/models?* status=503 times=1");
+    expect(target, 502, "none");
+    expect(target, 200, "none");
+    strstr(target, "cursor=u")[10] ^= 1;
+    expect(target, 400, "BadRequest");
+    script("on GET /api/models?* body=\"{}\" type=application/json");
+    reply = get("/api/models?search=org");
+    assert_non_null(raw_header(&reply, "X-HF-Warning", value, sizeof value));
+    assert_int_equal(reply.body[reply.body_bytes - 1], ']');
+    raw_deinit(&reply);
+}
+
 static void nonsense_as_upstream(void **state)
 {
     (void)state;
@@ -437,6 +550,9 @@ int main(void)
         ONE(upstream_away),
         ONE(branch_moves),
         ONE(our_client_through_the_mirror),
+        ONE(search_asks_the_upstream),
+        ONE(search_through_our_client),
+        ONE(search_without_the_upstream),
         ONE(nonsense_as_upstream),
         ONE(rate_limit),
     };

@@ -220,6 +220,9 @@ static void add_repo(buf *b, const mirror *m, const mirror_repo *repo, const cha
     if (wants(t, "cardData", !is_item || target_flag(t, "cardData"))) add_card(b, &a->card);
     if (repo->type == HUB_MODEL && wants(t, "config", !is_item || target_flag(t, "config")))
         add_config(b, a);
+    if (repo->type == HUB_MODEL && wants(t, "safetensors", !is_item))
+        weights_add(b, m, repo, commit);
+    if (is_item && m->upstream) buf_add_str(b, ",\"mirrored\":true");
     if (wants(t, "siblings", full)) {
         hub_tree tree;
         if (repo->is_plain && !target_flag(t, "blobs"))
@@ -309,6 +312,22 @@ static int fits(const mirror *m, const mirror_repo *repo, const about *a, const 
     return 1;
 }
 
+int search_lists(const mirror *m, const mirror_target *t, strv id)
+{
+    mirror_repo repo;
+    char commit[HUB_COMMIT_CHARS + 1];
+    about a;
+    int lists = 0;
+    if (store_repo(m, t->type, id, &repo, NULL)) return 0;
+    if (!store_commit(m, &repo, (strv){0}, commit, NULL)) {
+        about_read(m, &repo, commit, &a);
+        lists = fits(m, &repo, &a, t);
+        about_deinit(&a);
+    }
+    store_repo_deinit(&repo);
+    return lists;
+}
+
 static int take(void *user, const mirror_repo *repo)
 {
     searching *s = user;
@@ -345,8 +364,8 @@ static int latest_first(const void *a, const void *b)
     return strcmp(x->id, y->id);
 }
 
-/* What would be ignored is an error. */
-static mlxe_status check_query(const mirror_target *t, mlxe_error *err)
+/* What would be ignored is an error. *foreign: 1: a filter that only an upstream may know. */
+static mlxe_status check_query(const mirror_target *t, int *foreign, mlxe_error *err)
 {
     static const char *const KNOWN[] = {
         "search", "author",   "filter", "pipeline_tag", "sort",  "direction", "limit", "full",
@@ -359,8 +378,10 @@ static mlxe_status check_query(const mirror_target *t, mlxe_error *err)
         int known = 0;
         for (size_t k = 0; k < sizeof KNOWN / sizeof *KNOWN; k++)
             known |= strv_is(key, KNOWN[k]);
-        if (!known)
-            return err_set(err, MLXE_E_INPUT, "search: this mirror cannot filter by %.40s", key.p);
+        if (!known) {
+            *foreign = 1;
+            err_set(err, MLXE_E_INPUT, "search: this mirror cannot filter by %.40s", key.p);
+        }
         if (!strv_is(key, "sort")) continue;
         known = 0;
         for (size_t k = 0; k < sizeof SORTS / sizeof *SORTS; k++)
@@ -368,7 +389,7 @@ static mlxe_status check_query(const mirror_target *t, mlxe_error *err)
         if (!known)
             return err_set(err, MLXE_E_INPUT, "search: cannot sort by %.40s", t->params[i].value.p);
     }
-    return MLXE_OK;
+    return *foreign ? MLXE_E_INPUT : MLXE_OK;
 }
 
 void search_answer(const mirror *m, const mirror_call *call, const mirror_target *t,
@@ -376,15 +397,18 @@ void search_answer(const mirror *m, const mirror_call *call, const mirror_target
 {
     searching s = {.m = m, .t = t};
     mlxe_error err;
-    uint64_t first, page = PAGE_REPOS;
-    strv limit = target_param(t, "limit"), sort = target_param(t, "sort");
-    mlxe_status rc = check_query(t, &err);
-    if (!rc) rc = target_cursor(t, &first, &err);
+    uint64_t first = 0, told = 0, page = PAGE_REPOS;
+    int foreign = 0;
+    strv limit = target_param(t, "limit"), sort = target_param(t, "sort"), above = {0};
+    mlxe_status rc = check_query(t, &foreign, &err);
+    if (rc && foreign && m->upstream) rc = MLXE_OK;
+    if (!rc && m->upstream) rc = target_upstream_cursor(t, &above, &err);
+    if (!rc && !above.n) rc = target_cursor(t, &first, &err);
     if (!rc && limit.n) page = strtoull(limit.p, NULL, 10);
     if (!rc && (page < 1 || (limit.n && !isdigit((unsigned char)limit.p[0]))))
         rc = err_set(&err, MLXE_E_INPUT, "search: limit is no number from 1");
     if (page > PAGE_REPOS) page = PAGE_REPOS;
-    if (!rc) rc = store_each(m, t->type, take, &s, &err);
+    if (!rc && !above.n && !foreign) rc = store_each(m, t->type, take, &s, &err);
     if (!rc && s.failed) rc = err_memory(&err, "search", 0);
     if (rc) {
         reply_failure(out, &err, NULL, "");
@@ -397,10 +421,14 @@ void search_answer(const mirror *m, const mirror_call *call, const mirror_target
     for (uint64_t i = first; i < s.n && i < first + page; i++) {
         if (i > first) buf_add_char(&out->body, ',');
         buf_add_str(&out->body, s.list[i].json);
+        told++;
     }
-    buf_add_char(&out->body, ']');
     reply_json(out);
-    if (first + page < s.n) reply_next(m, call, t, first + page, out);
+    if (first + page < s.n)
+        reply_next(m, call, t, first + page, out);
+    else if (m->upstream)
+        forward_search(m, call, t, &(forward_from){above, page - told, page, !foreign}, out);
+    if (out->status == 200) buf_add_char(&out->body, ']');
 out:
     for (size_t i = 0; i < s.n; i++) {
         free(s.list[i].json);

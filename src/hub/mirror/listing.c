@@ -44,16 +44,24 @@ static void add_query(buf *out, const mirror_target *t)
     }
 }
 
-static void cursor_text(const mirror_target *t, uint64_t offset, char *out, size_t capacity)
+/* What binds a cursor to the other parameters: the first CHECK_CHARS of out. */
+static void cursor_check(const mirror_target *t, strv place, char out[41])
 {
     buf text = {0};
-    char hex[41];
     add_query(&text, t);
-    buf_addf(&text, "%" PRIu64 " ", offset);
+    buf_add_strv(&text, place);
+    buf_add_char(&text, ' ');
     buf_add_strv(&text, t->id);
-    hex_sha1(buf_str(&text), text.n, hex);
-    snprintf(out, capacity, "%" PRIu64 ".%.*s", offset, CHECK_CHARS, hex);
+    hex_sha1(buf_str(&text), text.n, out);
     buf_deinit(&text);
+}
+
+static void cursor_text(const mirror_target *t, uint64_t offset, char *out, size_t capacity)
+{
+    char hex[41];
+    int n = snprintf(out, capacity, "%" PRIu64, offset);
+    cursor_check(t, strv_from(out, (size_t)n), hex);
+    snprintf(out + n, capacity - (size_t)n, ".%.*s", CHECK_CHARS, hex);
 }
 
 mlxe_status target_cursor(const mirror_target *t, uint64_t *offset, mlxe_error *err)
@@ -69,11 +77,25 @@ mlxe_status target_cursor(const mirror_target *t, uint64_t *offset, mlxe_error *
     return err_set(err, MLXE_E_INPUT, "cursor: not one of this mirror's");
 }
 
-void reply_next(const mirror *m, const mirror_call *call, const mirror_target *t, uint64_t offset,
-                mirror_reply *r)
+mlxe_status target_upstream_cursor(const mirror_target *t, strv *query, mlxe_error *err)
+{
+    char hex[41];
+    strv said = target_param(t, "cursor");
+    *query = (strv){0};
+    if (!said.n || said.p[0] != 'u') return MLXE_OK;
+    if (said.n > CHECK_CHARS + 2 && said.p[CHECK_CHARS + 1] == '.') {
+        *query = strv_from(said.p + CHECK_CHARS + 2, said.n - CHECK_CHARS - 2);
+        cursor_check(t, *query, hex);
+        if (!memcmp(said.p + 1, hex, CHECK_CHARS)) return MLXE_OK;
+    }
+    *query = (strv){0};
+    return err_set(err, MLXE_E_INPUT, "cursor: not one of this mirror's");
+}
+
+static void next_link(const mirror *m, const mirror_call *call, const mirror_target *t,
+                      const char *cursor, mirror_reply *r)
 {
     buf link = {0};
-    char cursor[64];
     size_t path = strcspn(call->target, "?");
     buf_add_char(&link, '<');
     if (m->base_url)
@@ -83,10 +105,30 @@ void reply_next(const mirror *m, const mirror_call *call, const mirror_target *t
     buf_add(&link, call->target, path);
     buf_add_char(&link, '?');
     add_query(&link, t);
-    cursor_text(t, offset, cursor, sizeof cursor);
-    buf_addf(&link, "cursor=%s>; rel=\"next\"", cursor);
+    buf_add_str(&link, "cursor=");
+    hub_escape_add(&link, strv_of(cursor), HUB_ESCAPE_ALL);
+    buf_add_str(&link, ">; rel=\"next\"");
     if (buf_ok(&link)) reply_header(r, "Link", buf_str(&link));
     buf_deinit(&link);
+}
+
+void reply_next(const mirror *m, const mirror_call *call, const mirror_target *t, uint64_t offset,
+                mirror_reply *r)
+{
+    char cursor[64];
+    cursor_text(t, offset, cursor, sizeof cursor);
+    next_link(m, call, t, cursor, r);
+}
+
+void reply_next_upstream(const mirror *m, const mirror_call *call, const mirror_target *t,
+                         const char *query, mirror_reply *r)
+{
+    buf cursor = {0};
+    char hex[41];
+    cursor_check(t, strv_of(query), hex);
+    buf_addf(&cursor, "u%.*s.%s", CHECK_CHARS, hex, query);
+    if (buf_ok(&cursor)) next_link(m, call, t, buf_str(&cursor), r);
+    buf_deinit(&cursor);
 }
 
 void add_time(buf *b, int64_t seconds)

@@ -5,6 +5,7 @@
  *   target.c    "/api/models/ns/name/tree/main?..." -> route, id, revision, path, query
  *   content.c   resolve: ranges, conditions, whole and verified bytes
  *   listing.c   tree, paths-info, refs, commits           info.c   one repository, and search
+ *   weights.c   parameters by dtype                       forward.c   search in the upstream too
  *   store.c     root: repositories, revisions, files      hashes.c  hashes, computed once
  *   upstream.c  what is not in the root, fetched          limiter.c requests of a client
  *
@@ -210,6 +211,20 @@ void info_answer(const mirror *m, const mirror_repo *repo, const mirror_target *
                  mirror_reply *out);
 void search_answer(const mirror *m, const mirror_call *call, const mirror_target *t,
                    mirror_reply *out);
+/* 1: the mirror's own search by t lists that repository. */
+int search_lists(const mirror *m, const mirror_target *t, strv id);
+/* ,"safetensors":{..} of a commit, appended when all of its weights are here. */
+void weights_add(buf *b, const mirror *m, const mirror_repo *repo, const char *commit);
+
+/* Where a search goes on in the upstream. */
+typedef struct forward_from {
+    strv query;           /* its next page, or {NULL,0}: its first */
+    uint64_t limit, page; /* entries that the reply has room for; entries of a page */
+    int ours_told;        /* 1: what search_lists is told by the mirror's own part */
+} forward_from;
+/* Adds the upstream's entries to the array that out->body begins, and tells the next page. */
+void forward_search(const mirror *m, const mirror_call *call, const mirror_target *t,
+                    const forward_from *from, mirror_reply *out);
 
 /* Answers a failure of the store: missing says what a NOT_FOUND means. */
 void reply_failure(mirror_reply *r, const mlxe_error *err, const char *missing_code,
@@ -217,6 +232,11 @@ void reply_failure(mirror_reply *r, const mlxe_error *err, const char *missing_c
 /* Tells the next page: the same parameters with a cursor for offset. */
 void reply_next(const mirror *m, const mirror_call *call, const mirror_target *t, uint64_t offset,
                 mirror_reply *r);
+/* The same with a cursor for the upstream's page that query asks for. */
+void reply_next_upstream(const mirror *m, const mirror_call *call, const mirror_target *t,
+                         const char *query, mirror_reply *r);
+/* The query that such a cursor holds, {NULL,0} without one. Fails INPUT when it is not one of ours. */
+mlxe_status target_upstream_cursor(const mirror_target *t, strv *query, mlxe_error *err);
 /* The offset that the cursor says, 0 without one. Fails INPUT when it is not one of ours. */
 mlxe_status target_cursor(const mirror_target *t, uint64_t *offset, mlxe_error *err);
 /* "2026-01-02T03:04:05.000Z" in quotes, appended. */

@@ -20,6 +20,7 @@
 
 #include "hub/cache.h"
 #include "hub/download.h"
+#include "hub/hub_api.h"
 
 #include "base/fs.h"
 #include "base/thread.h"
@@ -248,6 +249,35 @@ void flight_leave(flight *f)
     pthread_mutex_lock(&f->u->lock);
     f->users--;
     pthread_mutex_unlock(&f->u->lock);
+}
+
+mlxe_status upstream_search(upstream *u, hub_type type, const char *query, buf *page, buf *next,
+                            int *status, mlxe_error *err)
+{
+    const hub_watch watch = {.cancel = &u->stopping};
+    buf url = {0}, link = {0};
+    size_t head;
+    hub_fault fault = {.kind = KIND_NONE};
+    requester r;
+    mlxe_status rc = requester_open(u->hub, &watch, &r, err);
+    *status = 502;
+    if (rc) return rc;
+    r.once = 1;
+    buf_addf(&url, "%s/api/%s?", hub_endpoint(u->hub), hub_type_plural(type));
+    head = url.n;
+    buf_add_str(&url, query);
+    rc = buf_ok(&url) ? request_api(&r, buf_str(&url), API_LIMIT_BYTES, page, &link, &fault, err)
+                      : err_memory(err, "URL", 0);
+    if (rc && fault.status == 400) *status = 400;
+    /* A next page anywhere else is none that may be asked for by a query. */
+    if (!rc && link.n > head && !memcmp(link.p, url.p, head)) {
+        buf_add_str(next, link.p + head);
+        if (!buf_ok(next)) rc = err_memory(err, "URL", link.n);
+    }
+    buf_deinit(&url);
+    buf_deinit(&link);
+    requester_close(&r);
+    return rc;
 }
 
 /* ---- reading what arrives -------------------------------------------------------------------- */
