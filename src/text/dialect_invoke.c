@@ -1,16 +1,14 @@
-/* dialect_invoke.c: reads <invoke name="f"><parameter name="k" ..>v</parameter>..</invoke>.
+/* dialect_invoke.c: reads calls that are written in tags.
+ *
+ *   <invoke name="f"><parameter name="k" ..>v</parameter>..</invoke>     attributes name things
+ *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                    keys have tags of their own
  *
  * A value is text or JSON: by string="true|false" where the tag says it, else by the schema. */
 #include "text/dialects/invoke.h"
 
 #include <stdio.h>
 
-typedef struct tags {
-    char invoke[48], invoke_end[48], parameter[48], parameter_end[48];
-} tags;
-
-/* The name="..." within a tag's attributes, with or without quotes. */
-static strv name_of(strv attributes)
+strv invoke_name(strv attributes)
 {
     size_t at = text_find(attributes, "name=", 0), end;
     strv s = attributes;
@@ -35,7 +33,7 @@ static strv inner(strv s)
 
 static void add_parameter(call_list *c, strv tool, strv attributes, strv value)
 {
-    strv key = name_of(attributes), kind;
+    strv key = invoke_name(attributes), kind;
     size_t at = 0;
     json_doc *doc = NULL;
     if (!key.n) {
@@ -56,26 +54,42 @@ static void add_parameter(call_list *c, strv tool, strv attributes, strv value)
     json_close(doc);
 }
 
-static void read_invoke(call_list *c, strv one, const tags *t)
+/* Where the value at `at` ends, and its text without <![CDATA[ and ]]>. SIZE_MAX: nowhere */
+static size_t end_value(strv s, size_t at, const invoke_tags *t, strv *value)
 {
-    size_t at = text_find(one, ">", 0), behind;
+    static const char BEGIN[] = "<![CDATA[", END[] = "]]>";
+    size_t from = at, end;
+    while (t->cdata && from < s.n && text_space(s.p[from]))
+        from++;
+    if (t->cdata && strv_starts((strv){s.p + from, s.n - from}, strv_of(BEGIN))) {
+        from += sizeof BEGIN - 1;
+        if ((end = text_find(s, END, from)) == SIZE_MAX) return SIZE_MAX;
+        *value = (strv){s.p + from, end - from};
+        return text_find(s, t->parameter_end, end);
+    }
+    if ((end = text_find(s, t->parameter_end, at)) == SIZE_MAX) return SIZE_MAX;
+    *value = inner((strv){s.p + at, end - at});
+    return end;
+}
+
+void read_invoke(call_list *c, strv one, const invoke_tags *t)
+{
+    size_t at = text_find(one, ">", 0);
     strv name, attributes, value;
-    if (at == SIZE_MAX || !(name = name_of((strv){one.p, at})).n) {
+    if (at == SIZE_MAX || !(name = invoke_name((strv){one.p, at})).n) {
         calls_refuse(c, "a tool call has no name");
         return;
     }
     buf_clear(&c->scratch);
     buf_add_char(&c->scratch, '{');
     for (at++; calls_ok(c) && text_between(one, t->parameter, ">", &at, &attributes);) {
-        behind = at;
-        at = text_find(one, t->parameter_end, behind);
+        at = end_value(one, at, t, &value);
         if (at == SIZE_MAX) {
             calls_refuse(c, "a tool call is not complete, it wants %s", t->parameter_end);
             return;
         }
-        value = (strv){one.p + behind, at - behind};
         at += strlen(t->parameter_end);
-        add_parameter(c, name, attributes, inner(value));
+        add_parameter(c, name, attributes, value);
     }
     buf_add_char(&c->scratch, '}');
     if (calls_ok(c) && text_trim((strv){one.p + at, one.n - at}).n)
@@ -85,15 +99,56 @@ static void read_invoke(call_list *c, strv one, const tags *t)
 
 void read_invokes(call_list *c, strv body, const char *prefix)
 {
-    tags t;
+    char open[48], close[48], parameter[48], parameter_end[48];
+    const invoke_tags t = {.parameter = parameter, .parameter_end = parameter_end};
     size_t at = 0;
     strv one;
-    snprintf(t.invoke, sizeof t.invoke, "<%sinvoke", prefix);
-    snprintf(t.invoke_end, sizeof t.invoke_end, "</%sinvoke>", prefix);
-    snprintf(t.parameter, sizeof t.parameter, "<%sparameter", prefix);
-    snprintf(t.parameter_end, sizeof t.parameter_end, "</%sparameter>", prefix);
-    while (calls_ok(c) && text_between(body, t.invoke, t.invoke_end, &at, &one))
+    snprintf(open, sizeof open, "<%sinvoke", prefix);
+    snprintf(close, sizeof close, "</%sinvoke>", prefix);
+    snprintf(parameter, sizeof parameter, "<%sparameter", prefix);
+    snprintf(parameter_end, sizeof parameter_end, "</%sparameter>", prefix);
+    while (calls_ok(c) && text_between(body, open, close, &at, &one))
         read_invoke(c, one, &t);
     if (calls_ok(c) && (!c->n || text_trim((strv){body.p + at, body.n - at}).n))
-        calls_refuse(c, "a tool call is not complete, it wants %s", t.invoke_end);
+        calls_refuse(c, "a tool call is not complete, it wants %s", close);
+}
+
+/* ---- keys with tags of their own ------------------------------------------------------------- */
+
+void read_keyed(call_list *c, strv name, strv pairs, const keyed_tags *t)
+{
+    size_t at = 0, end;
+    strv key, value;
+    buf_clear(&c->scratch);
+    buf_add_char(&c->scratch, '{');
+    while (text_between(pairs, t->key, t->key_end, &at, &key)) {
+        if (t->value) {
+            end = text_between(pairs, t->value, t->value_end, &at, &value) ? at : SIZE_MAX;
+        } else if ((end = text_find(pairs, t->value_end, at)) != SIZE_MAX) {
+            value = (strv){pairs.p + at, end - at};
+            at = end + strlen(t->value_end);
+        }
+        if (end == SIZE_MAX) {
+            calls_refuse(c, "a tool call's argument has no value");
+            return;
+        }
+        object_add_text(c, name, text_trim(key), value);
+    }
+    buf_add_char(&c->scratch, '}');
+    if (text_trim((strv){pairs.p + at, pairs.n - at}).n)
+        calls_refuse(c, "a tool call holds something that is no argument");
+    else
+        calls_add(c, name, (strv){"", 0}, calls_keep(c));
+}
+
+void read_named_keyed(call_list *c, strv body, const keyed_tags *t)
+{
+    size_t at = text_find(body, t->key, 0);
+    strv name;
+    if (at == SIZE_MAX) at = body.n;
+    name = text_trim((strv){body.p, at});
+    if (!name.n || text_find(name, "\n", 0) != SIZE_MAX || *name.p == '{')
+        read_json_calls(c, body);
+    else
+        read_keyed(c, name, (strv){body.p + at, body.n - at}, t);
 }

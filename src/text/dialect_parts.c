@@ -362,24 +362,33 @@ void read_json_calls(call_list *c, strv body)
 
 /* ---- what the tools declare ------------------------------------------------------------------ */
 
-strv tool_parameter_type(const call_list *c, strv tool, strv parameter)
+const json *tool_parameters(const call_list *c, strv tool)
 {
     json_iter it = json_iterate(c->tools);
-    const json *item, *type;
+    const json *item;
     while (json_next(&it, NULL, &item)) {
         const json *f = json_get(item, "function");
         if (!f) f = item;
-        if (!strv_eq(json_str(json_get(f, "name")), tool)) continue;
-        type = json_get_strv(json_get(json_get(f, "parameters"), "properties"), parameter);
-        type = json_get(type, "type");
-        if (json_is(type, JSON_ARRAY)) { /* ["string", "null"] */
-            json_iter types = json_iterate(type);
-            while (json_next(&types, NULL, &type))
-                if (!strv_is(json_str(type), "null")) break;
-        }
-        return json_str(type);
+        if (strv_eq(json_str(json_get(f, "name")), tool)) return json_get(f, "parameters");
     }
-    return (strv){NULL, 0};
+    return NULL;
+}
+
+strv schema_type(const json *schema)
+{
+    const json *type = json_get(schema, "type");
+    if (json_is(type, JSON_ARRAY)) { /* ["string", "null"] */
+        json_iter types = json_iterate(type);
+        while (json_next(&types, NULL, &type))
+            if (!strv_is(json_str(type), "null")) break;
+    }
+    return json_str(type);
+}
+
+strv tool_parameter_type(const call_list *c, strv tool, strv parameter)
+{
+    const json *all = json_get(tool_parameters(c, tool), "properties");
+    return schema_type(json_get_strv(all, parameter));
 }
 
 void object_add_text(call_list *c, strv tool, strv key, strv text)

@@ -58,6 +58,7 @@ typedef struct one_case {
     strv in;
     buf prompt;
     json_doc *tools;
+    strv source;     /* of a template that chooses; p NULL: the file's name does */
     int no_specials; /* not replayed with special tokens as tokens */
     outcome want;
 } one_case;
@@ -93,6 +94,8 @@ static void take_key(one_case *c, strv line)
             buf_add_char(&c->prompt, newline ? '\n' : line.p[i]);
             i += (size_t)newline;
         }
+    } else if (strv_starts(line, STRV("template: "))) {
+        c->source = (strv){line.p + 10, line.n - 10};
     } else if (strv_is(line, "tools: none")) {
         json_close(c->tools);
         c->tools = NULL;
@@ -237,7 +240,13 @@ static void replay_tokens(replay *r)
 static void replay_all(const one_case *c, const dialect_choice *choice, unsigned *seed,
                        unsigned *failures)
 {
+    dialect_choice own;
     replay r = {.c = c, .choice = choice, .failures = failures};
+    if (c->source.p) {
+        dialect_choose(c->source, STRV(""), &own);
+        assert_ptr_equal(own.dialect, choice->dialect);
+        r.choice = &own;
+    }
     for (size_t i = 0; i <= c->in.n; i++) {
         begin(&r);
         push(&r, 0, i, 0);
@@ -291,7 +300,7 @@ static void every_case(void **state)
     closedir(dir);
     print_message("%u cases of %u dialects\n", cases, files);
     assert_int_equal(failures, 0);
-    assert_true(cases >= 130 && files >= 27);
+    assert_true(cases >= 174 && files >= 39);
 }
 
 /* ---- choosing -------------------------------------------------------------------------------- */
@@ -328,9 +337,25 @@ static void choosing(void **state)
         {"functools[{", "", "firefunction", NULL},
         {"<|im_start|>", "<|action_start|>\n<|plugin|>", "internlm", NULL},
         {"'function call' <|role_sep|>", "", "gigachat", NULL},
-        {"<|tool_call:begin|>", "", "solar", "<|end|>"},
+        {"<|tool_call:begin|> <|think|>", "", "solar", "<|end|>"},
         {"'<|open|>' + tag '<|close|>' '<|sep|>'", "", "kimi_k3", "<|close|>think<|sep|>"},
         {">>>all\\n", "", "functionary", NULL},
+        {"<|tool_call:start|> <|think:start|>", "", "solar", "<|think:end|>"},
+        {"<longcat_tool_call> <longcat_think>", "", "longcat", "</longcat_think>"},
+        {"<use_mcp_tool> <tool_call> <think>", "", "mirothinker", "</think>"},
+        {"<｜tool_calls_begin｜><steptml:invoke", "", "step3", NULL},
+        {"<think> <answer> <tool_calls>", "", "hunyuan", "</think>"},
+        {"<tool_call:opensource>f<tool_sep:opensource> <think:opensource>", "", "hunyuan",
+         "</think:opensource>"},
+        {"]<]minimax[>[<tool_call> <mm:think>", "", "minimax_m3", "</mm:think>"},
+        {"<function name=\"f\"><param name=", "", "minicpm5", NULL},
+        {"<|message_model|>", "<|content_invoke_tool_json|>", "inkling", "<|end_message|>"},
+        {"<function_call> {", "", "function_call", NULL},
+        {"<dots_function_call>", "", "dots", NULL},
+        {"[unused11] [unused12]", "", "pangu", "[unused17]"},
+        {"assistant -> tool/function_call", "", "hyperclovax", "<|im_end|>\n<|im_start|>assistant"},
+        {"<tool_call> </think> <response> </response>", "", "ernie", "</think>"},
+        {"<｜GCML｜tool_calls>", "", "gigachat", NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {

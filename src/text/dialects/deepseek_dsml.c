@@ -1,7 +1,7 @@
 /* deepseek_dsml.c: <｜DSML｜function_calls><｜DSML｜invoke name="f">..</｜DSML｜function_calls>
  *
- * DeepSeek V3.2: a parameter says itself whether it is text (string="true") or JSON.
- * Source: the encoding description of deepseek-ai/DeepSeek-V3.2. */
+ * DeepSeek V3.2, and V4 with tool_calls for function_calls: a parameter says itself whether it is text (string="true") or JSON.
+ * Source: the encoding description of deepseek-ai/DeepSeek-V3.2 and -V4. */
 #include "text/dialects/invoke.h"
 
 static void read_block(call_list *c, strv body) { read_invokes(c, body, "｜DSML｜"); }
@@ -13,6 +13,11 @@ const struct dialect dialect_deepseek_dsml = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<｜DSML｜function_calls>",
                 .close = "</｜DSML｜function_calls>",
+                .end = scan_close,
+                .read = read_block},
+               {.kind = BLOCK_CALL,
+                .open = "<｜DSML｜tool_calls>",
+                .close = "</｜DSML｜tool_calls>",
                 .end = scan_close,
                 .read = read_block},
                BLOCK_THINK},

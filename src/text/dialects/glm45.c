@@ -1,32 +1,13 @@
 /* glm45.c: <tool_call>NAME <arg_key>K</arg_key> <arg_value>V</arg_value> .. </tool_call>
  *
- * GLM 4.5 and later. Source: the template of zai-org/GLM-4.5.
+ * GLM 4.5 and later, Laguna, Ling 3, Spark 2.5. Source: the template of zai-org/GLM-4.5.
  * Traps: a value is text or JSON by its parameter's schema; the text is not escaped. */
-#include "text/dialects/parts.h"
+#include "text/dialects/invoke.h"
 
 static void read_call(call_list *c, strv body)
 {
-    size_t at = text_find(body, "<arg_key>", 0);
-    strv name = text_trim((strv){body.p, at == SIZE_MAX ? body.n : at}), key, value;
-    if (at == SIZE_MAX) at = body.n;
-    if (!name.n || text_find(name, "\n", 0) != SIZE_MAX || *name.p == '{') {
-        read_json_calls(c, body);
-        return;
-    }
-    buf_clear(&c->scratch);
-    buf_add_char(&c->scratch, '{');
-    while (text_between(body, "<arg_key>", "</arg_key>", &at, &key)) {
-        if (!text_between(body, "<arg_value>", "</arg_value>", &at, &value)) {
-            calls_refuse(c, "a tool call's argument has no value");
-            return;
-        }
-        object_add_text(c, name, text_trim(key), value);
-    }
-    buf_add_char(&c->scratch, '}');
-    if (text_trim((strv){body.p + at, body.n - at}).n)
-        calls_refuse(c, "a tool call holds something that is no argument");
-    else
-        calls_add(c, name, (strv){"", 0}, calls_keep(c));
+    static const keyed_tags TAGS = {"<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"};
+    read_named_keyed(c, body, &TAGS);
 }
 
 const struct dialect dialect_glm45 = {

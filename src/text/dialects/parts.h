@@ -125,6 +125,10 @@ strv span_member(strv object, const char *name);
 /* A JSON string as text, into c's memory; {NULL,0}: it is none. */
 strv span_text(call_list *c, strv value);
 
+/* The schema of a tool's parameters; NULL: not said. */
+const json *tool_parameters(const call_list *c, strv tool);
+/* A schema's type, "null" left out of several; {NULL,0}: not said. */
+strv schema_type(const json *schema);
 /* The type that a tool's schema gives a parameter: "string", ...; {NULL,0}: not said. */
 strv tool_parameter_type(const call_list *c, strv tool, strv parameter);
 /* Appends "key": value to an object in the making (scratch begins with '{'): text as its schema

@@ -13,6 +13,19 @@ static int is_name(char c)
 
 enum { PHASE_NAME, PHASE_CALLS };
 
+/* JSON where it is written: openPangu 2, and LFM 2 when its system prompt asks for it. */
+static void read_either(call_list *c, strv body)
+{
+    strv s = text_trim(body);
+    size_t at = 0;
+    while (at < s.n && (s.p[at] == '[' || text_space(s.p[at])))
+        at++;
+    if (at < s.n && s.p[at] == '{')
+        read_json_calls(c, s);
+    else
+        read_python_calls(c, s);
+}
+
 /* From '[' to the bracket that ends it; quotes of both kinds hide brackets. */
 static ptrdiff_t end_list(const dialect_block *b, strv raw, int last, block_scan *s)
 {
@@ -65,7 +78,7 @@ const struct dialect dialect_pythonic = {
                 .open = "<|tool_call_start|>",
                 .close = "<|tool_call_end|>",
                 .end = scan_close,
-                .read = read_python_calls},
+                .read = read_either},
                {.kind = BLOCK_CALL,
                 .open = "<function_calls>",
                 .close = "</function_calls>",
