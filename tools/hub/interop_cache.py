@@ -17,6 +17,7 @@ import threading
 from common import check, files_of, make_folder, run, served, sha256, work
 
 from huggingface_hub import scan_cache_dir, snapshot_download, try_to_load_from_cache
+from huggingface_hub._local_folder import read_download_metadata
 
 
 def ours(command, cache, url, *arguments, status=0, **environment):
@@ -123,6 +124,57 @@ def without_links(command, url, root):
     check("verify without links", told["ok"] and told["checked"] == 5 and told["unverifiable"] == 0, str(told))
 
 
+def local_dirs(command, url, root, log):
+    """One folder (local_dir) that both keep up to date: what one fetched, the other takes as it is."""
+    source = root / "org/model-1"
+
+    def requests(call):
+        before = log.stat().st_size
+        call()
+        return [line for line in log.read_text()[before:].splitlines() if "/resolve/" in line]
+
+    def is_source(name, folder):
+        got = {k: p for k, p in files_of(folder).items() if not k.startswith(".cache/")}
+        check(f"{name}: the same files", set(got) == set(files_of(source)), str(set(got)))
+        check(f"{name}: the same bytes", all(sha256(p) == sha256(source / k) for k, p in got.items()))
+
+    def python(folder):
+        snapshot_download("org/model-1", local_dir=folder, endpoint=url, cache_dir=work / "unused")
+
+    ours_first, theirs_first, elsewhere = work / "local-ours", work / "local-python", work / "local-cache"
+    told = ours(command, elsewhere, url, "pull", "org/model-1", "--local-dir", str(ours_first))
+    is_source("local_dir, ours", ours_first)
+    check("local_dir: path", told["path"] == str(ours_first.resolve()), told["path"])
+    check("local_dir: the cache stays empty", not (elsewhere / "models--org--model-1").exists())
+    for name in files_of(source):
+        ours_meta = read_download_metadata(ours_first, name)
+        check(f"local_dir: metadata of {name}", ours_meta is not None and ours_meta.commit_hash == told["revision"])
+    left = requests(lambda: snapshot_download("org/model-1", revision=told["revision"], local_dir=ours_first,
+                                              endpoint=url, cache_dir=work / "unused"))
+    check("local_dir: Python asks for nothing of ours", not left, str(left))
+    left = requests(lambda: python(ours_first))
+    check("local_dir: Python fetches nothing of ours", not [r for r in left if " GET " in r], str(left))
+    check("local_dir: Python offline", pathlib.Path(snapshot_download(
+        "org/model-1", revision=told["revision"], local_dir=ours_first, local_files_only=True)).samefile(ours_first))
+
+    python(theirs_first)
+    left = requests(lambda: ours(command, elsewhere, url, "pull", "org/model-1", "--local-dir", str(theirs_first)))
+    check("local_dir: ours asks for nothing of Python's", not left, str(left))
+    is_source("local_dir, Python's", theirs_first)
+
+    # Edited by hand: each program puts it right, and the other believes it.
+    for name, mend in (("ours", lambda: ours(command, elsewhere, url, "pull", "org/model-1", "--local-dir", str(theirs_first))),
+                       ("Python", lambda: python(theirs_first))):
+        for file in ("config.json", "model.safetensors"):
+            (theirs_first / file).write_text("edited")
+            os.utime(theirs_first / file, (4e9, 4e9))
+        left = requests(mend)
+        check(f"local_dir, edited: {name} fetches two", len([r for r in left if " GET " in r]) == 2, str(left))
+        is_source(f"local_dir, edited, {name}", theirs_first)
+    left = requests(lambda: ours(command, elsewhere, url, "pull", "org/model-1", "--local-dir", str(theirs_first)))
+    check("local_dir, edited: nothing more to do", not left, str(left))
+
+
 def both_at_once(command, url, root, rounds, log):
     """The same repository by two programs into one empty cache: each file is fetched once."""
     broken = twice = 0
@@ -173,6 +225,7 @@ def main(command, options):
         remove_and_collect(command, theirs, url)
         remove_and_collect(command, mine, url)
         without_links(command, url, root)
+        local_dirs(command, url, root, log)
         both_at_once(command, url, root, options.rounds, log)
 
 

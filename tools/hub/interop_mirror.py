@@ -9,6 +9,7 @@ real client sees with what lies there. Prints what fails; exit status 1 when som
 import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
@@ -81,6 +82,19 @@ def check_questions(api, root):
     raises("no such file", errors.RemoteEntryNotFoundError,
            lambda: hf_hub_download("org/model-0", "none", endpoint=api.endpoint, cache_dir=work / "none"))
     raises("unknown filter", errors.BadRequestError, lambda: list(api.list_models(apps="ollama")))
+
+
+def check_parameters(command):
+    """Counts by dtype, as the Hub tells them of safetensors files."""
+    root = work / "weighed"
+    (root / "org" / "sums").mkdir(parents=True)
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [3, 4], "data_offsets": [0, 24]},
+                         "b": {"dtype": "U32", "shape": [5], "data_offsets": [24, 44]}}).encode()
+    (root / "org/sums/model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(44))
+    with served(command, root) as url:
+        for info in (HfApi(url).model_info("org/sums"), *HfApi(url).list_models(expand=["safetensors"])):
+            check("parameters", info.safetensors is not None and info.safetensors.parameters == {"BF16": 12, "U32": 5}
+                  and info.safetensors.total == 17, str(info.safetensors))
 
 
 def check_tokens(command, root):
@@ -194,6 +208,11 @@ def check_upstream(command, folder):
             got = files_of(path)
             check(f"upstream: model-{number}", set(got) == set(source)
                   and all(sha256(got[k]) == sha256(source[k]) for k in source if k in got))
+        kept = {m.id: m.mirrored for m in HfApi(url).list_models(author="org")}
+        check("upstream: search", kept == {"org/model-0": True, "org/model-1": True, "org/model-2": False}, str(kept))
+        paged = [m["id"] for m in huggingface_hub.utils.paginate(
+            f"{url}/api/models", params={"limit": 1, "search": "model"}, headers={})]
+        check("upstream: search, pages of one", paged == [f"org/model-{n}" for n in range(3)], str(paged))
         raises("upstream: no such repository", errors.RepositoryNotFoundError,
                lambda: HfApi(url).model_info("org/none"))
         raises("upstream: no such file", errors.RemoteEntryNotFoundError, lambda: hf_hub_download(
@@ -244,6 +263,7 @@ def main(command, options):
         check_downloads(api, folder, cache)
         check_questions(api, folder)
         check_resume(url, folder)
+    check_parameters(command)
     check_tokens(command, folder)
     check_limits(command, folder)
     check_xet(command, folder)
