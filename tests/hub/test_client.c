@@ -2,8 +2,9 @@
  *
  * A case is a few lines: a script for the server, what the client is asked, what must be true then.
  * Each has a cache of its own in a fresh folder. After each, whatever it did: nothing lies outside
- * the cache, refs/ holds only commits, and no temporary file is left. MLXE_TEST_CASE=TEXT runs the
- * cases whose title holds TEXT. The commands are listed at the head of client.case. */
+ * the cache, refs/ holds only commits, no temporary file is left, and (104) the Python that
+ * MLXE_TEST_SCAN names scans the cache without a warning. MLXE_TEST_CASE=TEXT runs the cases whose
+ * title holds TEXT. The commands are listed at the head of client.case. */
 #define _XOPEN_SOURCE 700
 #include "base/fs.h"
 #include "base/thread.h"
@@ -21,15 +22,18 @@
 
 #include <cmocka.h>
 
-enum { MAX_WORDS = 24, LINE_BYTES = 4096 };
+enum { MAX_WORDS = 24, LINE_BYTES = 4096, MAX_VARIABLES = 4, VARIABLE_BYTES = 60 };
 
 typedef struct runner {
     faulty *server;
     char folder[64]; /* of this case: cache/ and nothing else */
     char title[200];
+    const char *scan; /* a Python that has huggingface_hub; NULL: none looks */
     int line, failed;
     hub_settings s;
     char endpoint[300], token[100], ca[100], from[100], local[100];
+    char variables[MAX_VARIABLES][VARIABLE_BYTES]; /* of the environment, set by this case */
+    int n_variables;
     buf log, lines; /* lines: what a search found */
     uint64_t memory_bytes;
     pthread_mutex_t log_lock;
@@ -316,6 +320,14 @@ static void run_line(runner *r, char *line)
         if (shell(r, line + 6)) fail_at(r, "failed: %s", line + 6);
         return;
     }
+    if (!strncmp(line, "logcount ", 9)) {
+        const char *text = strchr(line + 9, ' ');
+        int n_found = 0;
+        for (const char *at = buf_str(&r->log); text && (at = strstr(at, text + 1)); at++)
+            n_found++;
+        if (n_found != atoi(line + 9)) fail_at(r, "%d times in the log", n_found);
+        return;
+    }
     if (!strncmp(line, "found ", 6)) {
         if (!strstr(buf_str(&r->lines), line + 6)) fail_at(r, "found: %s", buf_str(&r->lines));
         return;
@@ -324,7 +336,14 @@ static void run_line(runner *r, char *line)
     if (!n || w[0][0] == '#') {
     } else if (!strcmp(w[0], "set"))
         set(r, w, n);
-    else if (!strcmp(w[0], "open"))
+    else if (!strcmp(w[0], "env")) {
+        char *value = n > 1 ? strchr(w[1], '=') : NULL;
+        if (value) *value++ = 0;
+        if (!value || !*value)
+            fail_at(r, "env NAME=VALUE");
+        else if (!setenv(w[1], value, 1))
+            snprintf(r->variables[r->n_variables++ % MAX_VARIABLES], VARIABLE_BYTES, "%s", w[1]);
+    } else if (!strcmp(w[0], "open"))
         open_only(r, w, n);
     else if (!strcmp(w[0], "forget"))
         faulty_forget(r->server);
@@ -390,8 +409,24 @@ static void case_begin(runner *r)
     r->cases++;
 }
 
+/* Python's own view of the cache: no warning about anything in it. */
+static void scan(runner *r)
+{
+    buf command = {0};
+    buf_addf(
+        &command,
+        "test ! -d cache || '%s' -c 'import sys, huggingface_hub; "
+        "w = huggingface_hub.scan_cache_dir(\"cache\").warnings; print(*w); sys.exit(bool(w))'",
+        r->scan);
+    if (shell(r, buf_str(&command))) fail_at(r, "scan_cache_dir warns");
+    buf_deinit(&command);
+}
+
 static void case_end(runner *r)
 {
+    while (r->n_variables > 0)
+        unsetenv(r->variables[--r->n_variables % MAX_VARIABLES]);
+    if (r->scan) scan(r);
     /* Nothing beside the cache; every ref a commit; no temporary names where others look. */
     if (shell(r, "test -z \"$(ls -A | grep -v '^cache')\""))
         fail_at(r, "something lies outside the cache");
@@ -408,6 +443,7 @@ static void run_cases(void **state)
 {
     runner r = {0};
     const char *only = getenv("MLXE_TEST_CASE");
+    r.scan = getenv("MLXE_TEST_SCAN");
     char path[1000], line[LINE_BYTES], message[300];
     buf script = {0};
     int in_server = 0, in_case = 0;

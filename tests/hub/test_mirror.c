@@ -363,6 +363,111 @@ static void damaged(void **state)
     raw_deinit(&reply);
 }
 
+static int status_of(mlxe_mirror *m, const char *target, const char *headers, const char *want_code)
+{
+    char code[60];
+    raw_reply reply = raw_ask(mlxe_mirror_url(m), "GET", target, headers);
+    const char *said = raw_header(&reply, CODE, code, sizeof code);
+    int status = reply.status;
+    if (want_code) assert_string_equal(said ? said : "none", want_code);
+    raw_deinit(&reply);
+    return status;
+}
+
+/* What a client began to read it reads to the end, whatever becomes of the blob; and each request is
+ * answered of what is on the disk then. */
+static void changes_meanwhile(void **state)
+{
+    (void)state;
+    static const char ASK[] = "GET /org/moving/resolve/main/large HTTP/1.1\r\nHost: localhost\r\n"
+                              "Connection: close\r\n\r\n";
+    enum { BYTES = 30000000 };
+    char etag[65], other[65], some[4096], value[100];
+    raw_reply reply;
+    const char *repo = "models--org--moving";
+    put_cached(root, repo, COMMIT_A, "large", BYTES, 5, CACHED_LFS, etag);
+    put_text(in(root, "%s/refs/main", repo), COMMIT_A);
+    reply = raw_ask(mlxe_mirror_url(mirror), "HEAD", "/org/moving/resolve/main/large", NULL);
+    assert_string_equal(raw_header(&reply, "X-Repo-Commit", value, sizeof value), COMMIT_A);
+    raw_deinit(&reply);
+    int fd = raw_connect(mlxe_mirror_url(mirror));
+    raw_send(fd, ASK, sizeof ASK - 1);
+    ssize_t n = recv(fd, some, sizeof some, 0);
+    assert_true(n > 0);
+    /* 119: the blob goes, and another commit comes, while it is sent. */
+    assert_int_equal(unlink(in(root, "%s/blobs/%s", repo, etag)), 0);
+    put_cached(root, repo, COMMIT_B, "large", 1000, 6, CACHED_LFS, other);
+    put_text(in(root, "%s/refs/main", repo), COMMIT_B);
+    size_t came = (size_t)n;
+    while ((n = recv(fd, some, sizeof some, 0)) > 0)
+        came += (size_t)n;
+    close(fd);
+    assert_true(came > BYTES);
+    /* 120: the branch moved between HEAD and GET: the commit asked for is what it was. */
+    assert_int_equal(
+        status_of(mirror, "/org/moving/resolve/" COMMIT_A "/large", "", "EntryNotFound"), 404);
+    reply = raw_ask(mlxe_mirror_url(mirror), "GET", "/org/moving/resolve/main/large", NULL);
+    assert_int_equal(reply.body_bytes, 1000);
+    assert_string_equal(raw_header(&reply, "X-Repo-Commit", value, sizeof value), COMMIT_B);
+    raw_deinit(&reply);
+    remove_all(in(root, "%s", repo));
+}
+
+/* 127: a cache without links: etags are computed from the content, and the same each time. */
+static void without_links(void **state)
+{
+    (void)state;
+    char first[100], again[100], target[200];
+    const char *repo = "models--org--unlinked";
+    mlxe_mirror_params p = params();
+    mlxe_mirror *m;
+    put_text(in(root, "%s/snapshots/" COMMIT_A "/config.json", repo),
+             "{\"model_type\":\"llama\"}\n");
+    put_text(in(root, "%s/snapshots/" COMMIT_A "/.gitattributes", repo),
+             "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    put_text(in(root, "%s/snapshots/" COMMIT_A "/w.bin", repo), "hello");
+    put_text(in(root, "%s/refs/main", repo), COMMIT_A);
+    static const char *const WANT[][2] = {
+        {"config.json", "\"479e18224e7827e7909c8a78f287e3306c1de8bb\""},
+        {"w.bin", "\"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\""}};
+    open_with(&p, &m);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(target, sizeof target, "/org/unlinked/resolve/main/%s", WANT[i][0]);
+        raw_reply reply = raw_ask(mlxe_mirror_url(mirror), "HEAD", target, NULL);
+        assert_non_null(raw_header(&reply, "ETag", first, sizeof first));
+        raw_deinit(&reply);
+        reply = raw_ask(mlxe_mirror_url(m), "GET", target, NULL);
+        assert_non_null(raw_header(&reply, "ETag", again, sizeof again));
+        raw_deinit(&reply);
+        assert_string_equal(first, again);
+        assert_string_equal(first, WANT[i][1]);
+    }
+    mlxe_mirror_close(m);
+    remove_all(in(root, "%s", repo));
+}
+
+/* 123: links begin with what the client called the host, or with what the operator says. */
+static void links_behind_a_prefix(void **state)
+{
+    (void)state;
+    char link[400];
+    mlxe_mirror_params p = params();
+    mlxe_mirror *m;
+    p.base_url = "https://models.example/hub";
+    open_with(&p, &m);
+    raw_reply reply = raw_ask(mlxe_mirror_url(m), "GET", "/api/models?limit=1", NULL);
+    assert_non_null(raw_header(&reply, "Link", link, sizeof link));
+    assert_int_equal(strncmp(link, "<https://models.example/hub/api/models?limit=1&cursor=", 53),
+                     0);
+    raw_deinit(&reply);
+    reply =
+        raw_ask(mlxe_mirror_url(mirror), "GET", "/api/models?limit=1", "Host: localhost:99\r\n");
+    assert_non_null(raw_header(&reply, "Link", link, sizeof link));
+    assert_int_equal(strncmp(link, "<http://localhost:99/api/models?", 32), 0);
+    raw_deinit(&reply);
+    mlxe_mirror_close(m);
+}
+
 static void same_after_restart(void **state)
 {
     (void)state;
@@ -386,17 +491,6 @@ static void same_after_restart(void **state)
 }
 
 /* ---- access --------------------------------------------------------------------------------- */
-
-static int status_of(mlxe_mirror *m, const char *target, const char *headers, const char *want_code)
-{
-    char code[60];
-    raw_reply reply = raw_ask(mlxe_mirror_url(m), "GET", target, headers);
-    const char *said = raw_header(&reply, CODE, code, sizeof code);
-    int status = reply.status;
-    if (want_code) assert_string_equal(said ? said : "none", want_code);
-    raw_deinit(&reply);
-    return status;
-}
 
 static void tokens(void **state)
 {
@@ -490,6 +584,24 @@ static int ask_bytes(const char *text, size_t n)
     return status;
 }
 
+/* Two requests in one packet: two answers, in order. */
+static void pipelined(void)
+{
+    static const char BOTH[] =
+        "GET /org/cached/resolve/main/none HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "GET " PLAIN "config.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    raw_reply reply;
+    int fd = raw_connect(mlxe_mirror_url(mirror));
+    raw_send(fd, BOTH, sizeof BOTH - 1);
+    raw_read(fd, &reply);
+    assert_int_equal(reply.status, 404);
+    const char *second = strstr(reply.body, "HTTP/1.1 200 ");
+    assert_non_null(second);
+    assert_non_null(strstr(second, "{\"model_type\":\"llama\"}\n"));
+    raw_deinit(&reply);
+    close(fd);
+}
+
 static void odd_requests(void **state)
 {
     (void)state;
@@ -506,6 +618,41 @@ static void odd_requests(void **state)
     status = ask_bytes(TWO, sizeof TWO - 1);
     assert_true(status == 0 || status >= 400);
     assert_true(ask_bytes("\0\0\0\r\n\r\n", 7) != 200);
+    static const struct {
+        const char *text;
+        int status; /* 0: refused in any way, but not answered as asked */
+    } ODD[] = {
+        {"POST " API "/paths-info/main HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+         "Content-Length: 5\r\n\r\na=b",
+         0}, /* two lengths */
+        {"POST " API "/paths-info/main HTTP/1.1\r\nHost: localhost\r\nContent-Length: -3\r\n\r\n",
+         0},
+        {"GET " API " HTTP/1.0\r\n\r\n", 200}, /* no Host in 1.0 */
+        {"GET " API " HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nConnection: close"
+         "\r\n\r\n",
+         100},
+        {"GET " API " HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n\tfolded: c\r\nConnection: close"
+         "\r\n\r\n",
+         -1}, /* any answer */
+        {"GET " API " HTTP/9.9\r\nHost: localhost\r\n\r\n", -1},
+        {"gEt " API " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 0},
+    };
+    for (size_t i = 0; i < sizeof ODD / sizeof *ODD; i++) {
+        status = ask_bytes(ODD[i].text, strlen(ODD[i].text));
+        int good = ODD[i].status > 0    ? status == ODD[i].status
+                   : ODD[i].status == 0 ? status == 0 || status >= 400
+                                        : 1;
+        if (!good) print_error("%s: status %d\n", ODD[i].text, status);
+        assert_true(good);
+    }
+    buf_add_str(&text, "GET " API " HTTP/1.1\r\nHost: localhost\r\nX-Large: ");
+    for (int i = 0; i < 1 << 16; i++)
+        buf_add_char(&text, 'a');
+    buf_add_str(&text, "\r\n\r\n");
+    status = ask_bytes(text.p, text.n);
+    assert_true(status == 0 || status >= 400);
+    buf_deinit(&text);
+    pipelined();
     /* and it lives */
     assert_int_equal(status_of(mirror, API, "", NULL), 200);
 }
@@ -587,6 +734,9 @@ int main(void)
         cmocka_unit_test(parameters),
         cmocka_unit_test(damaged),
         cmocka_unit_test(same_after_restart),
+        cmocka_unit_test(changes_meanwhile),
+        cmocka_unit_test(without_links),
+        cmocka_unit_test(links_behind_a_prefix),
         cmocka_unit_test(tokens),
         cmocka_unit_test(gated_for_all),
         cmocka_unit_test(refusals),

@@ -210,6 +210,24 @@ static const char *client_address(struct MHD_Connection *c, char *out, size_t ca
     return inet_ntop(from->sa_family, number, out, (socklen_t)capacity);
 }
 
+static enum MHD_Result count_length(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    (void)kind;
+    (void)value;
+    *(int *)cls += !strcasecmp(key, "Content-Length") || !strcasecmp(key, "Transfer-Encoding");
+    return MHD_YES;
+}
+
+/* How often a request says how long its body is: more than once, and what stands before this server
+ * may see another body than it does. */
+static int lengths_of(struct MHD_Connection *c)
+{
+    int n = 0;
+    MHD_get_connection_values(c, MHD_HEADER_KIND, count_length, &n);
+    return n;
+}
+
 static enum MHD_Result reply_to(const mirror *m, struct MHD_Connection *c, const char *method,
                                 const request *q)
 {
@@ -229,7 +247,7 @@ static enum MHD_Result reply_to(const mirror *m, struct MHD_Connection *c, const
     if (!asked) asked = header(c, "X-Amzn-Trace-Id");
     if (q->too_large)
         reply_error(&r, 413, "PayloadTooLarge", "The body is too large");
-    else if (header(c, "Transfer-Encoding") && header(c, "Content-Length"))
+    else if (lengths_of(c) > 1)
         reply_error(&r, 400, "BadRequest", "Two lengths");
     else
         mirror_answer(m, &call, &r);
