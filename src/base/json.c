@@ -1,11 +1,13 @@
 /* json.c: reading JSON with Python's rules, on yyjson (json_write.c writes).
  *
- *   text -> copy -> scan (Python's rules, in place) -> yyjson, in place -> fix up large integers
+ *   text -> copy -> yyjson, in place -> survey: depth, large integers
+ *             \-> scan (Python's rules, in place) -> yyjson, in place -> survey     if that failed
  *
  * Owns: the differences between yyjson and Python's json module. yyjson knows no lone surrogates,
  * takes NaN and Infinity in any case and in short forms, has no limit of depth, and reads integers
- * above INT64_MAX as unsigned. One scan over the text settles the first three: a lone surrogate
- * escape is overwritten with \uFFFD (the same six bytes), anything that Python refuses is an error.
+ * above INT64_MAX as unsigned. Nearly every text has none of these: it is strict JSON, which both
+ * read alike. Else one scan over the text settles it: a lone surrogate escape is overwritten with
+ * \uFFFD (the same six bytes), anything that Python refuses is an error, with its place.
  *
  * Invariants
  *   An integer outside of int64_t is a yyjson raw value (its digits); so is a float too large for
@@ -36,7 +38,6 @@ typedef struct scan {
     size_t n, at; /* at: where it stands, and where an error is */
     size_t depth, most_depth;
     int strict;          /* no lone surrogate, no NaN: left as they are, yyjson refuses them */
-    size_t long_numbers; /* runs of 19 digits or more: only those may exceed INT64_MAX */
     const char *problem; /* NULL: none */
 } scan;
 
@@ -111,15 +112,6 @@ static int starts_with(const scan *s, const char *word)
     return strv_starts(strv_from(s->p + s->at, s->n - s->at), strv_of(word));
 }
 
-/* Stands on a digit. */
-static void scan_number(scan *s)
-{
-    size_t from = s->at;
-    while (s->at < s->n && s->p[s->at] >= '0' && s->p[s->at] <= '9')
-        s->at++;
-    if (s->at - from >= 19) s->long_numbers++;
-}
-
 /* Where a word may start that yyjson reads and Python does not: nan, inf, -NaN, Inf, ... */
 static void scan_word(scan *s)
 {
@@ -168,10 +160,7 @@ static void scan_text(scan *s)
             scan_word(s);
             break;
         default:
-            if (s->p[s->at] >= '0' && s->p[s->at] <= '9')
-                scan_number(s);
-            else
-                scan_blank(s);
+            scan_blank(s);
         }
     }
 }
@@ -194,15 +183,35 @@ static mlxe_status syntax_error(mlxe_error *err, const char *where, const char *
     return err_set(err, MLXE_E_INPUT, "%s: line %zu, column %zu: %s", where, line, column, problem);
 }
 
+/* A walk over all values. -> 0: nested deeper than `most`; large: integers above INT64_MAX */
+static int survey(yyjson_doc *doc, size_t most, size_t *large)
+{
+    const yyjson_val *ends[JSON_MAX_DEPTH]; /* of the containers that are open */
+    yyjson_val *v = yyjson_doc_get_root(doc);
+    size_t depth = 0, left = yyjson_doc_get_val_count(doc);
+    *large = 0;
+    for (; left; left--, v++) {
+        while (depth && v >= ends[depth - 1])
+            depth--;
+        if (unsafe_yyjson_is_ctn(v)) {
+            if (depth == most) return 0;
+            ends[depth++] = unsafe_yyjson_get_next(v);
+        } else if (unsafe_yyjson_is_uint(v) && unsafe_yyjson_get_uint(v) > INT64_MAX) {
+            ++*large;
+        }
+    }
+    return 1;
+}
+
 /* Makes unsigned values above INT64_MAX raw values, whose digits go to a block of their own. */
-static mlxe_status keep_large(json_doc *d, size_t long_numbers, const char *where, mlxe_error *err)
+static mlxe_status keep_large(json_doc *d, size_t large, const char *where, mlxe_error *err)
 {
     yyjson_val *v = yyjson_doc_get_root(d->doc);
     size_t left = yyjson_doc_get_val_count(d->doc);
     char *digits;
-    if (!long_numbers) return MLXE_OK;
-    d->big = digits = calloc(long_numbers, BIG_BYTES);
-    if (!digits) return err_memory(err, where, long_numbers * BIG_BYTES);
+    if (!large) return MLXE_OK;
+    d->big = digits = calloc(large, BIG_BYTES);
+    if (!digits) return err_memory(err, where, large * BIG_BYTES);
     for (; left; left--, v++) {
         uint64_t value;
         size_t n = 0;
@@ -218,16 +227,39 @@ static mlxe_status keep_large(json_doc *d, size_t long_numbers, const char *wher
     return MLXE_OK;
 }
 
-static mlxe_status parse(const scan *rules, const char *where, const char *text, size_t bytes,
-                         json_doc **out, mlxe_error *err)
+static void fill_text(json_doc *d, const char *text, size_t bytes)
+{
+    memcpy(d->text, text, bytes);
+    memset(d->text + bytes, 0, YYJSON_PADDING_SIZE);
+}
+
+/* The text under Python's rules, or what is wrong with it. */
+static mlxe_status read_scanned(json_doc *d, const scan *rules, const char *where, const char *text,
+                                size_t bytes, mlxe_error *err)
 {
     const yyjson_read_flag flags =
         rules->strict
             ? YYJSON_READ_INSITU
             : YYJSON_READ_INSITU | YYJSON_READ_ALLOW_INF_AND_NAN | YYJSON_READ_BIGNUM_AS_RAW;
-    mlxe_status status = MLXE_OK;
     yyjson_read_err bad = {0};
     scan s = *rules;
+    fill_text(d, text, bytes);
+    s.p = d->text;
+    s.n = bytes;
+    scan_text(&s);
+    if (s.problem) return syntax_error(err, where, text, bytes, s.at, s.problem);
+    d->doc = yyjson_read_opts(d->text, bytes, flags, NULL, &bad);
+    if (d->doc) return MLXE_OK;
+    if (bad.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) return err_memory(err, where, bytes);
+    return syntax_error(err, where, text, bytes, bad.pos, bad.msg);
+}
+
+static mlxe_status parse(const scan *rules, const char *where, const char *text, size_t bytes,
+                         json_doc **out, mlxe_error *err)
+{
+    const yyjson_read_flag strict = rules->strict ? 0 : YYJSON_READ_BIGNUM_AS_RAW;
+    mlxe_status status = MLXE_OK;
+    size_t large = 0;
     json_doc *d;
     *out = NULL;
     if (!bytes) return syntax_error(err, where, "", 0, 0, "empty, want a JSON value");
@@ -237,23 +269,15 @@ static mlxe_status parse(const scan *rules, const char *where, const char *text,
         status = err_memory(err, where, bytes);
         goto out;
     }
-    memcpy(d->text, text, bytes);
-    memset(d->text + bytes, 0, YYJSON_PADDING_SIZE);
-    s.p = d->text;
-    s.n = bytes;
-    scan_text(&s);
-    if (s.problem) {
-        status = syntax_error(err, where, text, bytes, s.at, s.problem);
-        goto out;
+    fill_text(d, text, bytes);
+    d->doc = yyjson_read_opts(d->text, bytes, YYJSON_READ_INSITU | strict, NULL, NULL);
+    if (!d->doc || !survey(d->doc, rules->most_depth, &large)) {
+        yyjson_doc_free(d->doc);
+        d->doc = NULL;
+        status = read_scanned(d, rules, where, text, bytes, err);
+        if (!status) survey(d->doc, rules->most_depth, &large);
     }
-    d->doc = yyjson_read_opts(d->text, bytes, flags, NULL, &bad);
-    if (!d->doc) {
-        status = bad.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION
-                     ? err_memory(err, where, bytes)
-                     : syntax_error(err, where, text, bytes, bad.pos, bad.msg);
-        goto out;
-    }
-    status = keep_large(d, s.long_numbers, where, err);
+    if (!status) status = keep_large(d, large, where, err);
 out:
     if (status) {
         json_close(d);
