@@ -24,22 +24,28 @@ make -f tests/kernels/cross/Makefile CC=$cc OUT="$folder" -j "$jobs" >"$folder/b
     exit 1
 }
 
-# One line a program: CPU and name. The last one is a core without dot products: the NEON kernels
-# would end it with an illegal instruction.
+# One line a program: CPU, the set of kernels that it must choose, name. The best CPU runs all of
+# them; one without products of small matrices those that differ there; one without dot products a
+# sample of the plain kernels: any other would end it with an illegal instruction.
 for program in "$folder"/test_*; do
     case "$program" in *.*) continue ;; esac
-    echo "max ${program##*/}"
+    echo "max i8mm ${program##*/}"
 done >"$folder/list"
-echo "cortex-a72 test_rows" >>"$folder/list"
+for program in dispatch int8 fp experts; do
+    echo "neoverse-n1 neon test_$program"
+done >>"$folder/list"
+for program in dispatch rows; do
+    echo "cortex-a72 generic test_$program"
+done >>"$folder/list"
 rm -f "$folder"/*.ok
 # shellcheck disable=SC2016 # expanded by the inner shell
-xargs -n 2 -P "$jobs" sh -c '
-    if "$0" -cpu "$2" "$1/$3" 2>"$1/$3.$2.log"; then
-        echo "ok    $3 on $2"
-        : >"$1/$3.$2.ok"
+xargs -n 3 -P "$jobs" sh -c '
+    if MLXE_TEST_ISA=$3 "$0" -cpu "$2" "$1/$4" 2>"$1/$4.$2.log"; then
+        echo "ok    $4 on $2 ($3)"
+        : >"$1/$4.$2.ok"
     else
-        echo "FAIL  $3 on $2"
-        cat "$1/$3.$2.log"
+        echo "FAIL  $4 on $2 ($3)"
+        cat "$1/$4.$2.log"
     fi' "$qemu" "$folder" <"$folder/list"
 all=$(wc -l <"$folder/list")
 passed=$(find "$folder" -maxdepth 1 -name '*.ok' | wc -l)

@@ -3,8 +3,9 @@
  * A set counts only when the CPU has all of its extensions and the operating system saves its
  * registers (XCR0; on Arm HWCAP says both). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake
  * and later; older AVX-512 machines run the avx2 table. amx is avx512 and int8 tiles, which the
- * process must also be granted. neon asks for dot products (asimddp): most
- * cores since 2018. Mutable state: the chosen table and the counters, both atomic. */
+ * process must also be granted. neon asks for dot products (asimddp): most cores since 2018. i8mm is
+ * neon and products of small matrices of bytes: Armv8.6 and many of 8.2 and later. Mutable state: the
+ * chosen table and the counters, both atomic. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -21,7 +22,8 @@
 #include <sys/auxv.h>
 #endif
 
-extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512, kn_ops_amx, kn_ops_neon;
+extern const kn_ops kn_ops_generic, kn_ops_avx2, kn_ops_avx512, kn_ops_amx, kn_ops_neon,
+    kn_ops_i8mm;
 
 static _Atomic(const kn_ops *) chosen;
 static atomic_int initialised;
@@ -156,6 +158,7 @@ int kn_tables(const kn_ops **out, int cap)
     read_features(has);
     if (n < cap) out[n++] = &kn_ops_generic;
     if (has[ASIMDDP] && n < cap) out[n++] = &kn_ops_neon;
+    if (has[ASIMDDP] && has[I8MM] && n < cap) out[n++] = &kn_ops_i8mm;
     return n;
 }
 #else

@@ -46,11 +46,11 @@ typedef struct kn_matrix {
     kn_mode mode;
 } kn_matrix;
 
-/* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512", "amx", "neon";
- * NULL: the best that this CPU has). A name that is unknown or that the CPU lacks is
+/* Chooses the instruction set once: MLXE_ISA's value ("generic", "avx2", "avx512", "amx", "neon",
+ * "i8mm"; NULL: the best that this CPU has). A name that is unknown or that the CPU lacks is
  * MLXE_E_UNSUPPORTED. */
 mlxe_status kn_init(const char *isa, mlxe_error *err);
-const char *kn_isa(void); /* "generic", "avx2", "avx512", "amx", "neon" */
+const char *kn_isa(void); /* "generic", "avx2", "avx512", "amx", "neon", "i8mm" */
 void kn_cpu_features(char *out,
                      size_t cap); /* "sse4.2 avx avx2 fma f16c avx512f ..." for reports */
 

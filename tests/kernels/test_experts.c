@@ -120,7 +120,8 @@ static void routed(void **state)
                 const float *x = in.x + l.row[q] * l.k, *bias = p.bias ? p.bias + e * l.n : NULL;
                 kn_input alone = {.x = x, .ldx = l.k, .m = 1, .precision = precision};
                 kn_projection single = {&l.w[e], bias, one, l.n, 0, rounding};
-                if (q % 5 == 0) check_pair(&l, e, x, &in, rounding, bias, y + q * l.n);
+                if (q - l.first[e] > 3 && q % 5) continue;
+                if (q % 3 == 0) check_pair(&l, e, x, &in, rounding, bias, y + q * l.n);
                 assert_int_equal(kn_project(&alone, &single, 1, NULL), MLXE_OK);
                 assert_memory_equal(one, y + q * l.n, (size_t)l.n * sizeof *one);
             }
@@ -167,6 +168,7 @@ static void gated(void **state)
                     .x = in.x + l.row[q] * l.k, .ldx = l.k, .m = 1, .precision = precision};
                 kn_projection gate = {&l.w[e], NULL, one, l.n, 0, rounding};
                 kn_projection other = {&up[e], NULL, NULL, l.n, 0, rounding};
+                if (q - l.first[e] > 3 && q % 5) continue;
                 if (g.bias) gate.bias = g.bias + e * l.n;
                 if (u.bias) other.bias = u.bias + e * l.n;
                 assert_int_equal(kn_project_gated(&alone, act, &gate, &other, NULL), MLXE_OK);

@@ -1,0 +1,112 @@
+/* int8_i8mm.h: a panel times three or more rows of bytes by AArch64's products of 2 x 8 by 8 x 2
+ * bytes (smmla), twice the products of sdot in an instruction. Included by kernels_neon.c, whose
+ * kernels the table "i8mm" shares but for this one.
+ *
+ *   weights   dwords d and d + 1 of a panel's rows, zipped: 8 codes of two rows side by side
+ *   x         8 bytes of two rows; of an odd number the last one twice
+ *   sums      x 0 w 0, x 0 w 1, x 1 w 0, x 1 w 1; whole and exact, scaled as in dots(): the bits are
+ *             those of the other sets, for every number of rows
+ *
+ * Codes are signed bytes here (int8_neon.h), so that smmla serves every width. The instruction stands
+ * by its name: the file is compiled for processors that lack it. */
+#ifndef KERNELS_INT8_I8MM_H
+#define KERNELS_INT8_I8MM_H
+
+#define MM_FROM  3 /* rows of x from which on it is used; fewer meet weights as they lie */
+#define MM_PAIRS 4 /* of rows of x in a register tile */
+
+KN_INLINE vi mm_mac(vi sums, vi x, vi w)
+{
+    __asm__(".arch_extension i8mm\n\tsmmla %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(x), "w"(w));
+    return sums;
+}
+
+/* sums[p][j]: rows 2p and 2p + 1 of x by weight rows 2j and 2j + 1 of the panel, over one unit */
+KN_INLINE void mm_unit(int pairs, int rows, int unit, const uint8_t *w, const int8_t *x,
+                       int64_t ldx, vi sums[MM_PAIRS][4])
+{
+    KN_UNROLL
+    for (int p = 0; p < pairs; p++)
+        sums[p][0] = sums[p][1] = sums[p][2] = sums[p][3] = q_zero();
+    for (int k = 0; k < unit; k += 8, w += 2 * Q_NP * 4, x += 8) {
+        vi a = q_load(w), b = q_load(w + VL * 4);
+        vi c = q_load(w + Q_NP * 4), d = q_load(w + Q_NP * 4 + VL * 4);
+        vi two[4] = {vzip1q_s32(a, c), vzip2q_s32(a, c), vzip1q_s32(b, d), vzip2q_s32(b, d)};
+        KN_UNROLL
+        for (int p = 0; p < pairs; p++) {
+            const int8_t *first = x + 2 * p * ldx;
+            const int8_t *second = 2 * p + 1 < rows ? first + ldx : first;
+            vi v = vreinterpretq_s32_s8(vcombine_s8(vld1_s8(first), vld1_s8(second)));
+            KN_UNROLL
+            for (int j = 0; j < 4; j++)
+                sums[p][j] = mm_mac(sums[p][j], v, two[j]);
+        }
+    }
+}
+
+/* As dots(), rows = 2 * pairs or one less. */
+KN_INLINE void mm_dots(int pairs, int rows, int unit, int shift, const kn_panel *p, int kn,
+                       const kn_bytes *x, float *c)
+{
+    const float *by = x->by;
+    for (int u = 0; u < kn; u += unit, by += 2) {
+        const float *s = p->groups + (u >> shift) * 2 * Q_NP, *b = s + Q_NP;
+        vi sums[MM_PAIRS][4];
+        mm_unit(pairs, rows, unit, p->codes + (size_t)u * Q_NP, x->q + u, x->ldq, sums);
+        KN_UNROLL
+        for (int r = 0; r < 2 * pairs; r++) {
+            if (r == rows) break;
+            vf scale = v_set(by[r * x->ldby]), sum = v_set(by[r * x->ldby + 1]);
+            KN_UNROLL
+            for (int h = 0; h < 2; h++) {
+                float *to = c + r * Q_NP + h * VL;
+                int64x2_t low = vreinterpretq_s64_s32(sums[r / 2][2 * h]);
+                int64x2_t high = vreinterpretq_s64_s32(sums[r / 2][2 * h + 1]);
+                vi row =
+                    vreinterpretq_s32_s64(r & 1 ? vzip2q_s64(low, high) : vzip1q_s64(low, high));
+                vf t = v_fma(v_mul(q_float(row), scale), v_load(s + h * VL), v_load(to));
+                v_store(to, v_fma(sum, v_load(b + h * VL), t));
+            }
+        }
+    }
+}
+
+static void mm_tile(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                    float *c)
+{
+    switch ((rows + 1) / 2) {
+    case 1:
+        mm_dots(1, rows, unit, shift, p, kn, x, c);
+        break;
+    case 2:
+        mm_dots(2, rows, unit, shift, p, kn, x, c);
+        break;
+    case 3:
+        mm_dots(3, rows, unit, shift, p, kn, x, c);
+        break;
+    default:
+        mm_dots(4, rows, unit, shift, p, kn, x, c);
+    }
+}
+
+static void dot_bytes_i8mm(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
+                           const kn_bytes *x, int m, float *c)
+{
+    kn_bytes at = *x;
+    if (m < MM_FROM) {
+        dot_bytes(w, rows, k0, kn, p, x, m, c);
+        return;
+    }
+    pack(w, rows, k0, kn, p);
+    for (int left = (m + 2 * MM_PAIRS - 1) / (2 * MM_PAIRS); left; left--) {
+        int n = ((m + left - 1) / left + 1) / 2 * 2; /* tiles of nearly equal, even height */
+        if (n > m) n = m;
+        mm_tile(n, kn_unit(w), group_shift(w), p, kn, &at, c);
+        at.q += n * at.ldq;
+        at.by += n * at.ldby;
+        c += n * Q_NP;
+        m -= n;
+    }
+}
+
+#endif
