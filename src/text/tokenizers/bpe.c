@@ -9,8 +9,10 @@
  * Memory: pairs live in one open-addressing table of 16-byte rows. The id of a merged string is
  * guessed first (most files give merges ascending ids), which saves a look-up in a large table.
  *
- * Files that are no tokenizer.json give no merges but an order of tokens ("merges_from"): the
- * merges are derived from it.
+ * Files that are no tokenizer.json give no merges but an order of tokens ("merges_from"). By "ids"
+ * the merges are derived from it. By "ranks" (tiktoken's files) no table is built: two symbols merge
+ * if their text together is a token, whose id is the rank; of equal ones that of the lower left id
+ * comes first, as in the table that transformers makes of such files.
  *
  * A cache for the length of one encode keeps the ids of short pieces that were seen before.
  *
@@ -50,6 +52,7 @@ typedef struct bpe {
     strv prefix, suffix;
     int has_unk; /* unk_token is given (its id may be missing) */
     int fuse_unk, byte_fallback, ignore_merges;
+    size_t longest; /* merges by ranks: bytes of the longest token; 0: pairs has them */
     int32_t near_ids[NEAR_CHARS];
     int32_t byte_ids[256]; /* <0xHH>, -1: absent */
 } bpe;
@@ -57,13 +60,22 @@ typedef struct bpe {
 typedef struct symbol {
     int32_t id;
     uint32_t bytes; /* 0: merged into one before it */
+    uint32_t at;    /* in the piece */
     int32_t prev, next;
 } symbol;
 
 typedef struct candidate {
-    uint32_t rank, at; /* at: index of the left symbol */
-    uint32_t merged, unused;
+    uint32_t rank, at;    /* at: index of the left symbol */
+    uint32_t merged, tie; /* tie: of equal ranks the lower comes first */
 } candidate;
+
+/* What is merged: a piece, by a model. */
+typedef struct merging {
+    const bpe *b;
+    const tok_vocab *vocab;
+    const tok_work *w;
+    strv piece;
+} merging;
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
@@ -81,11 +93,20 @@ static pair *pair_row(const bpe *b, uint32_t left, uint32_t right)
     }
 }
 
-static const pair *find_pair(const bpe *b, const tok_work *w, int32_t left, int32_t right)
+/* The merge of two neighbours; rank FREE: there is none. */
+static candidate find_merge(const merging *m, const symbol *left, const symbol *right)
 {
-    const pair *p = pair_row(b, (uint32_t)left, (uint32_t)right);
-    if (p->left == FREE || (w->banned && w->banned[p->merged])) return NULL;
-    return p;
+    candidate none = {.rank = FREE};
+    if (m->b->longest) {
+        size_t n = (size_t)left->bytes + right->bytes;
+        if (n > m->b->longest || left->at + left->bytes != right->at) return none;
+        int32_t id = tok_vocab_id(m->vocab, strv_from(m->piece.p + left->at, n));
+        if (!tok_may_give(m->w, id)) return none;
+        return (candidate){.rank = (uint32_t)id, .merged = (uint32_t)id, .tie = (uint32_t)left->id};
+    }
+    const pair *p = pair_row(m->b, (uint32_t)left->id, (uint32_t)right->id);
+    if (p->left == FREE || (m->w->banned && m->w->banned[p->merged])) return none;
+    return (candidate){.rank = p->rank, .merged = p->merged};
 }
 
 static mlxe_status pairs_init(const tok_reader *r, bpe *b, size_t n)
@@ -229,11 +250,10 @@ static mlxe_status read_merges(const tok_reader *r, const json *v, tok_model *m,
 
 /* Merges of a vocabulary that comes without: every way to put a token together from two others, in
  * the order of the tokens' ids (or as `order` lists them); ways of one token by the length of their
- * left half, or, as byte ranks have it, by its id. */
+ * left half. */
 typedef struct derived {
     pair *v;
     size_t n, cap;
-    int ranks;
     /* Ways that are looked up together, so that they wait for memory together. */
     size_t asked;
     const tok_entry *token[DERIVE_BYTES];
@@ -241,17 +261,10 @@ typedef struct derived {
     int32_t left[DERIVE_BYTES], right[DERIVE_BYTES];
 } derived;
 
-static int by_halves(const void *a, const void *b)
-{
-    const pair *x = a, *y = b;
-    if (x->left != y->left) return x->left < y->left ? -1 : 1;
-    return x->right < y->right ? -1 : x->right > y->right;
-}
-
 /* Keeps those that were asked for whose halves are both tokens. */
 static mlxe_status derive_asked(const tok_reader *r, const tok_vocab *v, derived *d)
 {
-    size_t n = 0, first = d->n;
+    size_t n = 0;
     tok_vocab_ids(v, d->half, d->asked, d->left);
     for (size_t i = 0; i < d->asked; i++) {
         strv text = d->token[i]->text, left = d->half[i];
@@ -273,11 +286,6 @@ static mlxe_status derive_asked(const tok_reader *r, const tok_vocab *v, derived
         if (d->right[i] >= 0)
             d->v[d->n++] =
                 (pair){(uint32_t)d->left[i], (uint32_t)d->right[i], 0, (uint32_t)d->token[i]->id};
-    for (size_t to; d->ranks && first < d->n; first = to) { /* the ways of one token */
-        for (to = first + 1; to < d->n && d->v[to].merged == d->v[first].merged;)
-            to++;
-        if (to > first + 1) qsort(d->v + first, to - first, sizeof *d->v, by_halves);
-    }
     return MLXE_OK;
 }
 
@@ -301,7 +309,6 @@ static mlxe_status derive_all(const tok_reader *r, const json *how, const tok_vo
 {
     const json *item;
     mlxe_status rc = MLXE_OK;
-    d->ranks = strv_is(json_str(how), "ranks");
     if (json_is(how, JSON_ARRAY)) {
         if (json_len(how) > v->n) return tok_corrupt(r, "merges_from: too many ids");
         json_iter it = json_iterate(how);
@@ -309,7 +316,7 @@ static mlxe_status derive_all(const tok_reader *r, const json *how, const tok_vo
             const tok_entry *e = tok_vocab_entry(v, (int32_t)json_int(item));
             rc = e ? derive_token(r, v, e, d) : tok_corrupt(r, "merges_from: no such id");
         }
-    } else if (!d->ranks && !strv_is(json_str(how), "ids")) {
+    } else if (!strv_is(json_str(how), "ids")) {
         return tok_corrupt(r, "merges_from is unknown");
     } else {
         for (size_t i = 0; i < v->n_ids && rc == MLXE_OK; i++)
@@ -318,8 +325,19 @@ static mlxe_status derive_all(const tok_reader *r, const json *how, const tok_vo
     return rc ? rc : derive_asked(r, v, d);
 }
 
+static mlxe_status merge_by_ranks(const tok_reader *r, const tok_model *m, bpe *b)
+{
+    if (b->prefix.n || b->suffix.n)
+        return tok_corrupt(r, "merges_from ranks, and a prefix or suffix of subwords");
+    b->longest = 1;
+    for (size_t i = 0; i < m->vocab.n; i++)
+        if (m->vocab.entries[i].text.n > b->longest) b->longest = m->vocab.entries[i].text.n;
+    return MLXE_OK;
+}
+
 static mlxe_status derive_merges(const tok_reader *r, const json *how, const tok_model *m, bpe *b)
 {
+    if (strv_is(json_str(how), "ranks")) return merge_by_ranks(r, m, b);
     derived *d = malloc(sizeof *d);
     if (!d) return tok_no_memory(r);
     d->v = NULL;
@@ -406,18 +424,18 @@ typedef struct symbols {
     size_t n;
 } symbols;
 
-static void add_symbol(symbols *s, int32_t id, size_t bytes)
+static void add_symbol(symbols *s, int32_t id, size_t at, size_t bytes)
 {
-    s->v[s->n++] = (symbol){.id = id, .bytes = (uint32_t)bytes};
+    s->v[s->n++] = (symbol){.id = id, .bytes = (uint32_t)bytes, .at = (uint32_t)at};
 }
 
-/* All bytes of text as <0xHH> tokens; -1 when one is missing. */
-static int add_bytes(const bpe *b, strv text, symbols *s)
+/* All bytes of text, which stands at `at`, as <0xHH> tokens; -1 when one is missing. */
+static int add_bytes(const bpe *b, strv text, size_t at, symbols *s)
 {
     for (size_t i = 0; i < text.n; i++)
         if (b->byte_ids[(unsigned char)text.p[i]] < 0) return -1;
     for (size_t i = 0; i < text.n; i++)
-        add_symbol(s, b->byte_ids[(unsigned char)text.p[i]], 1);
+        add_symbol(s, b->byte_ids[(unsigned char)text.p[i]], at + i, 1);
     return 0;
 }
 
@@ -442,61 +460,55 @@ static mlxe_status first_symbols(const tok_model *m, tok_work *w, strv piece, sy
             id = cp < NEAR_CHARS ? b->near_ids[cp] : tok_vocab_id(&m->vocab, text);
         }
         if (tok_may_give(w, id)) {
-            if (unk_bytes) add_symbol(s, m->unk, unk_bytes);
+            if (unk_bytes) add_symbol(s, m->unk, i - unk_bytes, unk_bytes);
             unk_bytes = 0;
-            add_symbol(s, id, width);
+            add_symbol(s, id, i, width);
             continue;
         }
-        if (b->byte_fallback && add_bytes(b, text, s) == 0) continue;
+        if (b->byte_fallback && add_bytes(b, text, i, s) == 0) continue;
         if (!b->has_unk) continue;
         if (m->unk < 0) return err_set(err, MLXE_E_CORRUPT, "BPE: unk_token is not in the vocab");
         if (unk_bytes && !b->fuse_unk) {
-            add_symbol(s, m->unk, unk_bytes);
+            add_symbol(s, m->unk, i - unk_bytes, unk_bytes);
             unk_bytes = 0;
         }
         unk_bytes += width;
     }
-    if (unk_bytes) add_symbol(s, m->unk, unk_bytes);
+    if (unk_bytes) add_symbol(s, m->unk, piece.n - unk_bytes, unk_bytes);
     return MLXE_OK;
 }
 
 /* ---- merging --------------------------------------------------------------------------------- */
 
-/* In a row: the best pair is searched again after each merge. */
-static void merge_short(const bpe *b, const tok_work *w, symbols *s)
+static int before(candidate a, candidate b)
 {
-    uint32_t rank[SHORT_SYMBOLS], merged[SHORT_SYMBOLS];
+    if (a.rank != b.rank) return a.rank < b.rank;
+    return a.tie != b.tie ? a.tie < b.tie : a.at < b.at;
+}
+
+/* In a row: the best pair is searched again after each merge. */
+static void merge_short(const merging *m, symbols *s)
+{
+    candidate c[SHORT_SYMBOLS]; /* of a symbol and the next */
     size_t n = s->n;
-    for (size_t i = 0; i + 1 < n; i++) {
-        const pair *p = find_pair(b, w, s->v[i].id, s->v[i + 1].id);
-        rank[i] = p ? p->rank : FREE;
-        merged[i] = p ? p->merged : 0;
-    }
+    for (size_t i = 0; i + 1 < n; i++)
+        c[i] = find_merge(m, &s->v[i], &s->v[i + 1]);
     for (;;) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < n; i++)
-            if (rank[i] < rank[best]) best = i;
-        if (n < 2 || rank[best] == FREE) break;
-        s->v[best].id = (int32_t)merged[best];
+            if (c[i].rank < c[best].rank || (c[i].rank == c[best].rank && c[i].tie < c[best].tie))
+                best = i;
+        if (n < 2 || c[best].rank == FREE) break;
+        s->v[best].id = (int32_t)c[best].merged;
         s->v[best].bytes += s->v[best + 1].bytes;
         n--;
         memmove(s->v + best + 1, s->v + best + 2, (n - best - 1) * sizeof *s->v);
-        for (size_t i = best + 1; i + 1 < n; i++) {
-            rank[i] = rank[i + 1];
-            merged[i] = merged[i + 1];
-        }
-        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
-            const pair *p = find_pair(b, w, s->v[i].id, s->v[i + 1].id);
-            rank[i] = p ? p->rank : FREE;
-            merged[i] = p ? p->merged : 0;
-        }
+        for (size_t i = best + 1; i + 1 < n; i++)
+            c[i] = c[i + 1];
+        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++)
+            c[i] = find_merge(m, &s->v[i], &s->v[i + 1]);
     }
     s->n = n;
-}
-
-static int before(candidate a, candidate b)
-{
-    return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
 }
 
 typedef struct heap {
@@ -537,16 +549,17 @@ static candidate heap_pop(heap *h)
     return top;
 }
 
-static void push_pair(const bpe *b, const tok_work *w, const symbols *s, heap *h, int32_t left)
+static void push_pair(const merging *m, const symbols *s, heap *h, int32_t left)
 {
     int32_t right = left < 0 ? -1 : s->v[left].next;
     if (right < 0) return;
-    const pair *p = find_pair(b, w, s->v[left].id, s->v[right].id);
-    if (p) heap_push(h, (candidate){p->rank, (uint32_t)left, p->merged, 0});
+    candidate c = find_merge(m, &s->v[left], &s->v[right]);
+    c.at = (uint32_t)left;
+    if (c.rank != FREE) heap_push(h, c);
 }
 
 /* room: for 3 candidates a symbol (each merge removes one and adds at most two). */
-static void merge_long(const bpe *b, const tok_work *w, symbols *s, candidate *room)
+static void merge_long(const merging *m, symbols *s, candidate *room)
 {
     heap h = {room, 0};
     for (size_t i = 0; i < s->n; i++) {
@@ -554,8 +567,9 @@ static void merge_long(const bpe *b, const tok_work *w, symbols *s, candidate *r
         s->v[i].next = i + 1 < s->n ? (int32_t)i + 1 : -1;
     }
     for (size_t i = 0; i + 1 < s->n; i++) {
-        const pair *p = find_pair(b, w, s->v[i].id, s->v[i + 1].id);
-        if (p) h.v[h.n++] = (candidate){p->rank, (uint32_t)i, p->merged, 0};
+        candidate c = find_merge(m, &s->v[i], &s->v[i + 1]);
+        c.at = (uint32_t)i;
+        if (c.rank != FREE) h.v[h.n++] = c;
     }
     for (size_t i = h.n / 4 + 1; i-- > 0;)
         if (i < h.n) heap_down(&h, i);
@@ -564,15 +578,15 @@ static void merge_long(const bpe *b, const tok_work *w, symbols *s, candidate *r
         symbol *left = &s->v[top.at];
         if (left->bytes == 0 || left->next < 0) continue;
         symbol *right = &s->v[left->next];
-        const pair *p = find_pair(b, w, left->id, right->id);
-        if (!p || p->merged != top.merged) continue; /* stale */
+        candidate now = find_merge(m, left, right);
+        if (now.rank != top.rank || now.tie != top.tie) continue; /* stale */
         left->id = (int32_t)top.merged;
         left->bytes += right->bytes;
         left->next = right->next;
         right->bytes = 0;
         if (left->next >= 0) s->v[left->next].prev = (int32_t)top.at;
-        push_pair(b, w, s, &h, left->prev);
-        push_pair(b, w, s, &h, (int32_t)top.at);
+        push_pair(m, s, &h, left->prev);
+        push_pair(m, s, &h, (int32_t)top.at);
     }
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
@@ -649,12 +663,13 @@ static mlxe_status bpe_run(const tok_model *m, tok_work *w, strv piece, tok_outs
         tok_work_scratch(w, heap_at + (most > SHORT_SYMBOLS ? most * 3 * sizeof(candidate) : 0));
     if (!room) return err_memory(err, "BPE", most * sizeof(symbol));
     symbols s = {(symbol *)(void *)room, 0};
+    const merging how = {b, &m->vocab, w, piece};
     mlxe_status rc = first_symbols(m, w, piece, &s, err);
     if (rc) return rc;
     if (s.n <= SHORT_SYMBOLS)
-        merge_short(b, w, &s);
+        merge_short(&how, &s);
     else
-        merge_long(b, w, &s, (candidate *)(void *)(room + heap_at));
+        merge_long(&how, &s, (candidate *)(void *)(room + heap_at));
     o = tok_outs_add(out, s.n);
     uint32_t at = 0;
     for (size_t i = 0; o && i < s.n; at += s.v[i].bytes, i++)
