@@ -14,6 +14,7 @@ typedef struct rows {
     const kn_matrix *w;
     const int32_t *ids;
     kn_act act;
+    kn_norm kind;
     float eps;
     const float *x, *up, *weight, *bias;
     float *y;
@@ -70,54 +71,39 @@ static void norm(void *ctx, int chunk, int n_chunks, int worker)
     int64_t end = chunk_end(r, chunk, r->m);
     (void)n_chunks;
     (void)worker;
-    for (int64_t i = chunk * r->per_chunk; i < end; i++)
-        r->ops->norm_row(r->x + i * r->ldx, r->weight, r->eps, r->y + i * r->ldy, r->n);
+    for (int64_t i = chunk * r->per_chunk; i < end; i++) {
+        const float *x = r->x + i * r->ldx;
+        if (r->kind == KN_NORM_LAYER)
+            r->ops->layer_row(x, r->weight, r->bias, r->eps, r->y + i * r->ldy, r->n);
+        else
+            r->ops->norm_row(x, r->weight, r->eps, r->y + i * r->ldy, r->n);
+    }
+}
+
+/* What is set in r are its kind, eps, weights and what x and y are. */
+static mlxe_status run_norm(rows *r, const atomic_int *cancel)
+{
+    r->ops = kn_table();
+    r->per_chunk = rows_per_chunk(r->n);
+    kn_count_add(r->kind == KN_NORM_LAYER ? KN_COUNT_LAYER_NORM : KN_COUNT_RMS_NORM);
+    return run_rows(norm, r, r->m, cancel);
 }
 
 mlxe_status kn_rms_norm(const float *x, int64_t ldx, const float *weight, float eps, float *y,
                         int64_t ldy, int64_t m, int64_t e, const atomic_int *cancel)
 {
-    rows r = {.ops = kn_table(),
-              .x = x,
-              .weight = weight,
-              .eps = eps,
-              .y = y,
-              .ldx = ldx,
-              .ldy = ldy,
-              .m = m,
-              .n = e,
-              .per_chunk = rows_per_chunk(e)};
-    kn_count_add(KN_COUNT_RMS_NORM);
-    return run_rows(norm, &r, m, cancel);
-}
-
-static void layer_norm(void *ctx, int chunk, int n_chunks, int worker)
-{
-    const rows *r = ctx;
-    int64_t end = chunk_end(r, chunk, r->m);
-    (void)n_chunks;
-    (void)worker;
-    for (int64_t i = chunk * r->per_chunk; i < end; i++)
-        r->ops->layer_row(r->x + i * r->ldx, r->weight, r->bias, r->eps, r->y + i * r->ldy, r->n);
+    rows r = {.x = x, .weight = weight, .eps = eps, .y = y, .ldx = ldx, .ldy = ldy, .m = m, .n = e};
+    return run_norm(&r, cancel);
 }
 
 mlxe_status kn_layer_norm(const float *x, int64_t ldx, const float *weight, const float *bias,
                           float eps, float *y, int64_t ldy, int64_t m, int64_t e,
                           const atomic_int *cancel)
 {
-    rows r = {.ops = kn_table(),
-              .x = x,
-              .weight = weight,
-              .bias = bias,
-              .eps = eps,
-              .y = y,
-              .ldx = ldx,
-              .ldy = ldy,
-              .m = m,
-              .n = e,
-              .per_chunk = rows_per_chunk(e)};
-    kn_count_add(KN_COUNT_LAYER_NORM);
-    return run_rows(layer_norm, &r, m, cancel);
+    rows r = {.x = x, .weight = weight, .eps = eps, .y = y, .ldx = ldx, .ldy = ldy, .m = m, .n = e};
+    r.kind = KN_NORM_LAYER;
+    r.bias = bias;
+    return run_norm(&r, cancel);
 }
 
 static void softmax(void *ctx, int chunk, int n_chunks, int worker)

@@ -184,14 +184,21 @@ mlxe_status sampler_choose(const sampler_input *in, const float *logits, int32_t
     return MLXE_OK;
 }
 
-double logprob_of(const float *logits, int32_t vocab, int32_t token)
+logits_sum logits_total(const float *logits, int32_t vocab)
 {
-    double sum = 0, top = -INFINITY;
+    logits_sum total = {.top = -INFINITY};
+    double sum = 0;
     for (int32_t i = 0; i < vocab; i++)
-        if (logits[i] > top) top = logits[i];
+        if (logits[i] > total.top) total.top = logits[i];
     for (int32_t i = 0; i < vocab; i++)
-        sum += exp(logits[i] - top);
-    return logits[token] - top - log(sum);
+        sum += exp(logits[i] - total.top);
+    total.log_sum = log(sum);
+    return total;
+}
+
+double logprob_of(float logit, const logits_sum *total)
+{
+    return logit - total->top - total->log_sum;
 }
 
 void logits_top(const float *logits, int32_t vocab, int32_t *ids, int32_t n)

@@ -61,8 +61,13 @@ void sampler_filter(const sampler_input *in, candidates *c);
 /* For stages: sorts the first `keep` places (all: n) in descending order. */
 void candidates_sort(candidates *c, int32_t keep);
 
-/* Natural logarithm of softmax at one token: logits f32 [vocab]. */
-double logprob_of(const float *logits, int32_t vocab, int32_t token);
+/* ln p = logit - top - log_sum; the sum over the vocabulary is taken once, in f64. */
+typedef struct logits_sum {
+    double top, log_sum;
+} logits_sum;
+logits_sum logits_total(const float *logits, int32_t vocab);
+/* ln p of a token with this logit */
+double logprob_of(float logit, const logits_sum *total);
 /* Ids of the n largest logits, descending. n <= vocab, n <= 512 */
 void logits_top(const float *logits, int32_t vocab, int32_t *ids, int32_t n);
 

@@ -202,15 +202,16 @@ static void token_json(text_pipeline *p, buf *out, int32_t id, double logprob)
 static void row_logprobs(text_pipeline *p, row *r, const float *logits, int32_t token)
 {
     int32_t ids[TOP_LOGPROBS], n = (int32_t)r->req.logprobs;
+    logits_sum total = logits_total(logits, p->caps.vocab);
     buf_clear(&p->text);
     if (n > TOP_LOGPROBS) n = TOP_LOGPROBS;
     if (n > p->caps.vocab) n = p->caps.vocab;
     logits_top(logits, p->caps.vocab, ids, n);
-    token_json(p, &p->text, token, logprob_of(logits, p->caps.vocab, token));
+    token_json(p, &p->text, token, logprob_of(logits[token], &total));
     buf_add_str(&p->text, ",\"top\":[");
     for (int32_t i = 0; i < n; i++) {
         if (i) buf_add_char(&p->text, ',');
-        token_json(p, &p->text, ids[i], logprob_of(logits, p->caps.vocab, ids[i]));
+        token_json(p, &p->text, ids[i], logprob_of(logits[ids[i]], &total));
         buf_add_char(&p->text, '}');
     }
     buf_add_str(&p->text, "]}");

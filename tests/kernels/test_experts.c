@@ -3,7 +3,7 @@
  * the weighted sum of a row's experts. */
 #include "util.h"
 
-enum { MOST = 6, MOST_PAIRS = MOST * 130, MOST_N = 200 };
+enum { MOST = 6, MOST_PAIRS = MOST * 130, MOST_N = 130 };
 
 /* kind: dense f32 f16 bf16, mxfp4 mxfp8 nvfp4, then 2 3 4 5 6 8 bits */
 static matrix random_matrix(rng *r, int kind, int group, int64_t n, int64_t k)
@@ -32,7 +32,7 @@ static void layer_new(rng *r, int kind, layer *l)
     l->count = rng_int(r, 1, MOST);
     l->tokens = rng_int(r, 1, 40);
     l->n = rng_int(r, 1, MOST_N);
-    l->k = (int64_t)rng_int(r, 1, 10) * 128;
+    l->k = (int64_t)rng_int(r, 1, rng_int(r, 0, 3) ? 5 : 10) * 128;
     l->x = room_new((size_t)(l->tokens * l->k) * 4, 8);
     normals(r, l->x.p, (size_t)(l->tokens * l->k), 1);
     l->bias = calloc((size_t)(l->count * l->n), sizeof *l->bias);
@@ -96,9 +96,9 @@ static void routed(void **state)
     rng r = {31};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(96); i++) {
+    for (int i = 0; i < ROUNDS(72); i++) {
         static layer l;
-        kn_precision precision = i / 12 % 4 == 3 ? KN_PRECISE : KN_DEFAULT;
+        kn_precision precision = i / 12 % 3 == 2 ? KN_PRECISE : KN_DEFAULT;
         kn_rounding rounding = (kn_rounding)(i / 12 % 2);
         kn_input in;
         kn_routes to;
@@ -136,7 +136,7 @@ static void gated(void **state)
     rng r = {33};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(48); i++) {
+    for (int i = 0; i < ROUNDS(36); i++) {
         static layer l;
         matrix ups[MOST];
         kn_matrix up[MOST];
