@@ -13,6 +13,8 @@ for script in "$1"/tools/hub/interop_*.py; do
     echo "== ${script##*/}"
     "$python" "$script" "$2/bin/mlxengine" || failed=1
 done
+echo "== test.hub.client, each case's cache scanned"
+MLXE_TEST_SCAN=$python "$2/tests/test.hub.client" || failed=1
 for venv in ${HUB_OLDER_VENVS:-}; do
     "$venv/bin/python" "$1/tools/hub/interop_older.py" "$2/bin/mlxengine" || failed=1
 done

@@ -6,6 +6,7 @@
  *   FAULT_PWRITE=N:ENOSPC  after N bytes written by pwrite, no room is left
  *   FAULT_PWRITE=N:KILL    after N bytes the process dies by SIGKILL
  *   FAULT_RENAME=K         the K-th renameat fails with EIO; so FAULT_FSYNC, FAULT_SYMLINK
+ *   FAULT_RENAME=K:KILL    the process dies by SIGKILL in place of it
  *
  * The counters are of the whole process, whose threads may all call. */
 #define _GNU_SOURCE
@@ -22,7 +23,9 @@
 static int is_turn(const char *variable, atomic_int *count)
 {
     const char *value = getenv(variable);
-    return value && atomic_fetch_add(count, 1) + 1 == atoi(value);
+    if (!value || atomic_fetch_add(count, 1) + 1 != atoi(value)) return 0;
+    if (strstr(value, ":KILL")) kill(getpid(), SIGKILL);
+    return 1;
 }
 
 int flock(int fd, int how)

@@ -51,6 +51,7 @@ whole() {
     done
 }
 # Whatever failed: a ref is a commit, what a snapshot shows is right, no temporary name lies about.
+left_by_kill=no # yes: a killed process leaves its temporary name, for a day
 sound() {
     # shellcheck disable=SC2044 # names without blanks
     for ref in $(find "$repo/refs" -type f 2>/dev/null); do
@@ -60,7 +61,7 @@ sound() {
     for file in $(find "$repo/snapshots" ! -type d 2>/dev/null); do
         cmp -s "$file" "$root/${file##*/}" || fail "$1: $file is not what it should be"
     done
-    [ -z "$(find "$repo/.partial" -name 't-*' 2>/dev/null)" ] || fail "$1: a temporary name is left"
+    [ "$left_by_kill" = yes ] || [ -z "$(find "$repo/.partial" -name 't-*' 2>/dev/null)" ] || fail "$1: a temporary name is left"
 }
 
 # 74: locks that everybody gets: more is fetched, the blob is right.
@@ -143,6 +144,32 @@ for what in RENAME FSYNC SYMLINK; do
     [ $hits -ge 2 ] || fail "90: $what: only $hits faults were felt"
     echo "$what: $hits of $n faults ended a pull"
 done
+
+# 81: killed at each rename and sync in turn, those of the ref and of the listing among them: whatever is
+# seen is whole, and the next pull ends well.
+rounds=0 left_by_kill=yes
+for what in RENAME FSYNC SYMLINK; do
+    n=0 killed=0
+    while [ $n -lt 12 ]; do
+        n=$((n + 1)) rounds=$((rounds + 1))
+        fresh
+        broken "FAULT_$what=$n:KILL" --quiet >/dev/null 2>&1
+        [ $? != 137 ] || killed=$((killed + 1))
+        # shellcheck disable=SC2044
+        for file in $(find "$repo/refs" "$repo/trees" "$repo/snapshots" -type f 2>/dev/null); do
+            case $file in
+            */refs/*) grep -qxE '[0-9a-f]{40}' "$file" || fail "81: $what $n: $file is torn" ;;
+            */trees/*) grep -q '}}$' "$file" || fail "81: $what $n: $file is torn" ;;
+            esac
+        done
+        [ -z "$(find "$repo/refs" -name 't-*' 2>/dev/null)" ] || fail "81: $what $n: a temporary name among the refs"
+        pull --quiet >/dev/null 2>"$scratch/message" && whole || fail "81: after $what $n: $(cat "$scratch/message")"
+        sound "81: after $what $n"
+    done
+    [ $killed -ge 3 ] || fail "81: $what: only $killed kills were felt"
+done
+left_by_kill=no
+echo "81: $rounds kills at renames, syncs and links"
 
 # 84: a disk too small for the file: nothing is asked for.
 if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=300k tmpfs "$scratch/small" 2>/dev/null; then

@@ -43,6 +43,43 @@ repo=$HF_HOME/hub/models--org--eight
 [ "$(find "$repo/blobs" -name '*.incomplete' | wc -l)" = 0 ] || fail 'partial files are left'
 [ -z "$(ls "$repo/.partial")" ] || fail 'sidecars are left'
 
+# 71: two processes, one file: fetched once, one path.
+rm -rf "$HF_HOME"
+: >"$scratch/log"
+"$command" pull org/large --quiet >"$scratch/path.1" &
+first=$!
+"$command" pull org/large --quiet >"$scratch/path.2" || fail '71: the second of two processes failed'
+wait $first || fail '71: the first of two processes failed'
+cmp "$scratch/path.1" "$scratch/path.2"
+cmp "$scratch/root/org/large/model.safetensors" "$(cat "$scratch/path.1")/model.safetensors"
+[ "$(grep -c 'GET .*/resolve/.*/model.safetensors' "$scratch/log")" = 1 ] || fail '71: fetched more than once'
+
+# 46: Ctrl-C in the middle of a file: status 130, the lock is free, the next pull goes on from there.
+rm -rf "$HF_HOME"
+head -c 200000000 /dev/zero | tr '\0' x >"$scratch/root/org/large/more.safetensors"
+"$command" pull org/large --quiet >/dev/null 2>&1 &
+pull=$!
+n=0
+while [ $n -lt 500 ] && [ -z "$(find "$HF_HOME" -name '*.incomplete' -size +20000k 2>/dev/null)" ]; do
+    n=$((n + 1))
+    sleep 0.01
+done
+kill -INT $pull
+status=0
+wait $pull || status=$?
+if [ "$status" = 130 ]; then
+    for lock in "$HF_HOME"/hub/.locks/models--org--large/*.lock; do
+        flock -n "$lock" true || fail "46: $lock is held after Ctrl-C"
+    done
+    came=$("$command" pull org/large --json | tail -1 | sed 's/.*"downloaded_bytes":\([0-9]*\).*/\1/')
+    [ "$came" -lt 199000000 ] || fail "46: $came of 209000000 bytes came although many were there"
+else
+    [ "$status" = 0 ] || fail "46: Ctrl-C ended the pull with $status, want 130"
+    say 'the pull was over before Ctrl-C'
+fi
+rm -rf "$scratch/root/org/large/more.safetensors" "$HF_HOME"
+"$command" pull org/eight --quiet >/dev/null
+
 # Offline, without a socket. LeakSanitizer ends a process that strace follows with an error.
 if command -v strace >/dev/null 2>&1 && strace -o /dev/null true 2>/dev/null; then
     ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 HF_HUB_OFFLINE=1 strace -f -e trace=socket,connect -o "$scratch/calls" \

@@ -6,10 +6,13 @@ Both fetch from our mirror; in the last part both fetch the same repository at t
 times. Prints what fails; exit status 1 when something does.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -124,6 +127,82 @@ def without_links(command, url, root):
     check("verify without links", told["ok"] and told["checked"] == 5 and told["unverifiable"] == 0, str(told))
 
 
+def ours_without_links(command, url, root):
+    """86: ours with links switched off: plain files where Python looks for them."""
+    cache = work / "ours-plain"
+    ours(command, cache, url, "pull", "org/model-1", HF_HUB_DISABLE_SYMLINKS="1")
+    check("ours, no links", not [p for p in cache.rglob("*") if p.is_symlink()])
+    path = snapshot_download("org/model-1", cache_dir=cache, local_files_only=True)
+    same_files("Python, offline, in our cache without links", path, root / "org/model-1")
+    scans_clean("ours, no links", cache)
+
+
+def seen_by_servers(command, url, root):
+    """104: what mlx-lm's server lists: repositories whose main has these three files."""
+    names = ("config.json", "model.safetensors.index.json", "tokenizer_config.json")
+    folder, cache = root / "org" / "served", work / "seen"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("{}")
+    ours(command, cache, url, "pull", "org/served")
+    shutil.rmtree(folder)
+    listed = [repo.repo_id for repo in scans_clean("seen by servers", cache).repos
+              if all(isinstance(try_to_load_from_cache(repo.repo_id, name, cache), str) for name in names)]
+    check("seen by servers", listed == ["org/served"], str(listed))
+
+
+class BreakingProxy(threading.Thread):
+    """Passes bytes on; of all connections 30 % are cut after a random number of bytes."""
+
+    def __init__(self, url):
+        super().__init__(daemon=True)
+        host, port = url.split("//")[1].split(":")
+        self.to, self.random, self.cuts = (host, int(port)), random.Random(11), 0
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+
+    def run(self):
+        while True:
+            client, _ = self.listening.accept()
+            after = self.random.randrange(3000000) if self.random.random() < 0.3 else None
+            self.cuts += after is not None
+            threading.Thread(target=self.serve, args=(client, after), daemon=True).start()
+
+    def serve(self, client, after):
+        server, count = socket.create_connection(self.to), 0
+
+        def forth():
+            with contextlib.suppress(OSError):
+                while data := client.recv(65536):
+                    server.sendall(data)
+                server.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=forth, daemon=True).start()
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                count += len(data)
+                if after is not None and count > after:
+                    break
+                client.sendall(data)
+        for s in (client, server):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+
+def through_cuts(command, url, root):
+    """129: ours through our mirror while 30 % of the connections break; then offline, byte by byte."""
+    proxy = BreakingProxy(url)
+    proxy.start()
+    for number in range(6):
+        cache = work / f"cut-{number}"
+        for model in range(3):
+            ours(command, cache, proxy.url, "pull", f"org/model-{model}")
+            done = ours(command, cache, "http://127.0.0.1:9", "pull", f"org/model-{model}", HF_HUB_OFFLINE="1")
+            same_files(f"through cuts, model-{model}", done["path"], root / "org" / f"model-{model}")
+        shutil.rmtree(cache)
+    check("through cuts: some", proxy.cuts > 5, str(proxy.cuts))
+
+
 def local_dirs(command, url, root, log):
     """One folder (local_dir) that both keep up to date: what one fetched, the other takes as it is."""
     source = root / "org/model-1"
@@ -225,7 +304,10 @@ def main(command, options):
         remove_and_collect(command, theirs, url)
         remove_and_collect(command, mine, url)
         without_links(command, url, root)
+        ours_without_links(command, url, root)
+        seen_by_servers(command, url, root)
         local_dirs(command, url, root, log)
+        through_cuts(command, url, root)
         both_at_once(command, url, root, options.rounds, log)
 
 
