@@ -4,6 +4,7 @@
  * status 0, or for Ctrl-C, which ends it with 130. */
 #include "args.h"
 #include "interrupt.h"
+#include "login.h"
 #include "out.h"
 
 #include <mlxengine_mirror.h>
@@ -184,23 +185,32 @@ static int serve(cli_call *call)
 
 static int run(cli_call *call)
 {
-    if (call->n_args < 1 || strcmp(call->args[0], "serve") != 0)
-        return cli_usage(call, "want: hub serve --root DIR");
-    return serve(call);
+    const char *what = call->n_args ? call->args[0] : "";
+    if (!strcmp(what, "serve")) return serve(call);
+    if (strcmp(what, "login") != 0 && strcmp(what, "logout") != 0)
+        return cli_usage(call, "want: hub serve --root DIR, hub login, or hub logout");
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (call->values[i].set) return cli_usage(call, "the options are for hub serve");
+    return what[3] == 'i' ? login_run(call) : logout_run(call);
 }
 
 const struct cli_verb verb_hub = {
     .name = "hub",
-    .usage = "serve --root DIR",
-    .summary = "a mirror of the Hub on the local network",
+    .usage = "serve --root DIR | login | logout",
+    .summary = "a mirror of the Hub on the local network; logins",
     .details =
-        "Serves DIR by the Hub's protocol: a folder in the layout of HF_HUB_CACHE, or org/name\n"
+        "serve: Serves DIR by the Hub's protocol: a folder in the layout of HF_HUB_CACHE, or "
+        "org/name\n"
         "folders of plain files. Clients set HF_ENDPOINT to the address that is printed. It\n"
         "listens on this machine only; wider it wants --token-file, or --anonymous.\n"
         "With --upstream, repositories and files that DIR lacks are fetched from that Hub when\n"
-        "they are asked for, verified and kept in DIR. SIGTERM ends it.\n",
+        "they are asked for, verified and kept in DIR; a search lists what DIR has and then what\n"
+        "only the upstream has, and says which. SIGTERM ends it.\n"
+        "login: reads a token from standard input, asks the Hub whose it is, and keeps it where\n"
+        "Python's huggingface_hub does ($HF_HOME/token and stored_tokens). logout forgets it.\n",
     .example = "  mlxengine hub serve --root ~/.cache/huggingface/hub --port 8080\n"
-               "  listening http://127.0.0.1:8080\n",
+               "  listening http://127.0.0.1:8080\n"
+               "  mlxengine hub login <token.txt\n",
     .options = OPTIONS,
     .n_options = N_OPTIONS,
     .max_args = 1,

@@ -316,6 +316,23 @@ static mlxe_status whoami_work(mlxe_hub *h, void *request_, const hub_watch *wat
     return hub_whoami(h->hub, watch, answer, err);
 }
 
+static mlxe_status login_work(mlxe_hub *h, void *request_, const hub_watch *watch, job *j,
+                              buf *answer, mlxe_error *err)
+{
+    (void)request_;
+    (void)j;
+    return hub_login(h->hub, watch, answer, err);
+}
+
+static mlxe_status logout_work(mlxe_hub *h, void *request_, const hub_watch *watch, job *j,
+                               buf *answer, mlxe_error *err)
+{
+    (void)request_;
+    (void)watch;
+    (void)j;
+    return hub_logout(h->hub, answer, err);
+}
+
 mlxe_status mlxe_hub_describe(mlxe_hub *h, const char *name, mlxe_job **out, mlxe_error *err)
 {
     err_clear(err);
@@ -345,4 +362,18 @@ mlxe_status mlxe_hub_whoami(mlxe_hub *h, mlxe_job **out, mlxe_error *err)
     err_clear(err);
     *out = NULL;
     return hub_job_start(h, whoami_work, NULL, NULL, 0, out, err);
+}
+
+mlxe_status mlxe_hub_login(mlxe_hub *h, mlxe_job **out, mlxe_error *err)
+{
+    err_clear(err);
+    *out = NULL;
+    return hub_job_start(h, login_work, NULL, NULL, 0, out, err);
+}
+
+mlxe_status mlxe_hub_logout(mlxe_hub *h, mlxe_job **out, mlxe_error *err)
+{
+    err_clear(err);
+    *out = NULL;
+    return hub_job_start(h, logout_work, NULL, NULL, 0, out, err);
 }

@@ -7,6 +7,8 @@
  * name, with the time when one that came from a browser runs out. */
 #include "hub/config.h"
 
+#include "hub/login.h"
+
 #include "base/fs.h"
 #include "hub/request.h"
 
@@ -128,88 +130,37 @@ static int token_take(hub_config *c, strv text)
 
 /* ---- stored tokens --------------------------------------------------------------------------- */
 
-/* A line of an INI file: "[name]", "key = value" or "key: value". */
-typedef struct ini_line {
-    strv section, key, value; /* of a section line only the first, else only the others */
-} ini_line;
-
-static ini_line ini_read(strv line)
-{
-    ini_line out = {{0}, {0}, {0}};
-    size_t at = 0;
-    line = stripped(line);
-    if (line.n > 2 && line.p[0] == '[' && line.p[line.n - 1] == ']') {
-        out.section = strv_from(line.p + 1, line.n - 2);
-        return out;
-    }
-    while (at < line.n && line.p[at] != '=' && line.p[at] != ':')
-        at++;
-    if (at == line.n || line.p[0] == '#' || line.p[0] == ';') return out;
-    out.key = stripped(strv_from(line.p, at));
-    out.value = stripped(strv_from(line.p + at + 1, line.n - at - 1));
-    return out;
-}
-
-/* 1: key is the name, whatever its case. */
-static int key_is(strv key, const char *name)
-{
-    size_t n = strlen(name);
-    if (key.n != n) return 0;
-    for (size_t i = 0; i < n; i++)
-        if ((key.p[i] | 0x20) != name[i] && key.p[i] != name[i]) return 0;
-    return 1;
-}
-
 /* Says so when the token is a stored one that ran out: a login that this program cannot renew. */
 static void look_at_stored(const source *s, const buf *token_path, strv token)
 {
     buf path = {0}, text = {0};
     const char *slash = strrchr(buf_str(token_path), '/');
-    strv name = {0}, left;
+    strv name, expires_at;
     uint64_t expires = 0;
-    int mine = 0, mine_at_end = 0;
     buf_add(&path, buf_str(token_path), slash ? (size_t)(slash - buf_str(token_path)) + 1 : 0);
     buf_add_str(&path, "stored_tokens");
     if (!buf_ok(&path) || fs_read(buf_str(&path), MAX_STORED_FILE, &text, NULL)) goto out;
-    for (left = buf_view(&text); !mine_at_end;) {
-        const char *end = left.n ? memchr(left.p, '\n', left.n) : NULL;
-        size_t n = end ? (size_t)(end - left.p) : left.n;
-        ini_line line = ini_read(strv_from(left.p, n));
-        if (line.section.p || !left.n) {
-            mine_at_end = mine;
-            if (!mine) name = line.section;
-            if (!left.n) break;
-        }
-        if (!mine_at_end && line.section.p) expires = 0;
-        if (key_is(line.key, "hf_token") && strv_eq(line.value, token)) mine = 1;
-        if (key_is(line.key, "expires_at") && !parse_size(line.value, &expires)) expires = 0;
-        left = strv_from(left.p + n + (end != NULL), left.n - n - (end != NULL));
-    }
-    if (mine && expires && (int64_t)expires < (int64_t)time(NULL))
+    name = login_name(buf_view(&text), token, &expires_at);
+    if (name.p && parse_size(expires_at, &expires) && (int64_t)expires < (int64_t)time(NULL))
         log_line(s->log, MLXE_LOG_WARN,
                  "%s: the token \"%.*s\" ran out, log in again with the program that stored it",
-                 buf_str(&path), (int)(name.n < 100 ? name.n : 100), name.n ? name.p : "");
+                 buf_str(&path), (int)(name.n < 100 ? name.n : 100), name.p);
 out:
     buf_deinit(&path);
     buf_deinit(&text);
 }
 
-static void token_find(const source *s, const buf *home, hub_config *c)
+static void token_find(const source *s, hub_config *c)
 {
     const char *v;
-    buf path = {0}, text = {0};
+    buf text = {0};
     if (is_yes(value_of(s, "HF_HUB_DISABLE_IMPLICIT_TOKEN"))) return;
     c->oidc = value_of(s, "HF_OIDC_RESOURCE") != NULL;
     if ((v = value_of(s, "HF_TOKEN")) && token_take(c, strv_of(v))) return;
     if ((v = value_of(s, "HUGGING_FACE_HUB_TOKEN")) && token_take(c, strv_of(v))) return;
-    if ((v = value_of(s, "HF_TOKEN_PATH")))
-        expand(s, v, &path);
-    else if (home->n)
-        fs_join(&path, buf_str(home), "token");
-    if (path.n && !fs_read(buf_str(&path), MAX_TOKEN_FILE, &text, NULL) &&
+    if (c->token_path.n && !fs_read(buf_str(&c->token_path), MAX_TOKEN_FILE, &text, NULL) &&
         token_take(c, buf_view(&text)))
-        look_at_stored(s, &path, buf_view(&c->token));
-    buf_deinit(&path);
+        look_at_stored(s, &c->token_path, buf_view(&c->token));
     buf_deinit(&text);
 }
 
@@ -235,7 +186,11 @@ mlxe_status config_read(hub_env_fn get, void *user, const log_sink *log, hub_con
     out->no_links = is_yes(value_of(&s, "HF_HUB_DISABLE_SYMLINKS"));
     out->etag_timeout_s = seconds(&s, "HF_HUB_ETAG_TIMEOUT");
     out->download_timeout_s = seconds(&s, "HF_HUB_DOWNLOAD_TIMEOUT");
-    token_find(&s, &home, out);
+    if ((v = value_of(&s, "HF_TOKEN_PATH")))
+        expand(&s, v, &out->token_path);
+    else if (home.n)
+        fs_join(&out->token_path, buf_str(&home), "token");
+    token_find(&s, out);
     for (size_t i = 0; !rc && i < out->token.n; i++)
         if (out->token.p[i] < 0x21 || out->token.p[i] > 0x7e)
             rc = err_set(err, MLXE_E_ARG, "HF_TOKEN: holds a character that no token has");
@@ -261,6 +216,7 @@ hub_settings config_settings(const hub_config *c)
         .ca_file = c->ca_file.n ? buf_str(&c->ca_file) : NULL,
         .ca_dir = c->ca_dir.n ? buf_str(&c->ca_dir) : NULL,
         .home = c->home.n ? buf_str(&c->home) : NULL,
+        .token_path = c->token_path.n ? buf_str(&c->token_path) : NULL,
     };
 }
 
@@ -269,6 +225,7 @@ void config_deinit(hub_config *c)
     buf_deinit(&c->endpoint);
     buf_deinit(&c->cache);
     buf_deinit(&c->token);
+    buf_deinit(&c->token_path);
     buf_deinit(&c->ca_file);
     buf_deinit(&c->ca_dir);
     buf_deinit(&c->home);

@@ -80,8 +80,9 @@ mlxe_status hub_open(const hub_settings *s, hub **out, mlxe_error *err)
     h->user_agent = copy(s->user_agent && *s->user_agent ? s->user_agent : USER_AGENT);
     h->ca_file = copy(s->ca_file);
     h->ca_dir = copy(s->ca_dir);
+    h->token_path = copy(s->token_path);
     rc = !h->cache || !h->user_agent || (s->home && !h->home) || (s->ca_file && !h->ca_file) ||
-                 (s->ca_dir && !h->ca_dir)
+                 (s->ca_dir && !h->ca_dir) || (s->token_path && !h->token_path)
              ? err_memory(err, "hub", 0)
              : MLXE_OK;
     for (size_t n = h->cache ? strlen(h->cache) : 0; n > 1 && h->cache[n - 1] == '/';)
@@ -112,6 +113,7 @@ void hub_close(hub *h)
     free(h->home);
     free(h->ca_file);
     free(h->ca_dir);
+    free(h->token_path);
     free(h);
 }
 

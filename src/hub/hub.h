@@ -48,7 +48,8 @@ typedef struct hub_settings {
     const char *user_agent;       /* NULL: mlxengine/<version> */
     const char
         *home; /* below it lie other programs' models, taken over by link; NULL: they are not */
-    int retry_unit_ms; /* of the waits between tries; 0: 1000 */
+    const char *token_path; /* where a login is kept, see login.h; NULL: nowhere */
+    int retry_unit_ms;      /* of the waits between tries; 0: 1000 */
     log_sink log;
 } hub_settings;
 
@@ -94,6 +95,12 @@ mlxe_status hub_list_tree(hub *h, const hub_repo *repo, const char *commit, cons
 mlxe_status hub_refs(hub *h, const hub_repo *repo, const hub_watch *watch, buf *out,
                      mlxe_error *err);
 mlxe_status hub_whoami(hub *h, const hub_watch *watch, buf *out, mlxe_error *err);
+
+/* Asks who the hub's token belongs to and keeps it as the active login: {"name","token","path"}: of
+ * the person, of the token, of its file. Fails also  STATE (no token, no place for one) */
+mlxe_status hub_login(hub *h, const hub_watch *watch, buf *out, mlxe_error *err);
+/* Forgets the active login, without network: {"token","path"}. Fails NOT_FOUND, IO */
+mlxe_status hub_logout(hub *h, buf *out, mlxe_error *err);
 
 typedef struct hub_query {
     const char *search;  /* part of the id; NULL: all */

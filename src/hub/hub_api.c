@@ -1,10 +1,11 @@
-/* hub_api.c: what the API is asked about one repository: info, tree, refs; and whoami.
+/* hub_api.c: what the API is asked about one repository: info, tree, refs; whoami, and logins.
  *
  *   tree   page -> next -> page ... at most API_MAX_PAGES, no URL twice */
 #include "hub/hub_api.h"
 
 #include "hub/hub_json.h"
 #include "hub/hub_state.h"
+#include "hub/login.h"
 #include "hub/url.h"
 
 mlxe_status repo_check(const hub_repo *repo, mlxe_error *err)
@@ -185,5 +186,57 @@ mlxe_status hub_whoami(hub *h, const hub_watch *watch, buf *out, mlxe_error *err
     buf_add_str(&url, "/api/whoami-v2");
     rc = get_object(h, buf_str(&url), watch, out, err);
     buf_deinit(&url);
+    return rc;
+}
+
+/* ---- logins ---------------------------------------------------------------------------------- */
+
+static mlxe_status token_place(const hub *h, mlxe_error *err)
+{
+    if (h->token_path) return MLXE_OK;
+    return err_set(err, MLXE_E_STATE, "login: neither HF_TOKEN_PATH, HF_HOME nor HOME is set");
+}
+
+mlxe_status hub_login(hub *h, const hub_watch *watch, buf *out, mlxe_error *err)
+{
+    buf text = {0};
+    json_doc *doc = NULL;
+    strv person = {0}, name;
+    mlxe_status rc = token_place(h, err);
+    if (!rc && !h->token) rc = err_set(err, MLXE_E_STATE, "login: no token was given");
+    if (!rc) rc = hub_whoami(h, watch, &text, err);
+    if (!rc) rc = hub_json_parse("whoami", buf_str(&text), text.n, &doc, err);
+    if (!rc) rc = hub_json_str(json_root(doc), "whoami", "name", &person, err);
+    if (!rc) {
+        name = json_str(
+            json_get(json_get(json_get(json_root(doc), "auth"), "accessToken"), "displayName"));
+        if (!name.n) name = person;
+        rc = login_save(h->token_path, name, strv_of(h->token), err);
+        buf_add_str(out, "{\"name\":");
+        json_write_str(out, person);
+        buf_add_str(out, ",\"token\":");
+        json_write_str(out, name);
+        buf_add_str(out, ",\"path\":");
+        json_write_str(out, strv_of(h->token_path));
+        buf_add_char(out, '}');
+    }
+    json_close(doc);
+    buf_deinit(&text);
+    return rc;
+}
+
+mlxe_status hub_logout(hub *h, buf *out, mlxe_error *err)
+{
+    buf name = {0};
+    mlxe_status rc = token_place(h, err);
+    if (!rc) rc = login_remove(h->token_path, &name, err);
+    if (!rc) {
+        buf_add_str(out, "{\"token\":");
+        json_write_str(out, buf_view(&name));
+        buf_add_str(out, ",\"path\":");
+        json_write_str(out, strv_of(h->token_path));
+        buf_add_char(out, '}');
+    }
+    buf_deinit(&name);
     return rc;
 }

@@ -127,6 +127,49 @@ def without_links(command, url, root):
     check("verify without links", told["ok"] and told["checked"] == 5 and told["unverifiable"] == 0, str(told))
 
 
+def logins(command, root):
+    """96: stored_tokens, written by one and read by the other."""
+    home, tokens = work / "login", work / "login-tokens"
+    tokens.write_text("hf_ours\nhf_theirs\n")
+    ask = "import json, huggingface_hub as h; from huggingface_hub.utils import get_stored_tokens; " \
+          "print(json.dumps([h.get_token(), get_stored_tokens()]))"
+    with served(command, root, "--token-file", str(tokens)) as url:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} \
+            | {"HF_HOME": str(home), "HF_ENDPOINT": url, "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+        def run_ours(*arguments, text="", status=0):
+            done = subprocess.run([command, *arguments, "--json"], input=text, env=env, capture_output=True, text=True)
+            check(f"{arguments}: status {status}", done.returncode == status, done.stdout + done.stderr)
+            check(f"{arguments}: no token is shown", "hf_ours" not in done.stdout + done.stderr)
+            return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+
+        def python(code):
+            done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+            check("login: Python runs", done.returncode == 0, done.stderr[-300:])
+            return done.stdout.strip()
+
+        run_ours("search", "model", status=3)
+        run_ours("hub", "login", text="hf_wrong\n", status=4)
+        check("login: a wrong one is not kept", not (home / "token").exists())
+        run_ours("hub", "login", text="api_org_x\n", status=4)
+        told = run_ours("hub", "login", text="hf_ours\n")
+        check("login: told", told == {"name": "mirror", "token": "mirror", "path": str(home / "token")}, str(told))
+        modes = [oct((home / n).stat().st_mode & 0o777) for n in (".", "token", "stored_tokens")]
+        check("login: modes", modes == ["0o700", "0o600", "0o600"], str(modes))
+        check("login: active", (home / "token").read_text() == "hf_ours")
+        check("login: Python's view", json.loads(python(ask)) == ["hf_ours", {"mirror": "hf_ours"}], python(ask))
+        check("login: used", run_ours("search", "model-1")["id"] == "org/model-1")
+        python("import huggingface_hub as h; h.login('hf_theirs', add_to_git_credential=False)")
+        check("login: theirs over ours", "hf_theirs" in (home / "token").read_text())
+        check("login: ours uses theirs", run_ours("search", "model-1")["id"] == "org/model-1")
+        (home / "stored_tokens").write_text((home / "stored_tokens").read_text() + "[other]\nhf_token = hf_other\nexpires_at = 5\n")
+        run_ours("hub", "login", text="hf_ours\n")
+        check("login: others stay", json.loads(python(ask))[1] == {"mirror": "hf_ours", "other": "hf_other"}, python(ask))
+        told = run_ours("hub", "logout")
+        check("logout", told["token"] == "mirror" and json.loads(python(ask)) == [None, {"other": "hf_other"}], python(ask))
+        run_ours("hub", "logout", status=3)
+
+
 def ours_without_links(command, url, root):
     """86: ours with links switched off: plain files where Python looks for them."""
     cache = work / "ours-plain"
@@ -305,6 +348,7 @@ def main(command, options):
         remove_and_collect(command, mine, url)
         without_links(command, url, root)
         ours_without_links(command, url, root)
+        logins(command, root)
         seen_by_servers(command, url, root)
         local_dirs(command, url, root, log)
         through_cuts(command, url, root)
