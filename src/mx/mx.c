@@ -241,6 +241,8 @@ int mx_shape(mx a, int32_t shape[MX_MAX_DIMS])
     return a && on_mlx_thread() ? runtime.plugin->shape(a, shape) : -1;
 }
 
+int mx_nodes(mx a) { return a && on_mlx_thread() ? runtime.plugin->nodes(a) : 0; }
+
 static int dims_bad(mx_scope *g, const char *op, int dims)
 {
     if (dims >= 0 && dims <= MX_MAX_DIMS) return 0;

@@ -75,6 +75,8 @@ mlxe_status mx_eval(mx_scope *g, mx *outs, int n, mlxe_error *err);
 mlxe_status mx_read(mx_scope *g, mx a, void *p, size_t bytes, mlxe_error *err);
 /* Shape of an array (evaluated or not); -> dims, or -1 */
 int mx_shape(mx a, int32_t shape[MX_MAX_DIMS]);
+/* Nodes of the graph that evaluating a would run; 0: it is evaluated, or a NULL. */
+int mx_nodes(mx a);
 
 /* ---- arrays from outside --------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 
 #include "mx/mx.h"
 
-enum { MX_PLUGIN_ABI = 1 };
+enum { MX_PLUGIN_ABI = 2 };
 
 /* Ops that take inputs, up to 2 * MX_MAX_DIMS integers and one float; the wrappers in mx.c give
  * them names and checked arguments. */
@@ -47,6 +47,7 @@ typedef struct mx_plugin {
     mlxe_status (*eval)(mx_scope *g, mx *outs, int n, mlxe_error *err);
     mlxe_status (*read)(mx_scope *g, mx a, void *p, size_t bytes, mlxe_error *err);
     int (*shape)(mx a, int32_t *shape);
+    int (*nodes)(mx a);
     mx (*from)(mx_scope *g, const void *p, mx_dtype dtype, const int32_t *shape, int dims);
     mx (*wrap)(mx_scope *g, const void *p, mx_dtype dtype, const int32_t *shape, int dims);
     mx (*op)(mx_scope *g, mx_op op, const mx *in, int n_in, const mx_attr *attr);

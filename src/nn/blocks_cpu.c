@@ -41,12 +41,13 @@ static kn_projection projection(const nn_linear *w, float *y, int64_t ldy)
 /* Rows of x [rows,e] as they enter the projections that start with w; norm NULL: as they are. */
 static kn_input input(const nn_linear *w, const nn_norm *norm, const float *x, int64_t rows)
 {
-    return (kn_input){.x = x,
-                      .ldx = w->w.k,
-                      .m = rows,
-                      .norm = norm ? norm->weight : NULL,
-                      .eps = norm ? norm->eps : 0,
-                      .precision = w->precision};
+    kn_input in = {.x = x, .ldx = w->w.k, .m = rows, .precision = w->precision};
+    if (!norm) return in;
+    in.norm = norm->weight;
+    in.norm_bias = norm->bias;
+    in.norm_kind = norm->kind;
+    in.eps = norm->eps;
+    return in;
 }
 
 /* y += w . x */
@@ -144,7 +145,9 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
                  .kv_heads = b->kv_heads,
                  .d = b->d,
                  .window = b->window,
-                 .scale = b->scale};
+                 .scale = b->scale,
+                 .softcap = b->softcap,
+                 .sinks = b->sinks};
     mlxe_status rc;
     if (!rows) return MLXE_E_MEMORY;
     for (int r = 0; r < batch->n_rows; r++) {

@@ -510,6 +510,6 @@ uint64_t nn_linear_bytes(const nn_linear *linear)
 mlxe_status nn_load_norm(nn_loader *ld, const char *name, int64_t e, float eps, nn_norm *out,
                          mlxe_error *err)
 {
-    out->eps = eps;
+    *out = (nn_norm){.eps = eps};
     return vector_load(ld, name, ".weight", e, &out->weight, err);
 }

@@ -20,9 +20,12 @@ typedef struct nn_linear {
     kn_rounding rounding; /* KN_ROUND_8 from the loader; a model may raise it */
 } nn_linear;
 
+/* Of kind KN_NORM_LAYER also with a bias, where it is not NULL. */
 typedef struct nn_norm {
     const float *weight; /* f32 [e], or NULL: absent */
     float eps;
+    kn_norm kind;
+    const float *bias;
 } nn_norm;
 
 /* How a quantised linear is stored. */

@@ -87,6 +87,14 @@ static mlxe_status route(const nn_moe_block *b, const float *normed, int64_t tok
     return MLXE_OK;
 }
 
+static mlxe_status norm_rows(const nn_norm *n, const float *x, float *y, int64_t rows, int64_t e,
+                             const atomic_int *cancel)
+{
+    if (n->kind == KN_NORM_LAYER)
+        return kn_layer_norm(x, e, n->weight, n->bias, n->eps, y, e, rows, e, cancel);
+    return kn_rms_norm(x, e, n->weight, n->eps, y, e, rows, e, cancel);
+}
+
 static mlxe_status moe_task(const void *params, const mx_view *in, int n_in, mx_view *out,
                             const atomic_int *cancel, mlxe_error *err)
 {
@@ -106,7 +114,7 @@ static mlxe_status moe_task(const void *params, const mx_view *in, int n_in, mx_
     mlxe_status rc = MLXE_E_MEMORY;
     (void)in, (void)n_in;
     if (!normed) goto out;
-    if ((rc = kn_rms_norm(x, e, b->norm.weight, b->norm.eps, normed, e, t, e, cancel))) goto out;
+    if ((rc = norm_rows(&b->norm, x, normed, t, e, cancel))) goto out;
     if ((rc = route(b, normed, t, &mem, &r, cancel))) goto out;
     to.first = r.first;
     to.row = r.row;

@@ -38,8 +38,11 @@ typedef struct nn_attention_block {
     const nn_rope *rope;
     int layer; /* of the KV row */
     int heads, kv_heads, d;
-    int window;  /* sliding window in tokens; 0: all */
-    float scale; /* of the scores */
+    int window;         /* sliding window in tokens; 0: all */
+    float scale;        /* of the scores */
+    float softcap;      /* cap * tanh(score / cap) instead of a score; 0: none */
+    const float *sinks; /* f32 [H]: a score that takes part in a head's softmax and weighs nothing,
+                           or NULL */
 } nn_attention_block;
 
 typedef struct nn_mlp_block {
