@@ -199,7 +199,7 @@ const struct cli_verb verb_hub = {
     .usage = "serve --root DIR | login | logout",
     .summary = "a mirror of the Hub on the local network; logins",
     .details =
-        "serve: Serves DIR by the Hub's protocol: a folder in the layout of HF_HUB_CACHE, or "
+        "serve: serves DIR by the Hub's protocol: a folder in the layout of HF_HUB_CACHE, or "
         "org/name\n"
         "folders of plain files. Clients set HF_ENDPOINT to the address that is printed. It\n"
         "listens on this machine only; wider it wants --token-file, or --anonymous.\n"

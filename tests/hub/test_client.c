@@ -251,7 +251,7 @@ static void set(runner *r, char **w, int n)
         } else if (!strcmp(w[i], "from"))
             snprintf(r->from, sizeof r->from, "%s/cache/%s", r->folder, value);
         else if (!strcmp(w[i], "local"))
-            snprintf(r->local, sizeof r->local, "%s/cache/%s", r->folder, value);
+            snprintf(r->local, sizeof r->local, "%s/cache-%s", r->folder, value);
         else if (!strcmp(w[i], "memory"))
             r->memory_bytes = (uint64_t)atoll(value);
         else if (!strcmp(w[i], "ca"))
@@ -435,7 +435,7 @@ static void case_end(runner *r)
         fail_at(r, "a ref is no commit");
     if (shell(r, "test -z \"$(find cache -path '*/.partial/t-*' 2>/dev/null)\""))
         fail_at(r, "a temporary file is left");
-    shell(r, "chmod -R u+w . ; rm -rf cache cache.pem");
+    shell(r, "chmod -R u+w . ; rm -rf cache*");
     rmdir(r->folder);
 }
 
