@@ -21,7 +21,6 @@
 #define KN_MC            96   /* activation rows of a chunk, at most */
 #define KN_QB            512  /* k block of a panel; a multiple of every group */
 #define KN_QN            32   /* weight rows of a panel, at most */
-#define KN_SPAN          512  /* keys that share one running softmax; spans are combined in order */
 #define KN_QR            96   /* queries that share unpacked keys and values, at most */
 #define KN_DB            256  /* dims of a head that are unpacked at a time */
 #define KN_LANES         16   /* floats of the widest vector */

@@ -205,6 +205,9 @@ mlxe_status kn_rope(const kn_heads *set, int n, const kn_angles *angles, int64_t
 /* ---- attention ------------------------------------------------------------------------------- */
 
 #define KN_KV_BLOCK 64 /* keys that lie together, transposed */
+/* Keys, from a multiple of it on, that share one running softmax; spans are combined in order. So
+ * attention gives the same bits when a row's keys, start and keys all move by whole spans. */
+#define KN_SPAN     512
 #define KN_KV_GROUP 32 /* values of a head that share a scale in int8 */
 
 /* How keys and values are stored. f16 and bf16 round to nearest (f16: beyond 65504 clamped). int8:
@@ -237,8 +240,9 @@ mlxe_status kn_kv_append(const kn_kv *kv, int64_t at, int64_t n, const float *k,
                          int64_t ld, const atomic_int *cancel);
 /* Reads tokens 0 .. n-1 back: k and v f32 [n, kv_heads, d]. */
 void kn_kv_read(const kn_kv *kv, int64_t n, float *k, float *v);
-/* Copies tokens 0 .. n-1, as they are stored, to a cache of the same type, heads and dims. */
-void kn_kv_copy(const kn_kv *to, const kn_kv *from, int64_t n);
+/* Copies tokens first .. first+n-1, as they are stored, to the places 0 .. n-1 of a cache of the
+ * same type, heads and dims, which may be the same cache. first: a multiple of KN_KV_BLOCK */
+void kn_kv_copy(const kn_kv *to, const kn_kv *from, int64_t first, int64_t n);
 
 /* One token of one head as plain bytes: key, value, scales of both. For saving. */
 size_t kn_kv_token_bytes(const kn_kv *kv);

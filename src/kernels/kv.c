@@ -172,20 +172,20 @@ void kn_kv_read(const kn_kv *kv, int64_t n, float *k, float *v)
         }
 }
 
-void kn_kv_copy(const kn_kv *to, const kn_kv *from, int64_t n)
+void kn_kv_copy(const kn_kv *to, const kn_kv *from, int64_t first, int64_t n)
 {
     size_t element = kn_kv_element(from->type), d = (size_t)from->d;
     size_t scales = (size_t)groups_of(from->d) * sizeof(uint16_t);
     size_t tokens = (size_t)((n + KN_KV_BLOCK - 1) / KN_KV_BLOCK * KN_KV_BLOCK);
     if (!n) return;
-    for (int h = 0; h < from->kv_heads; h++) {
-        memcpy(to->k + (size_t)key_at(to, h, 0) * element,
-               from->k + (size_t)key_at(from, h, 0) * element, tokens * d * element);
-        memcpy(to->v + (size_t)value_at(to, h, 0) * element,
-               from->v + (size_t)value_at(from, h, 0) * element, (size_t)n * d * element);
+    for (int h = 0; h < from->kv_heads; h++) { /* within one cache a head moves down in its place */
+        memmove(to->k + (size_t)key_at(to, h, 0) * element,
+                from->k + (size_t)key_at(from, h, first) * element, tokens * d * element);
+        memmove(to->v + (size_t)value_at(to, h, 0) * element,
+                from->v + (size_t)value_at(from, h, first) * element, (size_t)n * d * element);
         if (!from->k_scales) continue;
-        memcpy(key_scales(to, h, 0), key_scales(from, h, 0), tokens * scales);
-        memcpy(value_scales(to, h, 0), value_scales(from, h, 0), (size_t)n * scales);
+        memmove(key_scales(to, h, 0), key_scales(from, h, first), tokens * scales);
+        memmove(value_scales(to, h, 0), value_scales(from, h, first), (size_t)n * scales);
     }
 }
 

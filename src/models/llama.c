@@ -394,7 +394,8 @@ static mlxe_status weights_load(nn_loader *ld, const family *f, const options *o
         if ((rc = layer_load(ld, f, o, i, l, err))) return rc;
         round_layer(o, l);
         l->attention.rope = &m->rope;
-        kv[i] = (nn_kv_layer_spec){(int)o->kv_heads, (int)o->head_dim};
+        kv[i] = (nn_kv_layer_spec){(int)o->kv_heads, (int)o->head_dim,
+                                   m->rope.dynamic ? 0 : l->attention.window};
     }
     if ((rc = nn_load_norm(ld, "model.norm", o->hidden, (float)o->eps, &m->norm, err))) return rc;
     if (o->tied)

@@ -154,7 +154,8 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
         const nn_row *row = &batch->rows[r];
         const float *freqs = b->rope->inv_freq;
         float *row_q = q + row->first * ld, *row_k = k + row->first * ld;
-        kn_kv kv = *nn_kv_layer(row->kv, b->layer);
+        int32_t base; /* of the keys' places; whole spans, so that it changes no bit */
+        kn_kv kv = *nn_kv_layer(row->kv, b->layer, &base);
         kn_heads set[] = {{row_q, b->q_norm.weight, b->q_norm.eps, b->heads, 0},
                           {row_k, b->k_norm.weight, b->k_norm.eps, b->kv_heads, b->rope->dynamic}};
         kn_angles angles;
@@ -167,7 +168,8 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
         }
         angles = angles_of(b, freqs, row->start);
         if ((rc = kn_rope(set, 2, &angles, ld, row->count, cancel))) return rc;
-        rc = kn_kv_append(&kv, row->start, row->count, row_k, v + row->first * ld, ld, cancel);
+        rc = kn_kv_append(&kv, row->start - base, row->count, row_k, v + row->first * ld, ld,
+                          cancel);
         if (!rc && b->rope->dynamic) rc = rotated_keys(b, row, freqs, mem, &kv, cancel);
         if (rc) return rc;
         rows[r] = (kn_attn_row){.q = row_q,
@@ -176,7 +178,7 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
                                 .ldq = ld,
                                 .ldo = (int64_t)b->heads * b->d,
                                 .t = row->count,
-                                .start = row->start};
+                                .start = row->start - base};
     }
     return kn_attention(&a, rows, batch->n_rows, cancel);
 }

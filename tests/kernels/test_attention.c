@@ -415,7 +415,7 @@ static void kv_types(void **state)
             else /* half a step, whose scale is rounded up by 2^-7 at most */
                 assert_true(fabs(got - x) <= most / 127 * (1 + 0x1p-7) * 0.501 + 1e-30);
         }
-        kn_kv_copy(&to, &kv, 100);
+        kn_kv_copy(&to, &kv, 0, 100);
         for (int h = 0; h < H; h++)
             for (int t = 100; t < N; t++) {
                 kn_kv_save(&kv, h, t, record);
