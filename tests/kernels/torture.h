@@ -133,6 +133,7 @@ static void random_experts(rng *r)
 {
     enum { COUNT = 5 };
     int n = rng_int(r, 1, 150), k = 128 * rng_int(r, 1, 4), tokens = rng_int(r, 1, 20);
+    int squared = rng_int(r, 0, 1); /* relu(p) * p */
     int kind = rng_int(r, 0, 1), pairs = 0;
     int64_t first[COUNT + 1] = {0};
     int32_t row[COUNT * 110];
@@ -159,13 +160,20 @@ static void random_experts(rng *r)
     assert_non_null(y);
     kn_projection all = {.w = m, .y = y, .ldy = n, .rounding = rounding};
     if (in.precision == KN_PRECISE || !w[0].m.bits) steps = 0;
-    assert_int_equal(kn_project_experts(&in, &to, &all, NULL), MLXE_OK);
+    if (squared)
+        assert_int_equal(kn_project_experts_gated(&in, &to, KN_RELU, &all, &all, NULL), MLXE_OK);
+    else
+        assert_int_equal(kn_project_experts(&in, &to, &all, NULL), MLXE_OK);
     for (int s = 0; pairs && s < 40; s++) {
         int p = rng_int(r, 0, pairs - 1), col = rng_int(r, 0, n - 1), e = 0;
         double slack, want;
         while (p >= first[e + 1])
             e++;
         want = product_of(xp + row[p] * k, w[e].value + col * k, k, steps, &slack);
+        if (squared) {
+            slack *= 2 * fabs(want) + slack;
+            want = want > 0 ? want * want : 0;
+        }
         if (!(fabs((double)y[p * n + col] - want) <= slack))
             fail_msg("%s experts n %d k %d bits %d mode %d: got %g, want %g", kn_isa(), n, k,
                      m[e].bits, m[e].mode, (double)y[p * n + col], want);
@@ -188,8 +196,11 @@ static void random_attention(rng *r)
     kn_attn_row row;
     int i = rng_int(r, 0, t - 1), head, at, first = 0, p = start + i;
     double w[256], sum = 0;
+    float sinks[12];
     a.heads = a.kv_heads * rng_int(r, 1, 4);
     a.window = rng_int(r, 0, 2) ? 0 : rng_int(r, 1, 90);
+    a.softcap = rng_int(r, 0, 2) ? 0 : (float)rng_int(r, 1, 4);
+    a.sinks = rng_int(r, 0, 2) ? NULL : normals(r, sinks, 12, 2);
     ld = a.heads * a.d;
     kv_ld = a.kv_heads * a.d;
     head = rng_int(r, 0, a.heads - 1);
@@ -219,9 +230,12 @@ static void random_attention(rng *r)
         for (int j = 0; j < a.d; j++)
             w[s] +=
                 (double)row.q[i * ld + head * a.d + j] * (double)((float *)k.p)[s * kv_ld + at + j];
-        w[s] = exp(w[s] * (double)a.scale);
+        w[s] *= (double)a.scale;
+        if (a.softcap > 0) w[s] = (double)a.softcap * tanh(w[s] / (double)a.softcap);
+        w[s] = exp(w[s]);
         sum += w[s];
     }
+    if (a.sinks) sum += exp((double)a.sinks[head]);
     for (int j = 0; j < a.d; j++) {
         double want = 0;
         for (int s = first; s <= p; s++)
@@ -241,20 +255,56 @@ static void random_row(rng *r)
 {
     int m = rng_int(r, 1, 12), n = rng_int(r, 1, 3000), at = rng_int(r, 0, m * n - 1);
     room x = room_new((size_t)(m * n) * 4, 8), y = room_new((size_t)(m * n) * 4, 4);
-    float *xp = normals(r, x.p, (size_t)(m * n), 2), *yp = y.p;
-    double v = (double)xp[at], want, sum = 0;
-    if (rng_int(r, 0, 1)) {
-        assert_int_equal(kn_gated(KN_SILU, xp, n, xp, n, yp, n, m, n, NULL), MLXE_OK);
+    float *xp = normals(r, x.p, (size_t)(m * n), 2), *yp = y.p, *row = xp + at / n * n;
+    double v = (double)xp[at], want = 0, sum = 0, mean = 0;
+    mlxe_status rc = MLXE_OK;
+    switch (rng_int(r, 0, 3)) {
+    case 0:
+        rc = kn_gated(KN_SILU, xp, n, xp, n, yp, n, m, n, NULL);
         want = v * v / (1 + exp(-v));
-    } else {
-        assert_int_equal(kn_rms_norm(xp, n, NULL, 1e-5f, yp, n, m, n, NULL), MLXE_OK);
+        break;
+    case 1:
+        rc = kn_rms_norm(xp, n, NULL, 1e-5f, yp, n, m, n, NULL);
         for (int i = 0; i < n; i++)
-            sum += (double)xp[at / n * n + i] * (double)xp[at / n * n + i];
+            sum += (double)row[i] * (double)row[i];
         want = v / sqrt(sum / n + 1e-5);
+        break;
+    case 2:
+        rc = kn_layer_norm(xp, n, NULL, NULL, 1e-5f, yp, n, m, n, NULL);
+        for (int i = 0; i < n; i++)
+            mean += (double)row[i] / n;
+        for (int i = 0; i < n; i++)
+            sum += ((double)row[i] - mean) * ((double)row[i] - mean);
+        want = (v - mean) / sqrt(sum / n + 1e-5);
+        break;
+    default:
+        rc = kn_softmax(xp, n, yp, n, m, n, NULL);
+        for (int i = 0; i < n; i++)
+            sum += exp((double)row[i]);
+        want = exp(v) / sum;
     }
-    assert_true(fabs((double)yp[at] - want) <= 1e-6 * fabs(want) + 1e-7);
+    assert_int_equal(rc, MLXE_OK);
+    if (!(fabs((double)yp[at] - want) <= 1e-6 * fabs(want) + 1e-6))
+        fail_msg("%s row of %d: got %g, want %g", kn_isa(), n, (double)yp[at], want);
     room_free(x);
     room_free(y);
+}
+
+/* The first of the greatest. */
+static void random_top(rng *r)
+{
+    int n = rng_int(r, 1, 5000), k = rng_int(r, 1, 40), got, above = 0;
+    room x = room_new((size_t)n * 4, 8);
+    float *p = normals(r, x.p, (size_t)n, 1);
+    int32_t ids[40];
+    got = kn_top_k(p, n, k, ids);
+    assert_int_equal(got, k < n ? k : n);
+    for (int i = 1; i < got; i++)
+        assert_true(p[ids[i - 1]] >= p[ids[i]]);
+    for (int i = 0; i < n; i++)
+        above += p[i] > p[ids[got - 1]];
+    assert_true(above < got);
+    room_free(x);
 }
 
 static void torture(uint64_t seed, int calls)
@@ -264,7 +314,7 @@ static void torture(uint64_t seed, int calls)
     rng r = {seed};
     assert_int_equal(kn_pool_start(3, NULL), MLXE_OK);
     for (int i = 0; i < calls; i++) {
-        int kind = rng_int(&r, 0, 13);
+        int kind = rng_int(&r, 0, 14);
         kn_table_set(tables[rng_int(&r, 0, n - 1)]);
         if (kind < 5)
             random_linear(&r);
@@ -274,8 +324,10 @@ static void torture(uint64_t seed, int calls)
             random_project(&r);
         else if (kind < 12)
             random_experts(&r);
-        else
+        else if (kind < 14)
             random_row(&r);
+        else
+            random_top(&r);
     }
 }
 
