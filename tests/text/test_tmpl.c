@@ -311,7 +311,7 @@ static void errors_say_where(void **state)
         {"{% if x %}", "line 1, column 11: the template ends, want {% elif %}"},
         {"{{ a b }}", "line 1, column 6: got 'b', want }}"},
         {"{{ a|nope }}", "line 1, column 4: there is no filter 'nope'"},
-        {"{{ a|random }}", "there is no filter 'random' (left out: a prompt has to be"},
+        {"{{ 5|random }}", "line 1, column 4: random wants a sequence, got 'int'"},
         {"{{ 'a", "line 1, column 4: a string that does not end"},
         {"{{ (1] }}", "line 1, column 6: unexpected ']', want ')'"},
         {"\n\n{% endfor %}", "line 3, column 4: unknown tag 'endfor'"},

@@ -197,9 +197,8 @@ static jv apply(jj_rt *rt, jj_frame *f, const jj_node *n, jv operand)
     jj_args args;
     jv *v;
     if (!n->fn)
-        return jj_fail(rt, "there is no %s '%.*s'%s", n->kind == N_FILTER ? "filter" : "test",
-                       (int)(n->name.n < 80 ? n->name.n : 80), n->name.p,
-                       n->kind == N_FILTER ? jj_filter_left_out(n->name) : "");
+        return jj_fail(rt, "there is no %s '%.*s'", n->kind == N_FILTER ? "filter" : "test",
+                       (int)(n->name.n < 80 ? n->name.n : 80), n->name.p);
     if (!jj_ok(rt) || !eval_args(rt, f, n, 0, &args)) return jj_none();
     v = jj_array(rt, args.n + 1, sizeof *v);
     if (!v) return jj_none();

@@ -1,7 +1,5 @@
 /* filters.c: the filters that take a value and give a value; the table of all filters.
  *
- * Left out, so that using them is an error that says so: random (a prompt has to be reproducible),
- * urlize (no prompt is a web page).
  * Source: jinja2 3.1.6 filters.py; tojson is transformers' own (json.dumps, nothing escaped).
  * Traps: `int` and `float` give their default for what is no number, but an undefined value is an
  *        error. `round` gives an int for an int. `title` splits at other places than str.title. */
@@ -560,6 +558,7 @@ static const jj_function FILTERS[] = {
     {"max", jj_filter_max},
     {"min", jj_filter_min},
     {"pprint", jj_filter_pprint},
+    {"random", jj_filter_random},
     {"reject", jj_filter_reject},
     {"rejectattr", jj_filter_rejectattr},
     {"replace", f_replace},
@@ -580,17 +579,11 @@ static const jj_function FILTERS[] = {
     {"unique", jj_filter_unique},
     {"upper", f_upper},
     {"urlencode", f_urlencode},
+    {"urlize", jj_filter_urlize},
     {"wordcount", f_wordcount},
     {"wordwrap", jj_filter_wordwrap},
     {"xmlattr", f_xmlattr},
 };
-
-const char *jj_filter_left_out(strv name)
-{
-    if (strv_is(name, "random")) return " (left out: a prompt has to be reproducible)";
-    if (strv_is(name, "urlize")) return " (left out: it writes web pages)";
-    return "";
-}
 
 const jj_function *jj_filter_find(strv name)
 {

@@ -1,4 +1,5 @@
-/* filters.h: the filters over sequences (sequences.c) and pages (filters_text.c), for the table in
+/* filters.h: the filters over sequences (sequences.c) pages (filters_text.c) and links
+ * (filters_links.c), for the table in
  * filters.c. */
 #ifndef TEMPLATE_FILTERS_H
 #define TEMPLATE_FILTERS_H
@@ -16,6 +17,7 @@ jv jj_filter_list(jj_rt *rt, const jj_args *args);
 jv jj_filter_map(jj_rt *rt, const jj_args *args);
 jv jj_filter_max(jj_rt *rt, const jj_args *args);
 jv jj_filter_min(jj_rt *rt, const jj_args *args);
+jv jj_filter_random(jj_rt *rt, const jj_args *args);
 jv jj_filter_reject(jj_rt *rt, const jj_args *args);
 jv jj_filter_rejectattr(jj_rt *rt, const jj_args *args);
 jv jj_filter_pprint(jj_rt *rt, const jj_args *args);
@@ -27,6 +29,7 @@ jv jj_filter_sort(jj_rt *rt, const jj_args *args);
 jv jj_filter_striptags(jj_rt *rt, const jj_args *args);
 jv jj_filter_sum(jj_rt *rt, const jj_args *args);
 jv jj_filter_unique(jj_rt *rt, const jj_args *args);
+jv jj_filter_urlize(jj_rt *rt, const jj_args *args);
 jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args);
 
 #endif

@@ -92,7 +92,8 @@ typedef struct wrap {
     strv between;
     size_t width;
     int break_long, break_hyphens;
-    int any; /* a line was written */
+    int is_float; /* the width: no word can be cut then */
+    int any;      /* a line was written */
 } wrap;
 
 static void put_line(wrap *w, strv line)
@@ -205,6 +206,10 @@ static void wrap_line(wrap *w, strv s)
             at = end;
         }
         if (at < s.n && chars > w->width && (w->break_long || at == begin)) {
+            if (w->break_long && w->is_float) {
+                jj_fail(w->rt, "slice indices must be integers or None");
+                return;
+            }
             last = at;
             rest = end;
             at = w->break_long ? at + cut_word(w, (strv){s.p + at, end - at}, room) : end;
@@ -225,8 +230,14 @@ jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args)
     int64_t width = 79;
     jj_list *lines;
     if (!jj_bind(rt, "wordwrap", "s,width,break_long_words,wrapstring,break_on_hyphens", 1, args,
-                 v) ||
-        !jj_arg_int(rt, "width", v[1], &width))
+                 v))
+        return jj_none();
+    w.is_float = v[1].type == JJ_FLOAT;
+    if (w.is_float && !(v[1].u.f >= 1)) /* below 1 the reference goes on for ever, or nearly so */
+        return jj_fail(rt, "invalid width (must be > 0; a float at least 1)");
+    if (w.is_float)
+        width = v[1].u.f < 1e15 ? (int64_t)v[1].u.f : (int64_t)1e15;
+    else if (!jj_arg_int(rt, "width", v[1], &width))
         return jj_none();
     w.break_long = v[2].type == JJ_MISSING || jj_truth(v[2]);
     w.break_hyphens = v[4].type == JJ_MISSING || jj_truth(v[4]);

@@ -677,9 +677,8 @@ static void assign_call(resolver *r, jj_node *n, const place *at)
 {
     place soft = *at;
     if (n->kind != N_CALL && !n->fn && !at->soft)
-        jj_syntax(r->c, n->pos, "there is no %s '%.*s'%s", n->kind == N_FILTER ? "filter" : "test",
-                  (int)(n->name.n < 80 ? n->name.n : 80), n->name.p,
-                  n->kind == N_FILTER ? jj_filter_left_out(n->name) : "");
+        jj_syntax(r->c, n->pos, "there is no %s '%.*s'", n->kind == N_FILTER ? "filter" : "test",
+                  (int)(n->name.n < 80 ? n->name.n : 80), n->name.p);
     n->escape = (uint8_t)r->escape;
     if (n->a) assign(r, n->a, &soft);
     assign_all(r, n->x, &soft);

@@ -336,8 +336,6 @@ int jj_arg_str(jj_rt *rt, const char *what, jv v, strv *out);
 /* ---- filters, tests, globals, formatting ---- */
 
 const jj_function *jj_filter_find(strv name);
-/* Why a filter of jinja2's is none of ours, in brackets; "" for any other name. */
-const char *jj_filter_left_out(strv name);
 const jj_function *jj_test_find(strv name);
 const jj_function *jj_global_find(strv name);
 jv jj_call_filter(jj_rt *rt, jv name, jv value, const jj_args *rest);

@@ -30,7 +30,7 @@ NUMBERS = ["0", "1", "2", "3", "-1", "5", "10", "2.5", "0.1", "1e3", "100", "tru
 FILTERS = """abs attr batch capitalize center count d default dictsort e escape filesizeformat first float
 forceescape format groupby indent int items join last length list lower map max min reject rejectattr replace
 reverse round safe select selectattr slice sort string striptags sum title tojson trim truncate unique upper
-urlencode wordcount wordwrap pprint xmlattr""".split()
+urlencode urlize wordcount wordwrap pprint xmlattr""".split()
 TESTS = """odd even divisibleby defined undefined filter test none boolean false true integer float lower
 upper string mapping number sequence iterable callable sameas escaped in == eq equalto != ne > gt
 greaterthan >= ge < lt lessthan <= le""".split()
