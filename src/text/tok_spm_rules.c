@@ -6,6 +6,8 @@
  * second), so pieces are left out at the begin and written anew. Pegasus puts its masks and 101
  * unused pieces first, in an order that its settings decide (sentencepiece.c).
  *
+ * Barthez and RemBert add no special tokens: transformers 5.23 loses their templates.
+ *
  * Source: transformers 5.23, models/NAME/tokenization_NAME.py, convert_slow_tokenizer.py. */
 #include "text/tok_spm_rules.h"
 
@@ -103,6 +105,27 @@ static const spm_rule RULES[] = {
      .cut = "m",
      .one = "$A eos",
      .two = "$A $B eos"},
+    {.class = {.names = "BarthezTokenizer", .roles = BART_ROLES, .mask = "l"},
+     .unk = 3,
+     .normalize = "w",
+     .cut = "m",
+     .one = "$A",
+     .two = "$A $B:1"},
+    {.class = {.names = "BigBirdTokenizer",
+               .roles = {"<s>", "</s>", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"},
+               .mask = "l"},
+     .unk = SPM_UNK_BY_NAME,
+     .normalize = "u",
+     .cut = "m",
+     .one = "cls $A sep",
+     .two = "cls $A sep $B:1 sep:1"},
+    {.class = {.names = "RemBertTokenizer",
+               .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
+     .unk = 2,
+     .normalize = "qsdlc",
+     .cut = "m",
+     .one = "$A",
+     .two = "$A $B:1"},
 };
 
 const spm_rule *spm_rule_find(const tok_files *f)
@@ -115,7 +138,7 @@ const spm_rule *spm_rule_find(const tok_files *f)
 /* ---- writing --------------------------------------------------------------------------------- */
 
 typedef struct options {
-    int lower, keep_accents, by_punct, prefix;
+    int lower, keep_accents /* -1: not said */, by_punct, prefix;
 } options;
 
 static void add_item(buf *list, const char *item)
@@ -135,9 +158,11 @@ static void write_normalizer(const spm_rule *rule, const options *o, strv charsm
     for (const char *p = rule->normalize; *p; p++) {
         if (*p == 'q')
             add_item(&list, REPLACE("String", "``", "\\\"") "," REPLACE("String", "''", "\\\""));
-        if (*p == 'A' || (*p == 'a' && !o->keep_accents)) add_item(&list, ACCENTS);
+        if (*p == 'A' || (*p == 'a' && o->keep_accents != 1) || (*p == 'd' && !o->keep_accents))
+            add_item(&list, ACCENTS);
         if (*p == 'l' && o->lower) add_item(&list, "{\"type\":\"Lowercase\"}");
         if (*p == 'n' && !charsmap.n) add_item(&list, REPLACE("Regex", "\\n", " "));
+        if (*p == 'u') add_item(&list, REPLACE("Regex", " {2,}", "\xE2\x96\x81"));
         if (*p == 's') add_item(&list, REPLACE("Regex", " {2,}", " "));
         if (*p == 'w')
             add_item(&list, REPLACE("Regex", "\\\\s{2,}|[\\\\n\\\\r\\\\t]",
@@ -190,11 +215,11 @@ static void write_cut(const spm_rule *rule, const options *o, buf *out)
 mlxe_status spm_rule_write(const spm_rule *rule, const tok_files *f, strv charsmap, buf *out,
                            mlxe_error *err)
 {
-    options o = {.lower = rule->lower, .prefix = 1};
+    options o = {.lower = rule->lower, .keep_accents = -1, .prefix = 1};
     mlxe_status rc = tok_files_bool(f, "do_lower_case", &o.lower, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "keep_accents", &o.keep_accents, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "split_by_punct", &o.by_punct, err);
-    if (rc == MLXE_OK && strchr("ACD", rule->class.names[0])) /* the classes that ask for it */
+    if (rc == MLXE_OK && strchr("ABCDR", *rule->class.names)) /* the classes that ask for it */
         rc = tok_files_bool(f, "add_prefix_space", &o.prefix, err);
     if (rc) return rc;
     write_normalizer(rule, &o, charsmap, out);

@@ -14,8 +14,9 @@ typedef struct spm_rule {
     const char *last;  /* pieces behind the model's */
     int more;          /* SPM_LAST_SENTINELS, SPM_FIRST_PEGASUS, 0 */
     int unk;           /* id of the unknown piece */
-    /* Letters, in order: q quotes, a accents (unless keep_accents), A accents, l lower case, c the
-     * model's charsmap, n line ends where it has none, s runs of spaces, w runs of white space */
+    /* Letters, in order: q quotes, a accents (unless keep_accents), d the same (if keep_accents is
+     * said to be false), A accents, l lower case, c the model's charsmap, n line ends where it has
+     * none, s runs of spaces, u the same to one mark, w runs of white space */
     const char *normalize;
     int lower;       /* do_lower_case where the settings do not say */
     const char *cut; /* letters: w white space, p punctuation (with split_by_punct), m spaces */

@@ -189,12 +189,11 @@ static const tok_class ROWS[CLASSES] = {
     [CLASS_PLAIN] = {.names = "", .roles = {NULL}},
 };
 /* They number or score the pieces in ways of their own. */
-static const tok_class REFUSED[] = {
-    {"BarthezTokenizer BigBirdTokenizer FNetTokenizer ReformerTokenizer RemBertTokenizer "
-     "SeamlessM4TTokenizer UdopTokenizer XGLMTokenizer LayoutXLMTokenizer M2M100Tokenizer "
-     "SpeechT5Tokenizer",
-     {NULL},
-     NULL}};
+static const tok_class REFUSED[] = {{"FNetTokenizer ReformerTokenizer XGLMTokenizer "
+                                     "SeamlessM4TTokenizer UdopTokenizer LayoutXLMTokenizer "
+                                     "M2M100Tokenizer SpeechT5Tokenizer",
+                                     {NULL},
+                                     NULL}};
 
 /* Also byte ranks are kept as tokenizer.model: a protobuf model begins with the tag of a piece. */
 static int takes(tok_files *f)
@@ -205,7 +204,7 @@ static int takes(tok_files *f)
     if (is) is = fs_read_head(buf_str(&f->path), 1, &head, &size, NULL) || !head.n || *head.p == 10;
     buf_deinit(&head);
     return is || tok_files_has(f, "spiece.model") || tok_files_has(f, "sentencepiece.bpe.model") ||
-           tok_files_has(f, "spm.model");
+           tok_files_has(f, "spm.model") || tok_files_has(f, "sentencepiece.model");
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

@@ -200,6 +200,21 @@ def unigram_classes(rng, lines, model):
     yield row("pegasus_small", "spiece.model", spm(
         lines, "unigram", 500, normalization_rule_name="identity", **pegasus), "PegasusTokenizer",
         mask_token="<mask_2>", mask_token_sent="<mask_1>")
+    barthez = {"bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3, "user_defined_symbols": ["<mask>"]}
+    yield row("barthez", "sentencepiece.bpe.model", spm(lines, "unigram", 500, **barthez), "BarthezTokenizer")
+    yield row("barthez_no_prefix", "sentencepiece.bpe.model", spm(
+        lines, "unigram", 500, normalization_rule_name="identity", **barthez), "BarthezTokenizer",
+        add_prefix_space=False)
+    bird = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 100, "control_symbols": ["[CLS]", "[SEP]", "[MASK]"]}
+    yield row("big_bird", "spiece.model", spm(lines, "unigram", 500, **bird), "BigBirdTokenizer")
+    yield row("big_bird_small", "spiece.model", spm(
+        lines, "unigram", 500, normalization_rule_name="identity", **bird), "BigBirdTokenizer")
+    rembert = {"pad_id": 0, "unk_id": 2, "bos_id": -1, "eos_id": 1, "eos_piece": "[SEP]",
+               "control_symbols": ["[CLS]", "[MASK]"]}
+    yield row("rembert", "sentencepiece.model", spm(lines, "unigram", 500, **rembert), "RemBertTokenizer")
+    yield row("rembert_lower", "sentencepiece.model", spm(
+        lines, "unigram", 500, normalization_rule_name="identity", **rembert), "RemBertTokenizer",
+        do_lower_case=True, keep_accents=False)
 
 
 def oracle(folder, kind):
