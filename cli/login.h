@@ -1,4 +1,5 @@
-/* login.h: `mlxengine hub login` and `hub logout`: the token that is used when no variable names one. */
+/* login.h: `mlxengine hub login` and `hub logout`: the token that is used when no variable names
+ * one. */
 #ifndef CLI_LOGIN_H
 #define CLI_LOGIN_H
 

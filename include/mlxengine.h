@@ -565,8 +565,9 @@ MLXE_API mlxe_status mlxe_hub_refs(mlxe_hub *hub, const char *name, mlxe_job **o
 /* Who the token belongs to. */
 MLXE_API mlxe_status mlxe_hub_whoami(mlxe_hub *hub, mlxe_job **out, mlxe_error *err);
 /* Asks who the hub's token belongs to and keeps it where huggingface_hub does (HF_TOKEN_PATH, else
- * $HF_HOME/token, and stored_tokens beside it, mode 0600), so that it is found without HF_TOKEN from
- * then on: {"name","token","path"}. logout forgets it: {"token","path"}; NOT_FOUND: there was none.
+ * $HF_HOME/token, and stored_tokens beside it, mode 0600), so that it is found without HF_TOKEN
+ * from then on: {"name","token","path"}. logout forgets it: {"token","path"}; NOT_FOUND: there was
+ * none.
  */
 MLXE_API mlxe_status mlxe_hub_login(mlxe_hub *hub, mlxe_job **out, mlxe_error *err);
 MLXE_API mlxe_status mlxe_hub_logout(mlxe_hub *hub, mlxe_job **out, mlxe_error *err);

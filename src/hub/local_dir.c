@@ -1,8 +1,9 @@
 /* local_dir.c: the state beside the files, the look at one of them, and putting one in place.
  *
- * Traps: Python reads the third line of the metadata as a float and takes a file for unchanged until
- * a second after it. The lock file is <path>.lock, beside <path>.metadata. Folders are opened one by
- * one without following links, so a link planted in the folder leads no write out of it. */
+ * Traps: Python reads the third line of the metadata as a float and takes a file for unchanged
+ * until a second after it. The lock file is <path>.lock, beside <path>.metadata. Folders are
+ * opened one by one without following links, so a link planted in the folder leads no write out of
+ * it. */
 #define _XOPEN_SOURCE 700
 #include "hub/local_dir.h"
 

@@ -4,12 +4,13 @@
  *   <dir>/.cache/huggingface/
  *      .gitignore CACHEDIR.TAG
  *      trees/<commit>.json                tree.h, Python's too
- *      download/<path>.metadata           commit, etag, seconds since 1970: a line each, Python's too
+ *      download/<path>.metadata           commit, etag, seconds since 1970; Python's too
  *      download/<path>.lock               Python's lock, held while the file is fetched
  *      .partial/ .staging/                ours: temporary names; a cache in which blobs are fetched
  *
- * What the metadata says holds as long as the file is not younger than they are (by a second). After
- * that the file is hashed; it stays when the hash is the Hub's, and is replaced when it is not.
+ * What the metadata says holds as long as the file is not younger than they are (by a second).
+ * After that the file is hashed; it stays when the hash is the Hub's, and is replaced when it is
+ * not.
  *
  * A download into a folder is a download into the cache of .staging whose blobs are moved to their
  * place instead of linked. Thread any: no state but the disk.

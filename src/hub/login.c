@@ -76,7 +76,7 @@ static strv line_next(strv *text)
     return line;
 }
 
-/* Takes the next section off *text; what comes before the first head has no name. -> 0: at the end */
+/* Takes the next section off *text; what comes before the first head has no name. -> 0: no more */
 static int section_next(strv *text, section *out)
 {
     const char *begin = text->p;
@@ -109,7 +109,7 @@ strv login_name(strv text, strv token, strv *expires_at)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* The folder of the token file, made if it is absent; nobody else may look into one that is made. */
+/* The folder of the token file, made if it is absent, so that nobody else may look into it. */
 static mlxe_status folder_make(const char *token_path, buf *folder, mlxe_error *err)
 {
     const char *slash = strrchr(token_path, '/');

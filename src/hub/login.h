@@ -1,5 +1,5 @@
-/* login.h: the logins that huggingface_hub keeps, written as it does, so that each program finds the
- * other's.
+/* login.h: the logins that huggingface_hub keeps, written as it does, so that each program finds
+ * the other's.
  *
  *   HF_TOKEN_PATH                  the active token, nothing else
  *   stored_tokens beside it        [name] / hf_token = .. , a section a login

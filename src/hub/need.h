@@ -2,14 +2,16 @@
  *
  *   need = weights + weights / 8 + 1 GiB
  *
- *   weights   parameters of each dtype x its bytes, as the Hub counted them in the safetensors headers;
- *             where it did not, or where a packing is counted unpacked: sizes of the weight files
- *   the rest  the KV cache of some thousand tokens and working memory, which a listing does not tell:
- *             a share for the models whose cache is large, a constant for those whose weights are small
+ *   weights   parameters of each dtype x its bytes, as the Hub counted them in the safetensors
+ *             headers; where it did not, or where a packing is counted unpacked: sizes of the
+ *             weight files
+ *   the rest  the KV cache of some thousand tokens and working memory, which a listing does not
+ *             tell: a share for models whose cache is large, a constant for small ones
  *
  * Pure functions of JSON. Thread any.
- * Source: the Hub's `safetensors` member (huggingface_hub SafeTensorsInfo); its counter multiplies the
- * counts of tensors that a quantisation method packs, which is why those are left to the files. */
+ * Source: the Hub's `safetensors` member (huggingface_hub SafeTensorsInfo); its counter multiplies
+ * the counts of tensors that a quantisation method packs, which is why those are left to the
+ * files. */
 #ifndef HUB_NEED_H
 #define HUB_NEED_H
 

@@ -4,12 +4,12 @@
  *   with memory_bytes: -> need.h, of the entry or else of its files -> those that need no more
  *
  * The Hub cannot be asked for what fits, so then as many entries are looked at as it takes, at most
- * LOOKED_ENTRIES and, for those that tell no parameters, ASKED_FILES descriptions; what that leaves out is
- * said in the log.
+ * LOOKED_ENTRIES and, for those that tell no parameters, ASKED_FILES descriptions; what that
+ * leaves out is said in the log.
  *
  * Traps: `limit` is the page's size to the server and a total here. The order is always descending;
- * older servers want direction=-1 said. `gated` is false or a string. expand= gives the members that
- * are named and no others. */
+ * older servers want direction=-1 said. `gated` is false or a string. expand= gives the members
+ * that are named and no others. */
 #include "hub/hub_api.h"
 #include "hub/hub_json.h"
 #include "hub/hub_state.h"

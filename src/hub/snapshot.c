@@ -4,7 +4,8 @@
  *            -> listing (trees/<commit>.json, else the API at the commit, then stored)
  *            -> selection -> plan (there, to fetch, room) -> ref -> download_files
  *
- * Into a folder of the user's (want->local_dir) the steps are the same; local_dir.h says what differs.
+ * Into a folder of the user's (want->local_dir) the steps are the same; local_dir.h says what
+ * differs.
  *
  * A commit whose selected files are all here needs no packet. When the Hub cannot be reached or
  * does not answer, a complete copy is returned, and that is said.

@@ -374,8 +374,8 @@ static int status_of(mlxe_mirror *m, const char *target, const char *headers, co
     return status;
 }
 
-/* What a client began to read it reads to the end, whatever becomes of the blob; and each request is
- * answered of what is on the disk then. */
+/* What a client began to read it reads to the end, whatever becomes of the blob; and each request
+ * is answered of what is on the disk then. */
 static void changes_meanwhile(void **state)
 {
     (void)state;

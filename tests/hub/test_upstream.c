@@ -505,14 +505,14 @@ static void rate_limit(void **state)
     char value[100];
     mlxe_mirror_params p = params();
     p.rate_limit = 3;
-    p.rate_window_s = 2;
+    p.rate_window_s = 3;
     mlxe_mirror_close(mirror);
     open_with(&p);
     for (int i = 0; i < 3; i++) {
         raw_reply reply = get("/api/models/org/name");
         assert_int_equal(reply.status, 200);
         assert_string_equal(raw_header(&reply, "RateLimit-Policy", value, sizeof value),
-                            "\"fixed window\";\"api\";q=3;w=2");
+                            "\"fixed window\";\"api\";q=3;w=3");
         assert_non_null(raw_header(&reply, "RateLimit", value, sizeof value));
         assert_int_equal(strncmp(value,
                                  i == 0   ? "\"api\";r=2"
@@ -527,7 +527,7 @@ static void rate_limit(void **state)
     assert_non_null(raw_header(&reply, "Retry-After", value, sizeof value));
     raw_deinit(&reply);
     expect(FILE_OF("config.json"), 200, "none"); /* another bucket */
-    nanosleep(&(const struct timespec){.tv_sec = 2, .tv_nsec = 50000000}, NULL);
+    nanosleep(&(const struct timespec){.tv_sec = 3, .tv_nsec = 50000000}, NULL);
     expect("/api/models/org/name", 200, "none");
 }
 

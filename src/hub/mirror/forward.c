@@ -1,10 +1,12 @@
-/* forward.c: the search of a mirror with an upstream: what is here, then what only the upstream has.
+/* forward.c: the search of a mirror with an upstream: what is here, then what only the upstream
+ * has.
  *
  *   page:  entries of ours ... | entries of the upstream that are not among ours ...   in one array
- *   next:  cursor=OFFSET.CHECK while ours last, then cursor=uCHECK.QUERY: the upstream's own next page
+ *   next:  cursor=OFFSET.CHECK while ours last, then cursor=uCHECK.QUERY: the upstream's own next
+ *          page
  *
- * Every entry says in "mirrored" whether this mirror holds it, in part at least. Ours come first, so
- * that no page needs to know what others told: an entry of the upstream is left out when our own
+ * Every entry says in "mirrored" whether this mirror holds it, in part at least. Ours come first,
+ * so that no page needs to know what others told: an entry of the upstream is left out when our own
  * search lists it. A filter that only the upstream knows is left to it: then all is its list.
  *
  * When the upstream cannot be asked, ours are told with an X-HF-Warning; a later page is an error,

@@ -235,7 +235,8 @@ void reply_next(const mirror *m, const mirror_call *call, const mirror_target *t
 /* The same with a cursor for the upstream's page that query asks for. */
 void reply_next_upstream(const mirror *m, const mirror_call *call, const mirror_target *t,
                          const char *query, mirror_reply *r);
-/* The query that such a cursor holds, {NULL,0} without one. Fails INPUT when it is not one of ours. */
+/* The query that such a cursor holds, {NULL,0} without one. Fails INPUT when it is not one of
+ * ours. */
 mlxe_status target_upstream_cursor(const mirror_target *t, strv *query, mlxe_error *err);
 /* The offset that the cursor says, 0 without one. Fails INPUT when it is not one of ours. */
 mlxe_status target_cursor(const mirror_target *t, uint64_t *offset, mlxe_error *err);

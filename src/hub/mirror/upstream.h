@@ -32,9 +32,9 @@ mlxe_status upstream_open(const mirror *m, const char *url, const char *token, u
 void upstream_stop(upstream *u);  /* ends what is under way; what waits for it returns */
 void upstream_close(upstream *u); /* no call may run */
 
-/* One page of the upstream's search: query -> the array's text, and the query of the next page (empty:
- * there is none). Not tried again. *status: what a client is to be told of a failure, 400 or 502.
- * Fails as hub_search */
+/* One page of the upstream's search: query -> the array's text, and the query of the next page
+ * (empty: there is none). Not tried again. *status: what a client is to be told of a failure, 400
+ * or 502. Fails as hub_search */
 mlxe_status upstream_search(upstream *u, hub_type type, const char *query, buf *page, buf *next,
                             int *status, mlxe_error *err);
 
