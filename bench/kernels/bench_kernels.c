@@ -297,7 +297,7 @@ static void new_routes(int tokens, int64_t first[EXPERTS + 1], int32_t *row)
     first[EXPERTS] = pairs;
 }
 
-/* The experts of one layer: gate with up, then down. GB/s counts the experts that have rows once. */
+/* The experts of one layer: gate with up, then down. GB/s counts those that have rows once. */
 static void bench_experts(const store *s, int64_t e, int64_t f, const char *name)
 {
     static const int TOKENS[] = {1, 2, 8, 32, 128, 512};

@@ -3,9 +3,9 @@
  * A set counts only when the CPU has all of its extensions and the operating system saves its
  * registers (XCR0; on Arm HWCAP says both). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake
  * and later; older AVX-512 machines run the avx2 table. amx is avx512 and int8 tiles, which the
- * process must also be granted. neon asks for dot products (asimddp): most cores since 2018. i8mm is
- * neon and products of small matrices of bytes: Armv8.6 and many of 8.2 and later. Mutable state: the
- * chosen table and the counters, both atomic. */
+ * process must also be granted. neon asks for dot products (asimddp): most cores since 2018. i8mm
+ * is neon and products of small matrices of bytes: Armv8.6, many of 8.2 and later.
+ * Mutable state: the chosen table and the counters, both atomic. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif

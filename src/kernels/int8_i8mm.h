@@ -4,11 +4,11 @@
  *
  *   weights   dwords d and d + 1 of a panel's rows, zipped: 8 codes of two rows side by side
  *   x         8 bytes of two rows; of an odd number the last one twice
- *   sums      x 0 w 0, x 0 w 1, x 1 w 0, x 1 w 1; whole and exact, scaled as in dots(): the bits are
- *             those of the other sets, for every number of rows
+ *   sums      x 0 w 0, x 0 w 1, x 1 w 0, x 1 w 1; whole and exact, scaled as in dots(): the bits
+ *             are those of the other sets, for every number of rows
  *
- * Codes are signed bytes here (int8_neon.h), so that smmla serves every width. The instruction stands
- * by its name: the file is compiled for processors that lack it. */
+ * Codes are signed bytes here (int8_neon.h), so that smmla serves every width. The instruction
+ * stands by its name: the file is compiled for processors that lack it. */
 #ifndef KERNELS_INT8_I8MM_H
 #define KERNELS_INT8_I8MM_H
 

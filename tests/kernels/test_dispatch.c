@@ -43,7 +43,7 @@ static void choices(void **state)
     }
 }
 
-/* Whether Linux grants tile registers (the bit that arch_prctl gives back), once kn_tables asked. */
+/* Whether Linux grants tile registers (a bit that arch_prctl gives back), once kn_tables asked. */
 static int tiles_work(void)
 {
 #if defined(__x86_64__) && defined(__linux__)
