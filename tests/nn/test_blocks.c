@@ -304,7 +304,7 @@ typedef struct attention_run {
 static void run_attention(void *arg)
 {
     attention_run *a = arg;
-    nn_kv_layer_spec layer = {K, D};
+    nn_kv_layer_spec layer = {K, D, 0};
     nn_kv_spec spec = {&layer, 1, KN_KV_F32};
     nn_kv *kv = NULL;
     mx_scope *g;
