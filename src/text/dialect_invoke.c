@@ -1,7 +1,7 @@
 /* dialect_invoke.c: reads calls that are written in tags.
  *
- *   <invoke name="f"><parameter name="k" ..>v</parameter>..</invoke>     attributes name things
- *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                    keys have tags of their own
+ *   <invoke name="f"><parameter name="k" ..>v</parameter>..</invoke>  attributes name them
+ *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                tags for keys and values
  *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                  tags for keys and values
  * A value is text or JSON: by string="true|false" where the tag says it, else by the schema. */
 #include "text/dialects/invoke.h"

@@ -1,7 +1,8 @@
 /* deepseek_dsml.c: <｜DSML｜function_calls><｜DSML｜invoke name="f">..</｜DSML｜function_calls>
  *
- * DeepSeek V3.2, and V4 with tool_calls for function_calls: a parameter says itself whether it is text (string="true") or JSON.
- * Source: the encoding description of deepseek-ai/DeepSeek-V3.2 and -V4. */
+ * DeepSeek V3.2, and V4 with tool_calls for function_calls. A parameter says itself whether it is
+ * text (string="true") or JSON.
+ * Source: the encoding descriptions of deepseek-ai/DeepSeek-V3.2 and -V4. */
 #include "text/dialects/invoke.h"
 
 static void read_block(call_list *c, strv body) { read_invokes(c, body, "｜DSML｜"); }

@@ -10,9 +10,9 @@
  * guessed first (most files give merges ascending ids), which saves a look-up in a large table.
  *
  * Files that are no tokenizer.json give no merges but an order of tokens ("merges_from"). By "ids"
- * the merges are derived from it. By "ranks" (tiktoken's files) no table is built: two symbols merge
- * if their text together is a token, whose id is the rank; of equal ones that of the lower left id
- * comes first, as in the table that transformers makes of such files.
+ * the merges are derived from it. By "ranks" (tiktoken's files) no table is built: two symbols
+ * merge if their text together is a token, whose id is the rank; of equal ones that of the lower
+ * left id comes first, as in the table that transformers makes of such files.
  *
  * A cache for the length of one encode keeps the ids of short pieces that were seen before.
  *
