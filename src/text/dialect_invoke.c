@@ -2,7 +2,7 @@
  *
  *   <invoke name="f"><parameter name="k" ..>v</parameter>..</invoke>  attributes name them
  *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                tags for keys and values
- *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                  tags for keys and values
+ *
  * A value is text or JSON: by string="true|false" where the tag says it, else by the schema. */
 #include "text/dialects/invoke.h"
 
