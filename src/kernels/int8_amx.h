@@ -14,8 +14,7 @@
 
 #define AMX      __attribute__((target("amx-tile,amx-int8")))
 #define AMX_ROWS 16
-#define AMX_FROM 4                /* rows of x from which on tiles are used */
-#define AMX_BY   (KN_QB / 16 * 2) /* floats of a row's scales and sums in a block, at most */
+#define AMX_FROM 24 /* rows of x from which on tiles are used */
 
 /* Names of registers: the compilers paste them. */
 #define TILE_SUMS  0
@@ -40,30 +39,42 @@ AMX static void set_shapes(int rows, int unit)
     _tile_loadconfig(&s);
 }
 
-/* c[0 .. rows-1, half a panel] += the block's share. most: 8 or 16, rows <= most. by: of each row
- * and unit its scale and scale * sum, AMX_BY apart from row to row; whatever beyond `rows`. */
-AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_panel *p, int half,
-                            int kn, const kn_bytes *x, const float *by, float *c)
+/* Whole sums of 16 weight rows (half a panel) and the rows of x, of the unit that starts at u. */
+AMX KN_INLINE void amx_unit(const kn_panel *p, int half, const kn_bytes *x, int u, int32_t *sums)
 {
-    _Alignas(64) int32_t sums[2][AMX_ROWS * VL];
+    _tile_zero(TILE_SUMS);
+    _tile_loadd(TILE_X, x->q + u, x->ldq);
+    _tile_loadd(TILE_CODES, p->codes + (u * 2 + half * 4) * VL, Q_NP * 4);
+    _tile_dpbsud(TILE_SUMS, TILE_X, TILE_CODES);
+    _tile_stored(TILE_SUMS, sums, VL * 4);
+}
+
+/* c[0 .. rows-1, half a panel] += the block's share. most: 8 or 16, rows <= most. by: of each row
+ * and unit its scale and scale * sum, Q_BY apart from row to row; whatever beyond `rows`. What a
+ * tile gives comes late, so two units are under way while a third one is scaled. */
+AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_panel *p, int half,
+                            int kn, const kn_bytes *x, const float *by, const kn_next *next,
+                            float *c)
+{
+    _Alignas(64) int32_t room[4][AMX_ROWS * VL];
     vf to[AMX_ROWS];
     c += half * VL;
+    if (rows < most) memset(room, 0, sizeof room); /* what no tile writes is scaled too */
+    for (int u = 0; u < 2 * unit && u < kn; u += unit)
+        amx_unit(p, half, x, u, room[u / unit]);
     KN_UNROLL_16
     for (int r = 0; r < most; r++)
         to[r] = v_load(c + (r < rows ? r : rows - 1) * Q_NP);
-    memset(sums, 0, sizeof sums);
-    for (int u = 0, i = 0; u < kn; u += unit, by += 2, i ^= 1) {
+    for (int u = 0, i = 0; u < kn; u += unit, by += 2, i++) {
         const float *groups = p->groups + (u >> shift) * 2 * Q_NP + half * VL;
         const vf s = v_load(groups), b = v_load(groups + Q_NP);
-        _tile_zero(TILE_SUMS);
-        _tile_loadd(TILE_X, x->q + u, x->ldq);
-        _tile_loadd(TILE_CODES, p->codes + (u * 2 + half * 4) * VL, Q_NP * 4);
-        _tile_dpbsud(TILE_SUMS, TILE_X, TILE_CODES);
-        _tile_stored(TILE_SUMS, sums[i], VL * 4);
+        const int32_t *sums = room[i & 3];
+        if (!half) ask_next(next, i, kn / unit);
+        if (u + 2 * unit < kn) amx_unit(p, half, x, u + 2 * unit, room[(i + 2) & 3]);
         KN_UNROLL_16
         for (int r = 0; r < most; r++) {
-            vf t = v_mul(q_float(q_load(sums[i] + r * VL)), v_set(by[r * AMX_BY]));
-            to[r] = v_fma(v_set(by[r * AMX_BY + 1]), b, v_fma(t, s, to[r]));
+            vf t = v_mul(q_float(q_load(sums + r * VL)), v_set(by[r * Q_BY]));
+            to[r] = v_fma(v_set(by[r * Q_BY + 1]), b, v_fma(t, s, to[r]));
         }
     }
     KN_UNROLL_16
@@ -72,25 +83,25 @@ AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_pa
 }
 
 AMX static void amx_8(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                      const float *by, float *c)
+                      const float *by, const kn_next *next, float *c)
 {
-    amx_half(8, rows, unit, shift, p, 0, kn, x, by, c);
-    amx_half(8, rows, unit, shift, p, 1, kn, x, by, c);
+    amx_half(8, rows, unit, shift, p, 0, kn, x, by, next, c);
+    amx_half(8, rows, unit, shift, p, 1, kn, x, by, next, c);
 }
 
 AMX static void amx_16(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                       const float *by, float *c)
+                       const float *by, const kn_next *next, float *c)
 {
-    amx_half(16, rows, unit, shift, p, 0, kn, x, by, c);
-    amx_half(16, rows, unit, shift, p, 1, kn, x, by, c);
+    amx_half(16, rows, unit, shift, p, 0, kn, x, by, next, c);
+    amx_half(16, rows, unit, shift, p, 1, kn, x, by, next, c);
 }
 
 AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
-                          float *c)
+                          kn_next next, float *c)
 {
     const int unit = kn_unit(w), shift = group_shift(w);
     int left = (m + AMX_ROWS - 1) / AMX_ROWS, shaped = 0; /* tiles of nearly equal height */
-    float by[AMX_ROWS * AMX_BY];
+    float by[AMX_ROWS * Q_BY];
     kn_bytes at = *x;
     memset(by, 0, sizeof by);
     for (; left; left--) {
@@ -98,11 +109,12 @@ AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const k
         if (rows != shaped) set_shapes(rows, unit);
         shaped = rows;
         for (int r = 0; r < rows; r++)
-            memcpy(by + r * AMX_BY, at.by + r * at.ldby, (size_t)(kn / unit * 2) * sizeof *by);
+            memcpy(by + r * Q_BY, at.by + r * at.ldby, (size_t)(kn / unit * 2) * sizeof *by);
         if (rows > 8)
-            amx_16(rows, unit, shift, p, kn, &at, by, c);
+            amx_16(rows, unit, shift, p, kn, &at, by, &next, c);
         else
-            amx_8(rows, unit, shift, p, kn, &at, by, c);
+            amx_8(rows, unit, shift, p, kn, &at, by, &next, c);
+        next.rows.p = NULL;
         at.q += rows * at.ldq;
         at.by += rows * at.ldby;
         c += rows * Q_NP;
@@ -119,7 +131,7 @@ static void dot_bytes_amx(const kn_matrix *w, const kn_rows *rows, int64_t k0, i
         return;
     }
     pack(w, rows, k0, kn, p);
-    amx_bytes(w, p, kn, x, m, c);
+    amx_bytes(w, p, kn, x, m, next_of(w, rows, k0, kn), c);
 }
 
 #endif

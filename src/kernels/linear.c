@@ -23,15 +23,15 @@
 /* Up to so many rows of x, what was unpacked is used a few times only: it stays in the first-level
  * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
 #define SMALL_BLOCK    24
-#define BYTE_ROWS      192          /* rows of x of a chunk of integer products, at most */
+#define BYTE_ROWS      384          /* rows of bytes of a chunk of integer products, at most */
 #define FEW_BYTE_ROWS  8            /* rows of x that a chunk's weight rows meet at once, at most */
 #define ROW_CHUNK_MACS (256 * 1024) /* a chunk of few rows: some 20 us of reading */
 #define BIG_CHUNK_MACS (2 * 1024 * 1024) /* a chunk of many rows: as long */
 #define SERIAL_VALUES  (16 * 1024)       /* activations that are prepared without the pool */
 
 /* A worker's scratch: two blocks of sums, then what weights are unpacked into. */
-#define C_FLOATS (KN_MC * KN_NC)
-_Static_assert(C_FLOATS >= BYTE_ROWS * KN_QN && BYTE_ROWS >= 2 * KN_MC, "sums of a block");
+#define C_FLOATS (BYTE_ROWS * KN_QN)
+_Static_assert(C_FLOATS >= KN_MC * KN_NC, "sums of a block");
 _Static_assert((2 * C_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES, "scratch");
 _Static_assert(2 * C_FLOATS * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES, "scratch");
 
@@ -40,7 +40,8 @@ enum { FORMS = 6 }; /* of a row of x: form_of */
 /* A matrix of a set, or a gate with its up. */
 typedef struct part {
     const kn_projection *p, *up; /* up: NULL, or what act(p) is multiplied by */
-    int64_t rows, mc;            /* of weights, of x, of a chunk */
+    int64_t unit, units;         /* weight rows are cut at multiples of unit */
+    int64_t across, mc;          /* chunks of weight rows; rows of x of a chunk */
     int step;                    /* weight rows of a block */
     int first;                   /* its first chunk */
 } part;
@@ -291,15 +292,16 @@ static void chunk_of_set(void *ctx, int chunk, int n_chunks, int worker)
     linear *l = ctx;
     const part *p = l->parts;
     float *c = kn_scratch(worker), *c_up = c + C_FLOATS, *work = c_up + C_FLOATS;
-    int64_t m0, n0, end, n_blocks, ldc, ld_up;
+    int64_t m0, n0, end, at, ldc, ld_up;
     int m;
     (void)n_chunks;
     while (p + 1 < l->parts + l->n_parts && chunk >= p[1].first)
         p++;
-    n_blocks = ceil_div(p->p->w->n, p->rows);
-    m0 = (chunk - p->first) / n_blocks * p->mc;
-    n0 = (chunk - p->first) % n_blocks * p->rows;
-    end = n0 + p->rows < p->p->w->n ? n0 + p->rows : p->p->w->n;
+    at = (chunk - p->first) % p->across;
+    m0 = (chunk - p->first) / p->across * p->mc;
+    n0 = at * p->units / p->across * p->unit;
+    end = (at + 1) * p->units / p->across * p->unit;
+    if (end > p->p->w->n) end = p->p->w->n;
     m = (int)(l->m - m0 < p->mc ? l->m - m0 : p->mc);
     for (; n0 < end; n0 += p->step) {
         int n = (int)(end - n0 < p->step ? end - n0 : p->step);
@@ -319,29 +321,36 @@ static void chunk_of_set(void *ctx, int chunk, int n_chunks, int worker)
 }
 
 /* Chunks of weight rows and of rows of x: whole panels when there are integer products; fewer
- * weight rows when the workers would idle. -> chunks of the part */
+ * weight rows when the workers would idle. Few rows of x: as many chunks for each worker, the last
+ * one would be waited for. -> chunks of the part */
 static int64_t cut(const linear *l, part *p, int64_t all_rows)
 {
     const kn_matrix *w = p->p->w;
+    const int threads = kn_pool_threads();
     int few = l->m <= KN_FEW, panel = l->ops->panel_rows;
     int bytes = as_bytes(l, p->p) || as_bytes(l, p->up);
     int all_bytes = as_bytes(l, p->p) && (!p->up || as_bytes(l, p->up));
-    int64_t most = KN_MC; /* of two bytes 2 * 96 rows: as many as of one */
-    if (as_bytes(l, p->p) && form_rows(form_of(p->p)) == 1 && (!p->up || as_bytes(l, p->up)))
-        most = p->up && form_rows(form_of(p->up)) == 2 ? KN_MC : BYTE_ROWS;
-    int64_t blocks = ceil_div(l->m, most), want = 4 * kn_pool_threads();
-    int64_t unit = bytes ? panel : few ? KN_NR : 24;
-    int64_t macs = l->m <= FEW_BYTE_ROWS ? ROW_CHUNK_MACS : BIG_CHUNK_MACS;
+    int twice = form_rows(form_of(p->p)) == 2 || (p->up && form_rows(form_of(p->up)) == 2);
+    int64_t most = all_bytes ? BYTE_ROWS >> twice : KN_MC;
+    int64_t blocks = ceil_div(l->m, most), want = 4 * threads;
+    int64_t macs = l->m <= FEW_BYTE_ROWS ? ROW_CHUNK_MACS : BIG_CHUNK_MACS, rows;
+    p->unit = bytes ? panel : few ? KN_NR : 24;
+    p->units = ceil_div(w->n, p->unit);
     p->mc = blocks ? ceil_div(l->m, blocks) : 1;
-    p->rows = macs / (w->k * p->mc > 0 ? w->k * p->mc : 1);
-    if (!bytes && !few) p->rows = KN_NC;
-    if (p->rows > all_rows * blocks / want) p->rows = all_rows * blocks / want;
-    p->rows = p->rows / unit * unit;
-    if (p->rows < unit) p->rows = unit;
-    p->step = bytes ? panel : few ? KN_NC : (int)p->rows;
-    if (all_bytes && l->m <= FEW_BYTE_ROWS && w->n >= panel && p->rows * l->m <= C_FLOATS)
-        p->step = (int)p->rows;
-    return (blocks ? blocks : 1) * ceil_div(w->n, p->rows);
+    if (!p->units) return 0;
+    rows = macs / (w->k * p->mc > 0 ? w->k * p->mc : 1);
+    if (!bytes && !few) rows = KN_NC;
+    if (rows > all_rows * blocks / want) rows = all_rows * blocks / want;
+    rows = rows < p->unit ? 1 : rows / p->unit; /* units from here on */
+    p->across = ceil_div(p->units, rows);
+    if (l->m <= FEW_BYTE_ROWS && p->across > threads)
+        p->across = ceil_div(p->across, threads) * threads;
+    if (p->across > p->units) p->across = p->units;
+    rows = ceil_div(p->units, p->across) * p->unit;
+    p->step = bytes ? panel : few ? KN_NC : (int)rows;
+    if (all_bytes && l->m <= FEW_BYTE_ROWS && w->n >= panel && rows * l->m <= C_FLOATS)
+        p->step = (int)rows;
+    return (blocks ? blocks : 1) * p->across;
 }
 
 static kn_counter counter_of(const kn_matrix *w)

@@ -11,13 +11,12 @@
 #define FP4_KIND Q_KIND(5) /* codes up to 24 */
 
 /* As pack_codes, 4 bits. */
-static void pack_fp4(const rows_at *codes, int kn, int64_t ahead, kn_panel *p)
+static void pack_fp4(const rows_at *codes, int kn, kn_panel *p)
 {
     for (int u0 = 0; u0 < kn; u0 += 128) {
         int end = u0 + 128 < kn ? u0 + 128 : kn;
         for (int half = 0; half < 2; half++) {
             const uint8_t *at = half_of(codes, half);
-            prefetch_rows(at + u0 / 2, codes->stride, codes->far, ahead);
             for (int u = u0; u < end; u += 32) {
                 uint8_t *out = p->codes + ((size_t)u / 2 + (size_t)half) * VL * 4;
                 vi q[4];

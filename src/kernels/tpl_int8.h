@@ -15,7 +15,8 @@
 #ifndef KERNELS_TPL_INT8_H
 #define KERNELS_TPL_INT8_H
 
-#define Q_NP (2 * VL) /* weight rows of a panel */
+#define Q_NP (2 * VL)         /* weight rows of a panel */
+#define Q_BY (KN_QB / 16 * 2) /* scales and sums of a row's units in a block, at most */
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
@@ -130,13 +131,6 @@ KN_INLINE const uint8_t *half_of(const rows_at *a, int half)
     return a->p + half * (VL / 4) * a->far;
 }
 
-KN_INLINE void prefetch_rows(const uint8_t *p, int64_t stride, int64_t far, int64_t ahead)
-{
-    if (!ahead) return;
-    for (int r = 0; r < VL; r++)
-        prefetch_near(p + (r >> 2) * far + (r & 3) * stride, ahead);
-}
-
 /* Codes of 2, 3, 5 or 6 bits become bytes in order. */
 KN_INLINE void expand_rows(int bits, const rows_at *from, int kn, int64_t ahead, kn_panel *p)
 {
@@ -149,19 +143,18 @@ KN_INLINE void expand_rows(int bits, const rows_at *from, int kn, int64_t ahead,
 }
 
 /* 4 and 8 bits are cut where they lie; the others are made bytes first. */
-KN_INLINE void pack_codes(int bits, rows_at codes, int kn, int64_t ahead, kn_panel *p)
+KN_INLINE void pack_codes(int bits, rows_at codes, int kn, kn_panel *p)
 {
     const int here = bits == 4 || bits == 8, step = bits == 4 ? 32 : 16;
     const int line = here ? 64 * 8 / bits : KN_QB; /* codes that are cut in one go: a cache line */
     if (!here) {
-        expand_rows(bits, &codes, kn, ahead, p);
+        expand_rows(bits, &codes, kn, 0, p);
         codes = (rows_at){p->rows, KN_QB, 4 * KN_QB};
     }
     for (int u0 = 0; u0 < kn; u0 += line) {
         int end = u0 + line < kn ? u0 + line : kn;
         for (int half = 0; half < 2; half++) {
             const uint8_t *at = half_of(&codes, half);
-            if (here) prefetch_rows(at + u0 * bits / 8, codes.stride, codes.far, ahead);
             for (int u = u0; u < end; u += step) {
                 vi q[4];
                 q_rows(at + (here ? u * bits / 8 : u), codes.stride, codes.far, bits != 8, q);
@@ -248,40 +241,51 @@ static void pack_all_groups(const kn_matrix *w, const kn_rows *rows, int64_t k0,
 
 static void pack(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p)
 {
-    int64_t ahead = rows->ahead;
     rows_at codes = rows_from(w->w, rows, w->k * w->bits / 8, k0 * w->bits / 8);
-    if (w->n < Q_NP) {
-        codes = copy_rows(w, &codes, (size_t)(kn * w->bits / 8), p, KN_QB);
-        ahead = 0;
-    }
+    if (w->n < Q_NP) codes = copy_rows(w, &codes, (size_t)(kn * w->bits / 8), p, KN_QB);
     if (w->mode) {
-        pack_fp4(&codes, kn, ahead, p);
+        pack_fp4(&codes, kn, p);
         pack_fp_groups(w, rows, k0, kn, p);
         return;
     }
     switch (w->bits) {
     case 2:
-        pack_codes(2, codes, kn, ahead, p);
+        pack_codes(2, codes, kn, p);
         break;
     case 3:
-        pack_codes(3, codes, kn, ahead, p);
+        pack_codes(3, codes, kn, p);
         break;
     case 4:
-        pack_codes(4, codes, kn, ahead, p);
+        pack_codes(4, codes, kn, p);
         break;
     case 5:
-        pack_codes(5, codes, kn, ahead, p);
+        pack_codes(5, codes, kn, p);
         break;
     case 6:
-        pack_codes(6, codes, kn, ahead, p);
+        pack_codes(6, codes, kn, p);
         break;
     default:
-        pack_codes(8, codes, kn, ahead, p);
+        pack_codes(8, codes, kn, p);
     }
     pack_all_groups(w, rows, k0, kn, p);
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
+
+/* What is read after this block: its rows are asked for while the products run, unit by unit. In the
+ * midst of packing, which waits for memory already, they would only wait longer. */
+typedef struct kn_next {
+    rows_at rows; /* p NULL: nothing is */
+    int bytes;    /* of a row */
+} kn_next;
+
+KN_INLINE void ask_next(const kn_next *next, int unit, int units)
+{
+    if (!next->rows.p) return;
+    for (int r = unit * Q_NP / units; r < (unit + 1) * Q_NP / units; r++)
+        for (int i = 0; i < next->bytes; i += 64)
+            prefetch_near(row_of(&next->rows, r), i);
+}
 
 /* sums[r][h]: lane sums of one unit, `dwords` dwords of codes at w, with mr rows of bytes. */
 KN_INLINE void unit_sums(int kind, int mr, int dwords, const uint8_t *w, const int8_t *x,
@@ -315,46 +319,49 @@ KN_INLINE void unit_sums(int kind, int mr, int dwords, const uint8_t *w, const i
 
 /* c[r, 0 .. Q_NP-1] += the block's share of mr rows */
 KN_INLINE void dots(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
-                    const kn_bytes *x, float *c)
+                    const kn_bytes *x, const kn_next *next, float *c)
 {
     const int8_t *q = x->q;
-    const float *by = x->by;
+    float room[Q_TILE * Q_BY], *by = room; /* side by side: rows far apart need an address each */
+    for (int r = 0; r < mr; r++)
+        memcpy(room + r * Q_BY, x->by + r * x->ldby, (size_t)(kn / unit * 2) * sizeof *room);
     for (int u = 0; u < kn; u += unit, by += 2) {
-        const float *s = p->groups + (u >> shift) * 2 * Q_NP, *b = s + Q_NP;
+        const float *groups = p->groups + (u >> shift) * 2 * Q_NP;
         vi sums[Q_TILE][2];
+        ask_next(next, u / unit, kn / unit);
         unit_sums(kind, mr, unit / 4, p->codes + (size_t)u * Q_NP, q + u, x->ldq, sums);
         KN_UNROLL
-        for (int r = 0; r < mr; r++) {
-            vf scale = v_set(by[r * x->ldby]), sum = v_set(by[r * x->ldby + 1]);
+        for (int h = 0; h < 2; h++) {
+            const vf s = v_load(groups + h * VL), b = v_load(groups + Q_NP + h * VL);
             KN_UNROLL
-            for (int h = 0; h < 2; h++) {
+            for (int r = 0; r < mr; r++) {
                 float *to = c + r * Q_NP + h * VL;
-                vf t = v_mul(q_float(sums[r][h]), scale);
-                t = v_fma(t, v_load(s + h * VL), v_load(to));
-                v_store(to, v_fma(sum, v_load(b + h * VL), t));
+                vf t = v_mul(q_float(sums[r][h]), v_set(by[r * Q_BY]));
+                t = v_fma(t, s, v_load(to));
+                v_store(to, v_fma(v_set(by[r * Q_BY + 1]), b, t));
             }
         }
     }
 }
 
 KN_INLINE void dots_unit(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
-                         const kn_bytes *x, float *c)
+                         const kn_bytes *x, const kn_next *next, float *c)
 {
     if (unit == 16)
-        dots(kind, mr, 16, 4, p, kn, x, c);
+        dots(kind, mr, 16, 4, p, kn, x, next, c);
     else if (unit == 32)
-        dots(kind, mr, 32, shift, p, kn, x, c);
+        dots(kind, mr, 32, shift, p, kn, x, next, c);
     else
-        dots(kind, mr, 64, shift, p, kn, x, c);
+        dots(kind, mr, 64, shift, p, kn, x, next, c);
 }
 
 #define DOTS_CASE(kind, mr)                                                                        \
     case mr:                                                                                       \
-        dots_unit(kind, mr, unit, shift, p, kn, x, c);                                             \
+        dots_unit(kind, mr, unit, shift, p, kn, x, next, c);                                       \
         break;
 
 KN_INLINE void dots_rows(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
-                         const kn_bytes *x, float *c)
+                         const kn_bytes *x, const kn_next *next, float *c)
 {
     switch (mr) {
         DOTS_CASE(kind, 1)
@@ -373,20 +380,20 @@ KN_INLINE void dots_rows(int kind, int mr, int unit, int shift, const kn_panel *
 }
 
 static void dots_0(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                   float *c)
+                   const kn_next *next, float *c)
 {
-    dots_rows(0, mr, unit, shift, p, kn, x, c);
+    dots_rows(0, mr, unit, shift, p, kn, x, next, c);
 }
 #if Q_KINDS > 1
 static void dots_1(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                   float *c)
+                   const kn_next *next, float *c)
 {
-    dots_rows(1, mr, unit, shift, p, kn, x, c);
+    dots_rows(1, mr, unit, shift, p, kn, x, next, c);
 }
 static void dots_2(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                   float *c)
+                   const kn_next *next, float *c)
 {
-    dots_rows(2, mr, unit, shift, p, kn, x, c);
+    dots_rows(2, mr, unit, shift, p, kn, x, next, c);
 }
 #else
 #define dots_1 dots_0
@@ -394,7 +401,7 @@ static void dots_2(int mr, int unit, int shift, const kn_panel *p, int kn, const
 #endif
 
 static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
-                       float *c)
+                       kn_next next, float *c)
 {
     int left = (m + Q_TILE - 1) / Q_TILE; /* tiles of nearly equal height */
     kn_bytes at = *x;
@@ -402,11 +409,12 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
         int mr = (m + left - 1) / left, unit = kn_unit(w), shift = group_shift(w);
         int kind = w->mode ? FP4_KIND : Q_KIND(w->bits);
         if (kind == 0)
-            dots_0(mr, unit, shift, p, kn, &at, c);
+            dots_0(mr, unit, shift, p, kn, &at, &next, c);
         else if (kind == 1)
-            dots_1(mr, unit, shift, p, kn, &at, c);
+            dots_1(mr, unit, shift, p, kn, &at, &next, c);
         else
-            dots_2(mr, unit, shift, p, kn, &at, c);
+            dots_2(mr, unit, shift, p, kn, &at, &next, c);
+        next.rows.p = NULL;
         at.q += mr * at.ldq;
         at.by += mr * at.ldby;
         c += mr * Q_NP;
@@ -417,6 +425,13 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
 
 #include "kernels/tpl_few.h"
 
+KN_INLINE kn_next next_of(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn)
+{
+    rows_at at = rows_from(w->w, rows, w->k * w->bits / 8, k0 * w->bits / 8);
+    at.p = rows->ahead && w->n >= Q_NP ? at.p + rows->ahead : NULL;
+    return (kn_next){at, kn * w->bits / 8};
+}
+
 static void dot_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                       const kn_bytes *x, int m, float *c)
 {
@@ -424,7 +439,7 @@ static void dot_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int k
         few_bytes(w, rows, k0, kn, p, x, m, c);
     } else {
         pack(w, rows, k0, kn, p);
-        tile_bytes(w, p, kn, x, m, c);
+        tile_bytes(w, p, kn, x, m, next_of(w, rows, k0, kn), c);
     }
 }
 
