@@ -145,8 +145,8 @@ static mlxe_status ask_files(searching *s, strv id, hub_need *need, int *known, 
 static mlxe_status entry_tell(searching *s, const json *model, buf *line, mlxe_error *err)
 {
     uint64_t memory_bytes = s->query->memory_bytes;
-    hub_need need;
-    strv id;
+    hub_need need = {0};
+    strv id = {0};
     int known = 1;
     mlxe_status rc = json_is(model, JSON_OBJECT)
                          ? hub_json_str(model, "search", "id", &id, err)

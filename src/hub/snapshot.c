@@ -327,7 +327,7 @@ static mlxe_status renew(const download *d, const plan *p, mlxe_error *err)
     mlxe_status rc = MLXE_OK;
     for (size_t i = 0; d->local_dir && i < p->n && !rc; i++) {
         const hub_entry *e = p->files[i].entry;
-        if (p->files[i].present && local_file_look(d->local_dir, e, d->commit) == LOCAL_OLDER)
+        if (p->files[i].present && e && local_file_look(d->local_dir, e, d->commit) == LOCAL_OLDER)
             rc = local_note(d->local_dir, e->path, d->commit, hub_entry_etag(e), err);
     }
     return rc;
