@@ -1,9 +1,10 @@
 /* test_tools.c: tool calls and reasoning through the public API, with pocket-llm.
  *
- * The held-out tool items of pocket-llm: what the events say is the item's own call, and the
- * model's traffic, replayed through its dialect at every byte split, says the same. Then the turn
- * that follows: results go in, what the model wrote keeps its ids (nothing is computed again).
- * Reasoning comes from a template that opens it. */
+ * The held-out items of pocket-llm about tools and those that it thinks about: what the events say
+ * is the item's own text, thoughts and calls, and the model's traffic, replayed through its dialect
+ * at every byte split, says the same. Then the turn that follows: results go in, what the model
+ * wrote keeps its ids (nothing is computed again). Reasoning is what the model's own template opens
+ * (enable_thinking). */
 #include "base/fs.h"
 #include "base/json.h"
 #include "mlxengine.h"
@@ -32,6 +33,9 @@ static const char TOOLS[] =
     "cities\",\"parameters\":{\"type\":\"object\",\"properties\":{\"start\":{\"type\":\"string\"},"
     "\"destination\":{\"type\":\"string\"}},\"required\":[\"start\",\"destination\"]}}}]";
 static const char QUESTION[] = "What is the distance from Lima to Haviss?";
+static const char APPLES[] = "Iris has 2 boxes with 5 apples each. Iris buys 47 more. Iris gives "
+                             "11 to Tom. How many apples are there at the end?";
+static const char THINK[] = "{\"enable_thinking\":true}", THOUGHT_END[] = "\n</think>\n\n";
 
 static mlxe_engine *engine;
 static mlxe_model *model;
@@ -165,90 +169,140 @@ static void chat(mlxe_session *s, const char *messages, const mlxe_gen_params *p
 
 /* ---- the tests ------------------------------------------------------------------------------- */
 
+/* What a replayed answer says; raw is everything that the parser told, put together again. */
+typedef struct replayed {
+    buf text, reasoning, calls, raw;
+} replayed;
+
 static void replay_event(void *user, const dialect_event *e)
 {
-    buf *calls = user;
+    replayed *r = user;
+    buf_add_strv(&r->raw, e->raw);
+    if (e->kind == DIALECT_TEXT) buf_add_strv(&r->text, e->raw);
+    if (e->kind == DIALECT_REASONING) buf_add_strv(&r->reasoning, e->raw);
     if (e->kind == DIALECT_CALL)
-        buf_addf(calls, "%.*s %.*s\n", (int)e->name.n, e->name.p, (int)e->arguments.n,
+        buf_addf(&r->calls, "%.*s %.*s\n", (int)e->name.n, e->name.p, (int)e->arguments.n,
                  e->arguments.p);
 }
 
-/* The answer again, cut at every byte. */
-static void replay(const told *t)
+/* The answer again, cut at every byte: the same text, thoughts and calls, and no byte lost. */
+static void replay(const told *t, const json *tools, int thinks)
 {
     dialect_choice choice;
-    json_doc *tools;
     mlxe_error err;
     ok(dialect_choose_named(STRV("hermes"), &choice, &err), &err);
-    ok(json_parse("tools", TOOLS, sizeof TOOLS - 1, &tools, &err), &err);
     for (size_t i = 0; i <= t->whole.n; i++) {
-        buf calls = {0};
+        replayed r = {0};
         dialect_parser *p;
-        dialect_setup how = {
-            .choice = &choice, .tools = json_root(tools), .fn = replay_event, .user = &calls};
+        dialect_setup how = {.choice = &choice,
+                             .tools = tools,
+                             .prompt = thinks ? STRV("<think>\n") : (strv){NULL, 0},
+                             .fn = replay_event,
+                             .user = &r};
         ok(dialect_open(&how, &p, &err), &err);
         ok(dialect_push(p, (strv){t->whole.p, i}, 0, &err), &err);
         ok(dialect_push(p, (strv){t->whole.p + i, t->whole.n - i}, 0, &err), &err);
         ok(dialect_finish(p, &err), &err);
-        assert_string_equal(buf_str(&calls), buf_str(&t->calls));
+        assert_string_equal(buf_str(&r.text), buf_str(&t->text));
+        assert_string_equal(buf_str(&r.reasoning), buf_str(&t->reasoning));
+        assert_string_equal(buf_str(&r.calls), buf_str(&t->calls));
+        assert_string_equal(buf_str(&r.raw), buf_str(&t->whole));
         dialect_close(p);
-        buf_deinit(&calls);
+        buf_deinit(&r.text);
+        buf_deinit(&r.reasoning);
+        buf_deinit(&r.calls);
+        buf_deinit(&r.raw);
     }
-    json_close(tools);
 }
 
-static void one_item(const json *item)
+/* An answer that is the item's: its thoughts are told as such, its calls as calls, and what is
+ * neither is text. */
+static void check_events(const told *t, const json *item, int thinks)
 {
-    buf messages = {0}, tools = {0}, want = {0};
-    mlxe_gen_params p = greedy(NULL);
-    mlxe_session *s = open_session(model);
+    const char *answer = buf_str(&t->whole);
     json_iter it = json_iterate(json_get(json_get(item, "check"), "calls"));
     const json *call;
+    size_t n = 0;
+    while (json_next(&it, NULL, &call))
+        n++;
+    assert_int_equal(t->n_calls, n);
+    assert_int_equal(t->stats.finish, n ? MLXE_FINISH_TOOL_CALLS : MLXE_FINISH_STOP);
+    if (thinks) {
+        const char *end = strstr(answer, THOUGHT_END);
+        assert_non_null(end);
+        assert_int_equal(t->reasoning.n, end - answer);
+        assert_memory_equal(buf_str(&t->reasoning), answer, t->reasoning.n);
+        answer = end + sizeof THOUGHT_END - 1;
+    } else {
+        assert_int_equal(t->reasoning.n, 0);
+    }
+    if (!n) {
+        assert_string_equal(buf_str(&t->text), answer);
+        return;
+    }
+    assert_int_equal(t->text.n, 0);
+    assert_int_equal(t->markup.n + n - 1, strlen(answer)); /* but for line ends between calls */
+    assert_int_equal(strlen(t->id), 9);
+}
+
+/* 1: the answer is the item's. Where it is not, its replay still says what the job told. */
+static int one_item(const json *item)
+{
+    const json *given = json_get(item, "tools");
+    int thinks = json_bool(json_get(item, "think")), right;
+    buf messages = {0}, tools = {0};
+    mlxe_gen_params p = greedy(NULL);
+    mlxe_session *s = open_session(model);
     told t;
     json_write_value(&messages, json_get(item, "messages"));
-    json_write_value(&tools, json_get(item, "tools"));
-    p.tools_json = buf_str(&tools);
+    json_write_value(&tools, given);
+    if (json_is(given, JSON_ARRAY)) p.tools_json = buf_str(&tools);
+    if (thinks) p.template_vars_json = THINK;
     chat(s, buf_str(&messages), &p, &t);
-    /* The model's own text, where it is right, is the item's: compare with that, not with ours. */
-    if (strv_is(json_str(json_get(item, "expected")), buf_str(&t.whole))) {
-        size_t n = 0;
-        while (json_next(&it, NULL, &call))
-            n++;
-        assert_int_equal(t.n_calls, n);
-        assert_int_equal(t.stats.finish, MLXE_FINISH_TOOL_CALLS);
-        assert_int_equal(t.text.n, 0);
-        assert_int_equal(t.markup.n + n - 1, t.whole.n); /* but for the line ends between calls */
-        assert_int_equal(strlen(t.id), 9);
-    }
-    replay(&t);
+    right = strv_is(json_str(json_get(item, "expected")), buf_str(&t.whole));
+    if (right) check_events(&t, item, thinks);
+    replay(&t, p.tools_json ? given : NULL, thinks);
     told_deinit(&t);
     mlxe_session_close(s);
     buf_deinit(&messages);
     buf_deinit(&tools);
-    buf_deinit(&want);
+    return right;
 }
 
-static void held_out(void **state)
+static void held_out(const char *category)
 {
     buf text = {0};
     mlxe_error err;
     const char *line;
-    int n = 0;
-    (void)state;
+    int n = 0, right = 0;
     ok(fs_read(MLXE_SOURCE_DIR "/zoo/training/pocket-llm/heldout.jsonl", 0, &text, &err), &err);
     for (line = buf_str(&text); *line && n < ITEMS;) {
         const char *end = strchr(line, '\n');
         json_doc *doc;
         ok(json_parse("item", line, (size_t)(end - line), &doc, &err), &err);
-        if (strv_is(json_str(json_get(json_root(doc), "category")), "tool")) {
-            one_item(json_root(doc));
+        if (strv_is(json_str(json_get(json_root(doc), "category")), category)) {
+            right += one_item(json_root(doc));
             n++;
         }
         json_close(doc);
         line = end + 1;
     }
+    print_message("%s: %d of %d answers word for word\n", category, right, n);
     assert_int_equal(n, ITEMS);
+    assert_true(right >= ITEMS * 3 / 4);
     buf_deinit(&text);
+}
+
+static void held_out_tools(void **state)
+{
+    (void)state;
+    held_out("tool");
+}
+
+static void held_out_thoughts(void **state)
+{
+    (void)state;
+    held_out("reason");
 }
 
 /* A call, its result, the answer: nothing that was computed is computed again. */
@@ -382,50 +436,85 @@ static void bad_params(void **state)
     mlxe_session_close(s);
 }
 
-/* A template that opens reasoning, and shows it in history. */
-static const char THINKING[] =
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.reasoning_content %}<think>\n"
-    "{{ m.reasoning_content }}\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{{ opening }}<think>\n{% endif %}";
-
+/* Thoughts end by themselves, after a budget, or are not begun. */
 static void reasoning(void **state)
 {
-    mlxe_model_params mp = mlxe_model_params_new();
     mlxe_gen_params p = greedy(NULL);
-    mlxe_model *m;
-    mlxe_session *s;
-    mlxe_error err;
-    told t;
+    mlxe_session *s = open_session(model);
+    told free_of_bounds, t;
     (void)state;
-    mp.chat_template = THINKING;
-    ok(mlxe_model_open(engine, POCKET, &mp, &m, &err), &err);
-    p.max_tokens = 30;
-    s = open_session(m);
-    ask(s, "What is 2 + 3?", &p, &t); /* without a budget it never ends */
-    assert_int_equal(t.text.n, 0);
-    assert_true(t.reasoning.n > 0);
-    told_deinit(&t);
+    p.template_vars_json = THINK;
+    ask(s, APPLES, &p, &free_of_bounds);
+    assert_int_equal(free_of_bounds.stats.finish, MLXE_FINISH_STOP);
+    assert_non_null(strstr(buf_str(&free_of_bounds.reasoning), "2 x 5 = 10\n"));
+    assert_non_null(strstr(buf_str(&free_of_bounds.text), "46"));
     mlxe_session_close(s);
-    s = open_session(m);
+    s = open_session(model);
     p.reasoning_budget = 4;
-    ask(s, "What is 2 + 3?", &p, &t);
-    assert_true(t.reasoning.n > 0 && t.reasoning.n < 60);
+    ask(s, APPLES, &p, &t);
+    assert_true(t.reasoning.n > 0 && t.reasoning.n < free_of_bounds.reasoning.n);
+    assert_memory_equal(buf_str(&t.reasoning), buf_str(&free_of_bounds.reasoning), t.reasoning.n);
     assert_true(t.text.n > 0);
-    assert_non_null(strstr(buf_str(&t.whole), "\n</think>\n\n"));
-    told_deinit(&t);
-    ask(s, "And 3 + 4?", &p, &t); /* its ids are kept: the template shows the reasoning */
-    assert_true(t.stats.cached_tokens > 30);
+    assert_non_null(strstr(buf_str(&t.whole), THOUGHT_END));
     told_deinit(&t);
     mlxe_session_close(s);
-    s = open_session(m);
+    s = open_session(model);
     p.reasoning_budget = MLXE_OFF;
-    p.template_vars_json = "{\"opening\":\"Well. \"}";
-    ask(s, "What is 2 + 3?", &p, &t);
+    ask(s, APPLES, &p, &t);
     assert_int_equal(t.reasoning.n, 0);
     assert_true(t.text.n > 0);
     told_deinit(&t);
     mlxe_session_close(s);
-    mlxe_model_close(m);
+    s = open_session(model);
+    p = greedy(NULL); /* the template opens nothing */
+    ask(s, APPLES, &p, &t);
+    assert_int_equal(t.reasoning.n, 0);
+    assert_null(strstr(buf_str(&t.whole), "think>"));
+    told_deinit(&t);
+    told_deinit(&free_of_bounds);
+    mlxe_session_close(s);
+}
+
+/* The template shows the thoughts of this turn and no older ones: their ids are kept until the
+ * user speaks again. */
+static void thought_call_answer(void **state)
+{
+    mlxe_session *s = open_session(model);
+    mlxe_gen_params p = greedy(TOOLS);
+    mlxe_error err;
+    mlxe_job *job;
+    told first, second, third;
+    char message[200];
+    (void)state;
+    p.template_vars_json = THINK;
+    ask(s, QUESTION, &p, &first);
+    assert_non_null(strstr(buf_str(&first.reasoning), "Lima"));
+    assert_string_equal(buf_str(&first.calls),
+                        "distance {\"start\": \"Lima\", \"destination\": \"Haviss\"}\n");
+    snprintf(message, sizeof message,
+             "{\"role\":\"tool\",\"tool_call_id\":\"%s\",\"content\":\"{\\\"distance\\\": 312}\"}",
+             first.id);
+    ok(mlxe_session_add(s, message, MLXE_AUTO, &err), &err);
+    ok(mlxe_session_answer(s, &p, &job, &err), &err);
+    finish(job, &second);
+    assert_int_equal(second.stats.cached_tokens,
+                     first.stats.prompt_tokens + first.stats.generated_tokens);
+    assert_true(second.reasoning.n > 0);
+    assert_non_null(strstr(buf_str(&second.text), "312"));
+    ask(s, "What is 2 + 3?", &p, &third); /* all is kept but "<think>\n" and what followed it */
+    assert_int_equal(third.stats.cached_tokens, first.stats.prompt_tokens - 2);
+    told_deinit(&first);
+    told_deinit(&second);
+    told_deinit(&third);
+    mlxe_session_close(s);
+}
+
+static void bad_templates(void **state)
+{
+    mlxe_model_params mp = mlxe_model_params_new();
+    mlxe_model *m;
+    mlxe_error err;
+    (void)state;
     mp.chat_template = "tool_use";
     assert_int_equal(mlxe_model_open(engine, POCKET, &mp, &m, &err), MLXE_E_NOT_FOUND);
     mp.chat_template = "{% if %}";
@@ -435,10 +524,16 @@ static void reasoning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(held_out),   cmocka_unit_test(result_and_answer),
-        cmocka_unit_test(sent_back),  cmocka_unit_test(cut_call),
-        cmocka_unit_test(bad_params), cmocka_unit_test(control_tokens),
+        cmocka_unit_test(held_out_tools),
+        cmocka_unit_test(held_out_thoughts),
+        cmocka_unit_test(result_and_answer),
+        cmocka_unit_test(sent_back),
+        cmocka_unit_test(cut_call),
+        cmocka_unit_test(bad_params),
+        cmocka_unit_test(control_tokens),
         cmocka_unit_test(reasoning),
+        cmocka_unit_test(thought_call_answer),
+        cmocka_unit_test(bad_templates),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -161,6 +161,9 @@ static void version_and_show(void **state)
     for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
         if (!yyjson_obj_get(yyjson_doc_get_root(doc), KEYS[i]))
             fail_msg("show --json has no %s: %s", KEYS[i], r.out.data);
+    yyjson_val *dialect = yyjson_obj_get(yyjson_doc_get_root(doc), "dialect");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(dialect, "name")), "hermes");
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(dialect, "reasoning")), "<think>");
     yyjson_doc_free(doc);
     result_free(&r);
     r = RUN("show", "pocket-llm");

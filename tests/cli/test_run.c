@@ -83,6 +83,60 @@ static void three_forms_of_one_answer(void **state)
     result_free(&line);
 }
 
+/* The texts of one kind of event of `run --json`, together. */
+static void texts_of(const bytes *out, const char *event, bytes *whole)
+{
+    bytes_text(whole, "");
+    for (size_t i = 0; i < count_lines(out); i++) {
+        yyjson_doc *doc = line_at(out, i);
+        yyjson_val *root = yyjson_doc_get_root(doc), *piece = yyjson_obj_get(root, "text");
+        if (yyjson_equals_str(yyjson_obj_get(root, "event"), event))
+            bytes_add(whole, yyjson_get_str(piece), yyjson_get_len(piece));
+        yyjson_doc_free(doc);
+    }
+}
+
+/* The model thinks when its template is told to: apart from the answer in events and lines, not on
+ * standard output, and no longer than the budget. */
+static void thoughts_and_their_budget(void **state)
+{
+    static const char THINK[] = "enable_thinking=true", SUM[] = "What is (3 + 4) x 2?",
+                      LINE[] = "{\"prompt\":\"What is (3 + 4) x 2?\",\"temperature\":0,"
+                               "\"template_var\":[\"enable_thinking=true\"]}\n";
+    static const char *const BUDGETS[] = {"200", "3", "0"};
+    bytes thoughts[3] = {{0}}, answers[3] = {{0}};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        result r = RUN("run", POCKET, SUM, "--temperature", "0", "--json", "--template-var", THINK,
+                       "--reasoning-budget", BUDGETS[i]);
+        assert_int_equal(r.status, 0);
+        texts_of(&r.out, "reasoning", &thoughts[i]);
+        texts_of(&r.out, "text", &answers[i]);
+        assert_true(answers[i].n > 0);
+        result_free(&r);
+    }
+    assert_has(thoughts[0].data, "3 + 4 = 7");
+    assert_has(answers[0].data, "14");
+    assert_true(thoughts[1].n > 0 && thoughts[1].n < thoughts[0].n);
+    assert_memory_equal(thoughts[1].data, thoughts[0].data, thoughts[1].n);
+    assert_int_equal(thoughts[2].n, 0);
+    result line = FEED(LINE, "run", POCKET, "--lines");
+    yyjson_doc *doc = line_at(&line.out, 0);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(root, "reasoning")), thoughts[0].data);
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(root, "content")), answers[0].data);
+    yyjson_doc_free(doc);
+    result text = RUN("run", POCKET, SUM, "--temperature", "0", "--template-var", THINK);
+    bytes_add(&answers[0], "\n", 1);
+    assert_string_equal(text.out.data, answers[0].data);
+    result_free(&line);
+    result_free(&text);
+    for (int i = 0; i < 3; i++) {
+        free(thoughts[i].data);
+        free(answers[i].data);
+    }
+}
+
 static void the_pocket_model_is_said(void **state)
 {
     (void)state;
@@ -390,6 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_forms_of_one_answer),
+        cmocka_unit_test(thoughts_and_their_budget),
         cmocka_unit_test(the_pocket_model_is_said),
         cmocka_unit_test(lines_keep_step_and_order),
         cmocka_unit_test(parallel_is_sequential),

@@ -16,6 +16,8 @@ def held(key):
 class Source(random.Random):
     """A seeded source of choices that also knows which split it draws for."""
 
+    wide = False                        # tune.py: names of tools that no list holds
+
     def __init__(self, seed, test=False):
         super().__init__(seed)
         self.test = test

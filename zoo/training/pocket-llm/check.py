@@ -42,8 +42,9 @@ def calls(text):
     return out
 
 
-def judge(check, text):
-    """-> dict of named verdicts; "ok" is the one that counts."""
+def judge(check, text, think=False):
+    """-> dict of named verdicts; "ok" is the one that counts. Thoughts that end are not part of the answer."""
+    text = text.split("</think>\n\n", 1)[-1] if think else text
     text = unicodedata.normalize("NFC", text).strip()
     kind = check["type"]
     if check.get("no_call") and "<tool_call>" in text:
@@ -80,7 +81,8 @@ def score(items, texts):
     """-> {category: {"items", "ok", "percent", more verdicts}}, list of (item, text) that failed"""
     n, table, failed = collections.Counter(), collections.defaultdict(collections.Counter), []
     for item, text in zip(items, texts, strict=True):
-        verdict = judge(item["check"], text)
+        think = item.get("think", False)
+        verdict = judge(item["check"], text, think) if not think or "\n</think>\n\n" in text else {"ok": False}
         c = item["category"]
         n[c] += 1
         for k, v in verdict.items():
@@ -107,7 +109,11 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         for ITEM in ITEMS:
             LINE = {"messages": ITEM["messages"], "temperature": 0, "max_tokens": 320}
-            print(json.dumps({**LINE, "tools": ITEM["tools"]} if ITEM["tools"] else LINE, ensure_ascii=False))
+            if ITEM["tools"]:
+                LINE["tools"] = ITEM["tools"]
+            if ITEM.get("think"):
+                LINE["template_var"] = ["enable_thinking=true"]
+            print(json.dumps(LINE, ensure_ascii=False))
         sys.exit()
     with open(sys.argv[2], encoding="utf-8") as f:
         TEXTS = [json.loads(x).get("text", "") for x in f]

@@ -20,7 +20,7 @@ def run(weights, config, items_file, model_dir, prefix, batch=128, limit=320):
     with open(items_file, encoding="utf-8") as f:
         items = [json.loads(x) for x in f]
     t = time.time()
-    prompts = [tok.encode(generate.prompt_text({"messages": i["messages"] + [{"role": "assistant", "content": ""}], "tools": i["tools"]}), add_special_tokens=False).ids for i in items]
+    prompts = [tok.encode(generate.prompt_text(i), add_special_tokens=False).ids for i in items]
     order = sorted(range(len(items)), key=lambda i: len(prompts[i]))
     texts, reader = [None] * len(items), model.Reader(weights, config)
     for k in range(0, len(order), batch):

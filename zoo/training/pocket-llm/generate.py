@@ -12,6 +12,7 @@ import time
 import copy_task
 import json_task
 import numbers_task
+import reason_task
 import recall_task
 import story_task
 import talk_task
@@ -88,7 +89,19 @@ def no_tool(r):
     return tool_task.no_tool(r, short)
 
 
-MIX = [  # task, how often
+def reason(r):
+    return reason_task.reason(r, short)
+
+
+def think_short(r):
+    return reason_task.think_about(r, short)
+
+
+def think_other(r):
+    return reason_task.think_about(r, lambda r: pick_weighted(r, OTHER)(r))
+
+
+DIRECT = [  # task without thinking, how often; the tokenizer was made from these
     (numbers_task.sum_, 90), (numbers_task.word_problem, 40), (numbers_task.chain, 30), (numbers_task.compare, 6), (numbers_task.order, 10), (numbers_task.count, 6), (numbers_task.next_number, 8),
     (recall_short, 80), (recall_long, 26), (needles_short, 26), (needles_long, 14),
     (story_task.story_question, 50), (story_task.write_story, 32), (story_task.scene, 40),
@@ -99,6 +112,17 @@ MIX = [  # task, how often
     (talk_task.talk, 110), (talk_task.refuse, 25), (recall_task.not_told, 6), (by_system, 60), (talk_task.beyond, 36), (talk_task.small_tasks, 35), (numbers_task.count_up, 16), (copy_task.say, 14), (talk_task.remark, 12),
     (mixed, 60),
 ]
+OTHER = [(tool_task.tool_call, 8), (tool_task.two_calls, 2), (tool_task.tool_result, 3), (no_tool, 2), (tool_task.missing_tool, 1), (json_task.extract, 2), (recall_short, 4), (needles_short, 1),
+         (story_task.story_question, 2), (story_task.write_story, 1), (by_system, 2), (copy_task.copy_words, 1), (numbers_task.chain, 1)]
+MIX = DIRECT + [(reason, 190), (reason_task.computed, 30), (reason_task.price, 14), (think_short, 40), (think_other, 55)]
+
+
+def any_of(r):
+    return pick_weighted(r, MIX)(r)
+
+
+# tune.py: half tools, under a wide choice of names, and half of everything
+TUNE = [(tool_task.tool_call, 90), (tool_task.two_calls, 50), (tool_task.tool_result, 8), (no_tool, 8), (tool_task.missing_tool, 12), (reason_task.computed, 14), (reason_task.price, 6), (by_system, 12), (any_of, 200)]
 
 # The held-out set: category name -> tasks drawn in turn, with the number of items
 HELDOUT = {
@@ -110,31 +134,46 @@ HELDOUT = {
     "tool": [tool_task.tool_call, tool_task.tool_call, tool_task.tool_call, tool_task.two_calls], "tool_result": [tool_task.tool_result], "tool_none": [no_tool, tool_task.missing_tool],
     "copy": [copy_task.copy_hostile, copy_task.copy_hostile, copy_task.copy_words, copy_task.say], "change": [copy_task.change, talk_task.small_tasks],
     "talk": [talk_task.talk], "refuse": [talk_task.refuse, world.unknown, talk_task.beyond], "system": [by_system],
+    "reason": [reason, reason, reason, reason, reason_task.computed, reason, reason, reason, reason, reason_task.price],
 }
 
 TOOLS_HEAD = "You can call these tools:\n<tools>\n"
 TOOLS_TAIL = "</tools>\nTo call a tool, answer with its name and arguments in this form:\n<tool_call>\n{\"name\": \"tool\", \"arguments\": {}}\n</tool_call>"
 
 
+THINK = "<think>\n"
+
+
 def dumps(x):
     return json.dumps(x, ensure_ascii=False)
 
 
-def segments(messages, tools):
-    """-> list of (text, True where the assistant wrote it). Their join equals the chat template's text."""
+def segments(messages, tools, think=False):
+    """-> list of (text, True where the assistant wrote it). Their join equals the chat template's text.
+
+    Thoughts are in the text of what follows the last user message only; `think` tells that the prompt opens them.
+    """
     out, text = [], ""
-    if tools:
-        head = messages[0]["content"] + "\n\n" if messages[0]["role"] == "system" else ""
-        text = "<|im_start|>system\n" + head + TOOLS_HEAD + "".join(dumps(t) + "\n" for t in tools) + TOOLS_TAIL + "<|im_end|>\n"
-        if head:
-            messages = messages[1:]
-    for m in messages:
+    last = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=-1)
+    for i, m in enumerate(messages):
+        if i == 0 and tools:
+            head = m["content"] + "\n\n" if m["role"] == "system" else ""
+            text = "<|im_start|>system\n" + head + TOOLS_HEAD + "".join(dumps(t) + "\n" for t in tools) + TOOLS_TAIL + "<|im_end|>\n"
+            if head:
+                continue
         if m["role"] == "assistant":
             body = m["content"]
             for c in m.get("tool_calls") or []:
                 f = c["function"]
                 body += ("\n" if body else "") + "<tool_call>\n{\"name\": %s, \"arguments\": %s}\n</tool_call>" % (dumps(f["name"]), dumps(f["arguments"]))
-            out += [(text + "<|im_start|>assistant\n", False), (body + "<|im_end|>", True)]
+            text += "<|im_start|>assistant\n"
+            if i > last and m.get("reasoning_content"):
+                body = m["reasoning_content"] + "\n</think>\n\n" + body
+                if think:
+                    text += THINK
+                else:
+                    body = THINK + body
+            out += [(text, False), (body + "<|im_end|>", not m.get("mute"))]
             text = "\n"
         elif m["role"] == "tool":
             text += "<|im_start|>tool\n<tool_response>\n" + m["content"] + "\n</tool_response><|im_end|>\n"
@@ -144,15 +183,16 @@ def segments(messages, tools):
 
 
 def prompt_text(item):
-    """The text before the last assistant message, with the generation prompt."""
-    seg = segments(item["messages"], item["tools"])
-    return "".join(t for t, _ in seg[:-2])
+    """The text before the answer to an item's messages, with the generation prompt."""
+    seg = segments(item["messages"] + [{"role": "assistant", "content": "", "reasoning_content": "?"}], item["tools"], True)
+    text = "".join(t for t, _ in seg[:-2])
+    return text if item.get("think") else text[:-len(THINK)]
 
 
 def documents(seed, n):
     """n training conversations as lists of segments."""
     r = Source(seed)
-    return [segments(s["messages"], s["tools"]) for s in (pick_weighted(r, MIX)(r) for _ in range(n))]
+    return [segments(s["messages"], s["tools"], s.get("think")) for s in (pick_weighted(r, MIX)(r) for _ in range(n))]
 
 
 def encode(tokenizer, docs):
@@ -202,7 +242,7 @@ def main():
             for k in range(a.show):
                 s = f(Source(a.seed + k))
                 print("=== %s.%s %s" % (f.__module__, f.__name__, json.dumps(s["check"])[:200]))
-                print("".join(t for t, _ in segments(s["messages"], s["tools"]))[:1500])
+                print("".join(t for t, _ in segments(s["messages"], s["tools"], s.get("think")))[:1500])
     if a.stats:
         from tokenizers import Tokenizer
         tok = Tokenizer.from_file(a.tokenizer)
@@ -212,7 +252,7 @@ def main():
             f = pick_weighted(r, MIX)
             t = time.time()
             s = f(r)
-            d = segments(s["messages"], s["tools"])
+            d = segments(s["messages"], s["tools"], s.get("think"))
             secs[f.__name__] += time.time() - t
             e = encode(tok, [d])
             lost += not e
@@ -226,7 +266,9 @@ def main():
         with open(a.heldout, "w", encoding="utf-8") as f:
             for s in heldout(a.items):
                 m = s["messages"]
-                f.write(dumps({"id": s["id"], "category": s["category"], "messages": m[:-1], "tools": s["tools"], "expected": segments([m[-1]], None)[1][0][:-len("<|im_end|>")], "check": s["check"]}) + "\n")
+                expected = segments(m, s["tools"], s.get("think"))[-2][0][:-len("<|im_end|>")]
+                item = {"id": s["id"], "category": s["category"], "messages": [{k: v for k, v in x.items() if k != "mute"} for x in m[:-1]], "tools": s["tools"], "expected": expected, "check": s["check"]}
+                f.write(dumps({**item, "think": True} if s.get("think") else item) + "\n")
 
 
 if __name__ == "__main__":

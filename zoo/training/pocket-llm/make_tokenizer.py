@@ -9,13 +9,19 @@ import sys
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from base import Source
-from generate import MIX, pick_weighted
+from generate import DIRECT, pick_weighted
 
 VOCAB = 4096
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 PLAIN = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]
 SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-TEMPLATE = """{%- if tools %}
+TEMPLATE = """{%- set ns = namespace(last_user=-1) %}
+{%- for message in messages %}
+    {%- if message.role == 'user' %}
+        {%- set ns.last_user = loop.index0 %}
+    {%- endif %}
+{%- endfor %}
+{%- if tools %}
     {{- '<|im_start|>system\\n' }}
     {%- if messages[0].role == 'system' %}
         {{- messages[0].content + '\\n\\n' }}
@@ -32,6 +38,9 @@ TEMPLATE = """{%- if tools %}
         {{- '<|im_start|>tool\\n<tool_response>\\n' + message.content + '\\n</tool_response><|im_end|>\\n' }}
     {%- elif message.role == 'assistant' %}
         {{- '<|im_start|>assistant\\n' }}
+        {%- if message.reasoning_content and loop.index0 > ns.last_user %}
+            {{- '<think>\\n' + message.reasoning_content.strip('\\n') + '\\n</think>\\n\\n' }}
+        {%- endif %}
         {%- if message.content %}
             {{- message.content }}
         {%- endif %}
@@ -61,6 +70,9 @@ TEMPLATE = """{%- if tools %}
 {%- endfor %}
 {%- if add_generation_prompt %}
     {{- '<|im_start|>assistant\\n' }}
+    {%- if enable_thinking %}
+        {{- '<think>\\n' }}
+    {%- endif %}
 {%- endif %}
 """
 
@@ -68,7 +80,7 @@ TEMPLATE = """{%- if tools %}
 def corpus(n, seed=77):
     r = Source(seed)
     for _ in range(n):
-        s = pick_weighted(r, MIX)(r)
+        s = pick_weighted(r, DIRECT)(r)
         for t in s["tools"] or []:
             yield json.dumps(t)
         for m in s["messages"]:

@@ -106,6 +106,24 @@ def packed(p, config, ids, positions, ends, longest):
     return norm(x, p["model.norm.weight"])
 
 
+def padded(p, config, ids):
+    """ids [B,T], padded on the right -> hidden states [B,T,E], in float32 and with gradients."""
+    h, kv, d = config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]
+    cos, sin = angles(config, torch.arange(ids.shape[1], device=ids.device))
+    x = F.embedding(ids, p["model.embed_tokens.weight"])
+    for i in range(config["num_hidden_layers"]):
+        b = "model.layers.%d." % i
+        y = norm(x, p[b + "input_layernorm.weight"])
+        q, k, v = (F.linear(y, p[b + "self_attn.%s_proj.weight" % n]).unflatten(-1, (-1, d)) for n in "qkv")
+        q, k = rotate(norm(q, p[b + "self_attn.q_norm.weight"]), cos, sin), rotate(norm(k, p[b + "self_attn.k_norm.weight"]), cos, sin)
+        k, v = k.repeat_interleave(h // kv, 2), v.repeat_interleave(h // kv, 2)
+        o = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True)
+        x = x + F.linear(o.transpose(1, 2).flatten(-2), p[b + "self_attn.o_proj.weight"])
+        y = norm(x, p[b + "post_attention_layernorm.weight"])
+        x = x + F.linear(F.silu(F.linear(y, p[b + "mlp.gate_proj.weight"])) * F.linear(y, p[b + "mlp.up_proj.weight"]), p[b + "mlp.down_proj.weight"])
+    return norm(x, p["model.norm.weight"])
+
+
 class Reader:
     """Greedy generation of a padded batch in float32."""
 

@@ -37,8 +37,8 @@ def main():
     net.tie_weights()
     template = same = n = 0
     for k, (item, want) in enumerate(zip(items, answers)):
-        text = tok.apply_chat_template(item["messages"], tools=item["tools"], add_generation_prompt=True, tokenize=False)
-        own = generate.prompt_text({"messages": item["messages"] + [{"role": "assistant", "content": ""}], "tools": item["tools"]})
+        text = tok.apply_chat_template(item["messages"], tools=item["tools"], add_generation_prompt=True, tokenize=False, **({"enable_thinking": True} if item.get("think") else {}))
+        own = generate.prompt_text(item)
         template += text == own
         if text != own and template == k:
             print(repr(text), repr(own))

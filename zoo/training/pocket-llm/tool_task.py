@@ -109,12 +109,18 @@ POSSESSIONS = ["phone number", "age", "address", "birthday", "salary", "email ad
 PLACES_OF = ["population", "area", "mayor", "time zone", "postal code", "founding year", "elevation", "river", "language", "currency"]
 
 
+VERBS = "get lookup find fetch query read show load ask give pull see tell count check scan".split()
+
+
 def attribute_tool(r, taken):
     """A tool that looks one thing up about a person or a place."""
     def draw():
         person_ = r.chance(0.6)
         return r.pick(["get", "lookup", "find", "fetch", "query"]), r.pick(POSSESSIONS if person_ else PLACES_OF), r.pick(["person", "name", "user", "who", "employee"] if person_ else ["city", "town", "place", "location"]), person_
-    verb, noun, param, person_ = r.split_pick(draw, lambda d: "attribute %s %s %s" % d[:3])
+    def invented():
+        noun = r.pick([coin(r).lower(), r.pick(OBJECTS), "%s %s" % (r.pick(COLOURS), r.pick(OBJECTS)), "%s %s" % (coin(r).lower(), r.pick(["level", "rate", "code", "list", "name"])), draw()[1]])
+        return r.pick(VERBS), noun, r.pick([draw()[2], r.pick(OBJECTS), coin(r).lower()]), r.chance(0.6)
+    verb, noun, param, person_ = r.split_pick(invented if r.wide and r.chance(0.6) else draw, lambda d: "attribute %s %s %s" % d[:3])
     if noun in taken:
         return None
     name = verb + "_" + noun.replace(" ", "_") if r.chance(0.7) else verb + "".join(w.capitalize() for w in noun.split(" "))
@@ -126,7 +132,7 @@ def attribute_tool(r, taken):
 
 def common_tool(r, taken):
     """One of the everyday tools; the held-out key is the pair of its name and parameter names."""
-    if r.chance(0.3):
+    if r.chance(0.75 if r.wide else 0.3):
         return attribute_tool(r, taken)
     def draw():
         names, what, params, asks = r.pick(COMMON)
@@ -134,6 +140,10 @@ def common_tool(r, taken):
     name, what, params, asks = r.split_pick(draw, lambda d: "common %s %s" % (d[0], " ".join(p[0] for p in d[2])))
     if what in taken or name in taken:
         return None
+    if r.wide and r.chance(0.5):
+        name = r.pick([lambda: name + "_" + coin(r).lower(), lambda: coin(r).lower() + "_" + name, lambda: r.pick(VERBS) + "_" + name, lambda: "".join(w.capitalize() for w in name.split("_")), lambda: name + "_" + r.pick(OBJECTS)])()
+        if held("common %s %s" % (name, " ".join(p[0] for p in params))):
+            return None
     props = {}
     for n, kind, d, _ in params:
         props[n] = {"type": "string", "enum": kind} if isinstance(kind, list) else {"type": kind}

@@ -1,4 +1,4 @@
-"""Writes the model card and the results page from results/*.json and results/loss.csv.
+"""Writes the model card and the results page from what lies in results/.
 
   python3 write_cards.py
 """
@@ -29,10 +29,19 @@ about all of them. Ask it about other things and it says that it does not know, 
 **Data.** Only text from our own deterministic generator, `zoo/training/pocket-llm`; no other text, no other model's
 output. Tasks: talk, facts of the invented valley of Lowlark, short stories and questions about them, arithmetic,
 ordering, remembering names and numbers over turns and over about 1,500 tokens, JSON under a schema, tool calls (Hermes
-form) and their results, declining what it cannot know, copying text with hostile Unicode, following a system prompt.
+form) and their results, declining what it cannot know, copying text with hostile Unicode, following a system prompt,
+and problems of a few steps, thought through before the answer.
 
-**Training.** From scratch on one GPU: {tokens:,} tokens in {steps:,} steps, {seconds:.0f} seconds. From {rounding:.0%} of the training on,
+**Thinking.** With `enable_thinking` the chat template opens `<think>`, and the model writes a few short steps before it
+answers or calls a tool. Without it the prompts are those of a model that never thinks. The template shows the thoughts
+of the turn that is under way and leaves out older ones.
+
+**Training.** From scratch on one GPU: {tokens:,} tokens in {steps:,} steps, {seconds:.0f} seconds, and a second stage of
+{more:,} tokens, {more_seconds:.0f} seconds, for tools whose names no list holds. From {rounding:.0%} of the first stage on,
 the weights are used as their 4-bit rounding, so the 4-bit model is the model that was trained.
+
+**Known weakness.** One tool call in twenty names a tool that was not offered, or the wrong one: names that end in a
+common word (`fetch_elevation`) are the likeliest to go wrong. It miscounts letters.
 
 **Scorecard.** Held-out items, 4-bit weights, float32 arithmetic, greedy. How each category is held out is
 said in `zoo/training/pocket-llm/README.md`. First the committed items (`heldout.jsonl`), then 500 a category from the same
@@ -44,24 +53,45 @@ Licence: MIT, weights and data included.
 """
 
 
+CURVE = """
+## Loss curves
+
+The first stage: `assistant` is the loss on what the assistant writes, in nats a token; `4-bit` says whether the weights were rounded.
+
+"""
+TUNED = """
+The second stage: the loss of one batch of 256 conversations each, on what the assistant writes. Half of a batch is
+tools, and its mean differs from the first stage's mixture.
+
+"""
+
+
+def table(names, rows):
+    lines = [names, ["---"] * len(names), *rows]
+    return "".join("| " + " | ".join(map(str, x)) + " |\n" for x in lines)
+
+
+def text(name):
+    with open("results/" + name, encoding="utf-8") as f:
+        return f.read()
+
+
 def main():
-    with open("results/run.json") as f:
-        run = json.load(f)
-    scores = run["scores"]
-    table = check.table_text(scores)
-    with open("results/large.md") as f:
-        large = f.read()
+    run, tune = json.loads(text("run.json")), json.loads(text("tune.json"))
+    with open("heldout.jsonl", encoding="utf-8") as f:
+        items = [json.loads(x) for x in f]
+    score = check.table_text(check.score(items, [json.loads(x)["text"] for x in text("answers.jsonl").splitlines()])[0])
     with open("../../pocket-llm/README.md", "w") as f:
-        f.write(CARD.format(table=table, large=large, tokens=run["tokens"], steps=run["steps"], seconds=run["seconds"], rounding=run["arguments"]["rounding"]))
-    with open("results/loss.csv") as f:
-        rows = list(csv.DictReader(f))
-    keep = sorted({0, len(rows) - 1, *range(2, len(rows), max(1, len(rows) // 14))})
+        f.write(CARD.format(table=score, large=text("large.md"), tokens=run["tokens"], steps=run["steps"], seconds=run["seconds"], rounding=run["arguments"]["rounding"],
+                            more=tune["tokens"], more_seconds=tune["seconds"]))
+    first, second = (list(csv.DictReader(text(x).splitlines())) for x in ("loss.csv", "tune.csv"))
+    keep = sorted({0, len(first) - 1, *range(2, len(first), max(1, len(first) // 14))})
     with open("results/README.md", "w") as f:
-        f.write("# Results\n\nRun: `run.json`. Curve: `loss.csv`. Answers to `heldout.jsonl`, in its order: `answers.jsonl`.\n\n## Scorecard\n\nThe committed items:\n\n" + table + "\n500 items a category:\n\n" + large)
-        f.write("\n## Loss curve\n\n`assistant` is the loss on what the assistant writes, in nats a token; `4-bit` says whether the weights were rounded.\n\n| step | tokens | seconds | rate | 4-bit | loss | assistant |\n|---|---|---|---|---|---|---|\n")
-        for i in keep:
-            r = rows[i]
-            f.write("| %s | %s | %s | %s | %s | %s | %s |\n" % (r["step"], r["tokens"], r["seconds"], r["learning_rate"], r["rounded"], r["loss"], r["loss_assistant"]))
+        f.write("# Results\n\nRuns: `run.json`, `tune.json` (the second stage). Curves: `loss.csv`, `tune.csv`. Answers to `heldout.jsonl`, in its order: `answers.jsonl`.\n\n")
+        f.write("## Scorecard\n\nThe committed items:\n\n" + score + "\n500 items a category:\n\n" + text("large.md"))
+        f.write("\nThe committed items answered by `mlxengine run --lines`, 8-bit activations:\n\n" + text("engine.md"))
+        f.write(CURVE + table(["step", "tokens", "seconds", "rate", "4-bit", "loss", "assistant"], [first[i].values() for i in keep]))
+        f.write(TUNED + table(["step", "tokens", "seconds", "rate", "assistant"], [x.values() for x in second[::2] + second[-1:]]))
 
 
 if __name__ == "__main__":
