@@ -276,13 +276,14 @@ static void put_word(links *l, strv word)
     size_t head = head_of(word);
     size_t tail = head + tail_of((strv){word.p + head, word.n - head});
     tail = balance(word, head, tail);
-    strv middle = {word.p + head, tail - head}, mail = middle;
+    strv middle = {word.p + head, tail - head};
+    int named = strv_starts(middle, STRV("mailto:"));
+    strv mail = {middle.p + (named ? 7 : 0), middle.n - (named ? 7 : 0)};
     buf_clear(&l->link);
     if (is_url(middle)) {
         int whole = strv_starts(middle, STRV("https://")) || strv_starts(middle, STRV("http://"));
         put_link(l, whole ? "" : "https://", middle, 1, middle, 1);
-    } else if (strv_starts(middle, STRV("mailto:")) &&
-               is_mail(mail = (strv){middle.p + 7, middle.n - 7})) {
+    } else if (named && is_mail(mail)) {
         put_link(l, "", middle, 0, mail, 0);
     } else if (jj_find(middle, STRV("@"), 0) != SIZE_MAX && !strv_starts(middle, STRV("www.")) &&
                *middle.p != '@' && jj_find(middle, STRV(":"), 0) == SIZE_MAX && is_mail(middle)) {

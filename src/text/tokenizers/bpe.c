@@ -338,10 +338,8 @@ static mlxe_status merge_by_ranks(const tok_reader *r, const tok_model *m, bpe *
 static mlxe_status derive_merges(const tok_reader *r, const json *how, const tok_model *m, bpe *b)
 {
     if (strv_is(json_str(how), "ranks")) return merge_by_ranks(r, m, b);
-    derived *d = malloc(sizeof *d);
+    derived *d = calloc(1, sizeof *d);
     if (!d) return tok_no_memory(r);
-    d->v = NULL;
-    d->n = d->cap = d->asked = 0;
     mlxe_status rc = derive_all(r, how, &m->vocab, d);
     if (rc == MLXE_OK) rc = pairs_init(r, b, d->n);
     for (size_t i = 0; i < d->n && rc == MLXE_OK; i++) {
