@@ -1,14 +1,14 @@
-/* int8_amx.h: a panel times rows of bytes by AMX tiles: 16 rows of x, 16 weight rows and a unit of k
- * at a time. Included by kernels_avx512.c, whose kernels the table "amx" shares but for this one.
+/* int8_amx.h: a panel times rows of bytes by AMX tiles: 16 rows of x, 16 weight rows and a unit of
+ * k at a time. Included by kernels_avx512.c, whose kernels the table "amx" shares but for this one.
  *
  *   x       a tile as its rows lie in memory, a unit wide
  *   codes   a tile of a panel's half: [k/4][row][4] is the order that the instruction wants
  *   sums    a tile of whole sums, exact, stored and scaled as in dots(): the bits are those of the
  *           other sets, for every number of rows
  *
- * The tiles' shapes are a thread's state: set before the first tile of a call and released after the
- * last one, so that a thread that waits carries none. Source: Intel's Architecture Instruction Set
- * Extensions reference, chapter 3 (palette 1: eight tiles of 16 rows of 64 bytes). */
+ * The tiles' shapes are a thread's state: set before the first tile of a call and released after
+ * the last one, so that a thread that waits carries none. Source: Intel's Architecture Instruction
+ * Set Extensions reference, chapter 3 (palette 1: eight tiles of 16 rows of 64 bytes). */
 #ifndef KERNELS_INT8_AMX_H
 #define KERNELS_INT8_AMX_H
 

@@ -272,8 +272,8 @@ static void pack(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-/* What is read after this block: its rows are asked for while the products run, unit by unit. In the
- * midst of packing, which waits for memory already, they would only wait longer. */
+/* What is read after this block: its rows are asked for while the products run, unit by unit. In
+ * the midst of packing, which waits for memory already, they would only wait longer. */
 typedef struct kn_next {
     rows_at rows; /* p NULL: nothing is */
     int bytes;    /* of a row */
