@@ -43,7 +43,7 @@ cpu or gpu.
 error, warn, info or debug.
 .TP
 .B MLXE_ISA
-Forces a kernel set: generic, avx2, avx512 or neon (for tests).
+Forces a kernel set: generic, avx2, avx512, amx, neon or i8mm (for tests).
 .SH FILES
 share/mlxengine/zoo beside the program's bin holds the pocket models, lib/mlxengine the plugin and MLX.
 END
