@@ -76,9 +76,11 @@ static void prepare(void *ctx, int chunk, int n_chunks, int worker)
         for (int u = 0; u < UNITS; u++) {
             const kn_bytes *b = &e->bytes[u];
             int64_t q_row = e->twice * b->ldq, by_row = e->twice * b->ldby;
-            int8_t *q = (int8_t *)(uintptr_t)b->q + i * q_row;
-            float *by = (float *)(uintptr_t)b->by + i * by_row;
-            if (!b->q) continue;
+            int8_t *q = (int8_t *)(uintptr_t)b->q;
+            float *by = (float *)(uintptr_t)b->by;
+            if (!q) continue;
+            q += i * q_row;
+            by += i * by_row;
             if (again) {
                 memcpy(q, q - q_row, (size_t)q_row);
                 memcpy(by, by - by_row, (size_t)by_row * sizeof *by);

@@ -92,12 +92,14 @@ static void mm_tile(int rows, int unit, int shift, const kn_panel *p, int kn, co
 static void dot_bytes_i8mm(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                            const kn_bytes *x, int m, float *c)
 {
+    const kn_next next = next_of(w, rows, k0, kn);
     kn_bytes at = *x;
     if (m < MM_FROM) {
         dot_bytes(w, rows, k0, kn, p, x, m, c);
         return;
     }
     pack(w, rows, k0, kn, p);
+    ask_next(&next, 0, 1);
     for (int left = (m + 2 * MM_PAIRS - 1) / (2 * MM_PAIRS); left; left--) {
         int n = ((m + left - 1) / left + 1) / 2 * 2; /* tiles of nearly equal, even height */
         if (n > m) n = m;

@@ -104,16 +104,17 @@ static mlxe_status moe_task(const void *params, const mx_view *in, int n_in, mx_
     routing r;
     float *x = out->data; /* starts as the input */
     float *normed = malloc((size_t)(t * e + pairs * (f + e)) * sizeof *x);
-    float *hidden = normed + t * e, *down = hidden + pairs * f;
     kn_input rows = {.x = normed, .ldx = e, .precision = b->router.precision};
-    kn_input activated = {.x = hidden, .ldx = f, .precision = b->router.precision};
-    kn_projection gate = {.w = b->gate, .y = hidden, .ldy = f, .rounding = b->rounding};
+    kn_input activated = {.ldx = f, .precision = b->router.precision};
+    kn_projection gate = {.w = b->gate, .ldy = f, .rounding = b->rounding};
     kn_projection up = {.w = b->up};
-    kn_projection last = {.w = b->down, .y = down, .ldy = e, .rounding = b->down_rounding};
+    kn_projection last = {.w = b->down, .ldy = e, .rounding = b->down_rounding};
     kn_routes to = {.count = b->experts};
     mlxe_status rc = MLXE_E_MEMORY;
     (void)in, (void)n_in;
     if (!normed) goto out;
+    activated.x = gate.y = normed + t * e;
+    last.y = gate.y + pairs * f;
     if ((rc = norm_rows(&b->norm, x, normed, t, e, cancel))) goto out;
     if ((rc = route(b, normed, t, &mem, &r, cancel))) goto out;
     to.first = r.first;
@@ -121,7 +122,7 @@ static mlxe_status moe_task(const void *params, const mx_view *in, int n_in, mx_
     if ((rc = kn_project_experts_gated(&rows, &to, b->act, &gate, &up, cancel))) goto out;
     to.row = NULL;
     if ((rc = kn_project_experts(&activated, &to, &last, cancel))) goto out;
-    rc = kn_combine_experts(down, e, r.at, r.weight, b->used, x, e, t, e, cancel);
+    rc = kn_combine_experts(last.y, e, r.at, r.weight, b->used, x, e, t, e, cancel);
 out:
     free(normed);
     arena_deinit(&mem);
