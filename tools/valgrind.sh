@@ -1,6 +1,6 @@
 #!/bin/sh
 # valgrind.sh TREE LABEL: the C tests of one label (fast, full, soak) under Valgrind's memcheck. Valgrind
-# knows no AVX-512, so the kernels are held to AVX2.
+# knows no AVX-512, so the kernels are held to AVX2. pocket-llm answers one item of a category.
 set -eu
 cd "$(dirname "$0")/.."
 tree=$1 label=$2
@@ -12,8 +12,8 @@ for program in "$tree/tests/$kind".*; do
     [ -x "$program" ] || continue
     count=$((count + 1))
     # A child of a fork test is not followed: its parent's blocks are no leak of it.
-    if MLXE_ISA=avx2 MLXE_THREADS=1 valgrind --quiet --error-exitcode=99 --leak-check=full \
-        --errors-for-leak-kinds=definite --child-silent-after-fork=yes --fair-sched=yes \
+    if MLXE_ISA=avx2 MLXE_THREADS=1 MLXE_TEST_ITEMS=1 valgrind --quiet --error-exitcode=99 \
+        --leak-check=full --errors-for-leak-kinds=definite --child-silent-after-fork=yes --fair-sched=yes \
         --suppressions=tests/sanitizers/valgrind.supp "$program" >"$program.valgrind" 2>&1; then
         echo "ok    ${program##*/}"
     else
