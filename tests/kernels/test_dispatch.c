@@ -103,6 +103,8 @@ static void features(void **state)
     char mine[512] = " ", line[8192] = "", small[8];
     FILE *file = fopen("/proc/cpuinfo", "r");
     (void)state;
+    /* Valgrind's CPU has less than the one that the system describes. */
+    if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "vgpreload")) skip();
     kn_cpu_features(mine + 1, sizeof mine - 2);
     strcat(mine, " ");
     kn_cpu_features(small, sizeof small);
