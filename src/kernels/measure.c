@@ -218,10 +218,11 @@ __attribute__((target("avx512f,avx512vnni"))) static float loop_int8_vnni(void)
         a[j] = _mm512_set1_epi32(j);
     for (int i = 0; i < ROUNDS; i++) {
         KN_UNROLL_ALL
-        for (int j = 0; j < CHAINS; j++)
-            __asm__("vpdpbusd %2, %1, %0"
-                    : "+v"(a[j])
-                    : "v"(x), "v"(y)); /* gcc 12 copies the sums of the intrinsic */
+        for (int j = 0; j < CHAINS; j++) {
+            __m512i sum = a[j]; /* not the intrinsic: gcc 12 copies its sums forth and back */
+            __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(y));
+            a[j] = sum;
+        }
     }
     for (int j = 1; j < CHAINS; j++)
         a[0] = _mm512_add_epi32(a[0], a[j]);
