@@ -36,6 +36,16 @@ static inline int strv_ends(strv a, strv tail)
     return a.n >= tail.n && (tail.n == 0 || memcmp(a.p + a.n - tail.n, tail.p, tail.n) == 0);
 }
 
+/* Without the blanks, tabs and line ends around it. */
+static inline strv strv_trim(strv a)
+{
+    while (a.n && memchr(" \t\r\n", a.p[0], 4))
+        a = strv_from(a.p + 1, a.n - 1);
+    while (a.n && memchr(" \t\r\n", a.p[a.n - 1], 4))
+        a.n--;
+    return a;
+}
+
 /* -> a NUL-terminated copy, the caller's to free; NULL: no memory. Not strndup, which may look for
  * a NUL where none has to be. */
 static inline char *strv_dup(strv a)

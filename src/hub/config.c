@@ -110,18 +110,9 @@ static mlxe_status home_of(const source *s, buf *out, mlxe_error *err)
     return MLXE_OK;
 }
 
-static strv stripped(strv t)
-{
-    while (t.n && strchr(" \t\r\n", t.p[0]))
-        t = strv_from(t.p + 1, t.n - 1);
-    while (t.n && strchr(" \t\r\n", t.p[t.n - 1]))
-        t.n--;
-    return t;
-}
-
 static int token_take(hub_config *c, strv text)
 {
-    strv t = stripped(text);
+    strv t = strv_trim(text);
     if (!t.n) return 0;
     buf_add_strv(&c->token, t);
     c->token_from = HUB_TOKEN_IMPLICIT;

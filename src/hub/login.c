@@ -19,15 +19,6 @@
 
 enum { MAX_STORED_BYTES = 1 << 20, MAX_NAME_BYTES = 200 };
 
-static strv stripped(strv t)
-{
-    while (t.n && strchr(" \t\r\n", t.p[0]))
-        t = strv_from(t.p + 1, t.n - 1);
-    while (t.n && strchr(" \t\r\n", t.p[t.n - 1]))
-        t.n--;
-    return t;
-}
-
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* A line of an INI file: "[name]", "key = value" or "key: value". */
@@ -39,7 +30,7 @@ static ini_line ini_read(strv line)
 {
     ini_line out = {{0}, {0}, {0}};
     size_t at = 0;
-    line = stripped(line);
+    line = strv_trim(line);
     if (line.n > 2 && line.p[0] == '[' && line.p[line.n - 1] == ']') {
         out.section = strv_from(line.p + 1, line.n - 2);
         return out;
@@ -47,8 +38,8 @@ static ini_line ini_read(strv line)
     while (at < line.n && line.p[at] != '=' && line.p[at] != ':')
         at++;
     if (at == line.n || line.p[0] == '#' || line.p[0] == ';') return out;
-    out.key = stripped(strv_from(line.p, at));
-    out.value = stripped(strv_from(line.p + at + 1, line.n - at - 1));
+    out.key = strv_trim(strv_from(line.p, at));
+    out.value = strv_trim(strv_from(line.p + at + 1, line.n - at - 1));
     return out;
 }
 
@@ -242,7 +233,7 @@ mlxe_status login_remove(const char *token_path, buf *name, mlxe_error *err)
     rc = store_open(token_path, &s, err);
     if (!rc) rc = fs_read(token_path, MAX_STORED_BYTES, &token, err);
     if (!rc) {
-        buf_add_strv(name, login_name(buf_view(&s.text), stripped(buf_view(&token)), &expires_at));
+        buf_add_strv(name, login_name(buf_view(&s.text), strv_trim(buf_view(&token)), &expires_at));
         if (name->n) {
             add_others(buf_view(&s.text), buf_view(name), &text);
             rc = buf_ok(&text) ? file_replace(buf_str(&s.path), buf_view(&text), err)
