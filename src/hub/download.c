@@ -95,14 +95,19 @@ mlxe_status download_room(const download *d, uint64_t bytes, mlxe_error *err)
 
 /* ---- one file -------------------------------------------------------------------------------- */
 
-mlxe_status download_head(download *d, requester *r, const char *url, hub_meta *meta,
-                          hub_fault *fault, mlxe_error *err)
+mlxe_status download_head(download *d, requester *r, const char *url, uint64_t listed_bytes,
+                          hub_meta *meta, hub_fault *fault, mlxe_error *err)
 {
     for (int attempt = 1;; attempt++) {
         mlxe_status rc = request_head(r, url, attempt > 1 ? LONG_TIMEOUT_S : 0, meta, fault, err);
         int tries = fault->why == HTTP_WHY_CONNECT || fault->why == HTTP_WHY_DNS
                         ? HEAD_CONNECT_TRIES
                         : HEAD_TRIES;
+        if (!rc && meta->size == HUB_SIZE_UNTOLD) meta->size = listed_bytes;
+        if (!rc && meta->size == HUB_SIZE_UNTOLD) {
+            fault->kind = KIND_METADATA;
+            rc = err_set(err, MLXE_E_CORRUPT, "%s: the answer tells no size", url);
+        }
         if (!rc || !fault_retryable(fault) || attempt == tries || r->once) return rc;
         log_line(&d->h->log, MLXE_LOG_INFO, "trying again: %s", err->message);
         if (!fault_wait(r, fault, attempt)) return stop_error(r, fault, rc, err);
@@ -167,12 +172,13 @@ static mlxe_status fetch_blob(download *d, requester *r, hub_meta *meta, const c
             break;
         if (end == TRANSFER_CHANGED) {
             hub_meta fresh = {0};
-            rc = download_head(d, r, url, &fresh, &fault, err);
+            rc = download_head(d, r, url, meta->size, &fresh, &fault, err);
             if (!rc && (strcmp(fresh.etag, meta->etag) != 0 || fresh.size != meta->size))
                 rc = err_set(err, MLXE_E_CORRUPT, "%s: the file keeps changing", url);
             if (!rc) {
                 buf_clear(&meta->url);
                 buf_add_strv(&meta->url, buf_view(&fresh.url));
+                meta->stored = fresh.stored;
             }
             hub_meta_deinit(&fresh);
             if (rc) break;
@@ -279,7 +285,9 @@ static mlxe_status fetch_or_link(download *d, requester *r, download_file *f, do
     if (link_present(d, f, &rc, err)) return rc;
     url_of_file(&url, d->h, d->repo, d->commit, f->path);
     if (!buf_ok(&url)) rc = err_memory(err, "URL", 0);
-    if (!rc && !f->meta) rc = download_head(d, r, buf_str(&url), meta, &fault, err);
+    if (!rc && !f->meta)
+        rc = download_head(d, r, buf_str(&url), f->entry ? f->entry->size : HUB_SIZE_UNTOLD, meta,
+                           &fault, err);
     if (!rc) rc = meta_agrees(d, f->entry, meta, buf_str(&url), err);
     if (!rc) rc = download_blob(d, r, f, meta, buf_str(&url), pool, err);
     hub_meta_deinit(&asked);
@@ -412,6 +420,7 @@ static int help_one(download_pool *p, requester *r)
     running = p->running > 0;
     for (size_t i = 0; i < MAX_STREAMS && !t; i++)
         if (p->streams[i] && transfer_join(p->streams[i])) t = p->streams[i];
+    if (!t && running) requester_rest(r);
     if (!t && running) cond_wait_until(&p->changed, &p->lock, clock_ns() + 20 * 1000000LL);
     pthread_mutex_unlock(&p->lock);
     if (t) transfer_help(t, r);

@@ -46,8 +46,8 @@ int download_present(const download *d, strv path, const hub_entry *entry, uint6
 mlxe_status download_room(const download *d, uint64_t bytes, mlxe_error *err);
 
 /* HEAD of a file, tried again as the policy says. */
-mlxe_status download_head(download *d, requester *r, const char *url, hub_meta *meta,
-                          hub_fault *fault, mlxe_error *err);
+mlxe_status download_head(download *d, requester *r, const char *url, uint64_t listed_bytes,
+                          hub_meta *meta, hub_fault *fault, mlxe_error *err);
 
 /* Fetches every file that is not present: each gets its status. -> the first failure's status, with
  * the number of failures in the message */

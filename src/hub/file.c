@@ -117,7 +117,8 @@ static mlxe_status file_online(download *d, const char *revision, strv name, buf
              !cache_ref_read(buf_str(&d->repo_dir), strv_of(revision), d->commit, NULL) &&
              there(d, name, &old, &local);
     url_of_file(&url, d->h, d->repo, revision, name);
-    rc = download_head(d, &r, buf_str(&url), &meta, &fault, &why);
+    rc = download_head(d, &r, buf_str(&url), HUB_SIZE_UNTOLD, &meta, &fault, &why);
+    requester_rest(&r);
     if (rc && fault.kind == KIND_ENTRY) note_absent(d, revision, name, meta.commit);
     if (rc && !d->force && fault_allows_cache(&fault)) {
         rc = from_cache(d, revision, name, &why, path, got, err);

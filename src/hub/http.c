@@ -32,6 +32,7 @@ struct http_client {
     const http_options *options;
     CURLM *multi;
     CURL *easy;
+    int used; /* a connection may be kept */
     char message[CURL_ERROR_SIZE];
 };
 
@@ -74,6 +75,15 @@ void http_client_close(http_client *c)
     if (c->easy) curl_easy_cleanup(c->easy);
     if (c->multi) curl_multi_cleanup(c->multi);
     free(c);
+}
+
+void http_client_rest(http_client *c)
+{
+    CURLM *fresh = c->used ? curl_multi_init() : NULL;
+    if (!fresh) return;
+    curl_multi_cleanup(c->multi); /* the kept connections are its */
+    c->multi = fresh;
+    c->used = 0;
 }
 
 /* ---- headers --------------------------------------------------------------------------------- */
@@ -358,26 +368,31 @@ static mlxe_status failure(const http_client *c, const exchange *x, http_why why
     }
 }
 
-mlxe_status http_perform(http_client *c, const http_call *call, http_answer *answer, http_why *why,
-                         mlxe_error *err)
+/* *reused: 1: over a connection that was kept. */
+static mlxe_status perform(http_client *c, const http_call *call, http_answer *answer,
+                           http_why *why, int *reused, mlxe_error *err)
 {
     exchange x = {.call = call, .answer = answer, .err = err};
     body_sink sink = {&x, c->easy};
     struct curl_slist *lines = NULL;
     CURLcode code = CURLE_OK;
-    long proxy_status = 0;
+    long proxy_status = 0, connects = 1;
     buf_clear(&answer->headers);
     buf_clear(&answer->body);
     answer->status = 0;
     *why = HTTP_WHY_INTERNAL;
+    *reused = 0;
     if (!set_up(c, &x, &sink, &lines) || curl_multi_add_handle(c->multi, c->easy)) {
         curl_slist_free_all(lines);
         return failure(c, &x, HTTP_WHY_INTERNAL, err);
     }
+    c->used = 1;
     *why = drive(c, &x, &code);
     curl_multi_remove_handle(c->multi, c->easy);
     answer->status = status_of(c->easy);
     curl_easy_getinfo(c->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &connects);
+    *reused = connects == 0;
     if (*why == HTTP_DONE && code) {
         *why = why_of(code);
         if (proxy_status >= 400) *why = HTTP_WHY_PROXY;
@@ -392,4 +407,18 @@ mlxe_status http_perform(http_client *c, const http_call *call, http_answer *ans
     if (*why == HTTP_DONE && (!buf_ok(&answer->headers) || !buf_ok(&answer->body)))
         return *why = HTTP_WHY_INTERNAL, err_memory(err, "HTTP answer", 0);
     return *why == HTTP_DONE ? MLXE_OK : failure(c, &x, *why, err);
+}
+
+mlxe_status http_perform(http_client *c, const http_call *call, http_answer *answer, http_why *why,
+                         mlxe_error *err)
+{
+    int reused;
+    mlxe_status rc = perform(c, call, answer, why, &reused, err);
+    /* What lay in a kept connection was the rest of an earlier answer, as of a server that sends a
+     * body after a HEAD. */
+    if (*why == HTTP_WHY_PROTOCOL && reused && !answer->status) {
+        http_client_rest(c);
+        rc = perform(c, call, answer, why, &reused, err);
+    }
+    return rc;
 }

@@ -26,6 +26,8 @@ typedef struct http_options {
 /* options are borrowed: they outlive the client. Fails MEMORY, INTERNAL */
 mlxe_status http_client_open(const http_options *options, http_client **out, mlxe_error *err);
 void http_client_close(http_client *c);
+/* Ends connections that are kept for a next call. */
+void http_client_rest(http_client *c);
 
 typedef enum http_method { HTTP_GET, HTTP_HEAD } http_method;
 

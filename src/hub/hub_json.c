@@ -30,6 +30,10 @@ mlxe_status hub_json_parse(const char *where, const char *text, size_t bytes, js
 {
     mlxe_status rc;
     *out = NULL;
+    if (strv_starts(strv_from(text, bytes), STRV("\xEF\xBB\xBF"))) { /* a byte order mark */
+        text += 3;
+        bytes -= 3;
+    }
     if (bytes && memchr(text, 0, bytes))
         return err_set(err, MLXE_E_CORRUPT, "%s: the answer holds a NUL byte, want JSON", where);
     if (too_deep(text, bytes))

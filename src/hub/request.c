@@ -15,6 +15,7 @@
 
 #include "hub/cache_dir.h"
 #include "hub/hub_state.h"
+#include "hub/link.h"
 #include "hub/request_fault.h"
 #include "hub/url.h"
 
@@ -35,6 +36,8 @@ void requester_close(requester *r)
     http_client_close(r->client);
     r->client = NULL;
 }
+
+void requester_rest(requester *r) { http_client_rest(r->client); }
 
 int parse_size(strv text, uint64_t *out)
 {
@@ -103,6 +106,7 @@ typedef struct chain {
     http_call call;
     buf url, shown;
     int hops, left_origin;
+    int of_file, stored; /* a GET of bytes; stored: as request_sink's */
     char trace[37];
 } chain;
 
@@ -218,6 +222,12 @@ static mlxe_status follow(chain *c, buf *target, hub_fault *fault, mlxe_error *e
     return MLXE_OK;
 }
 
+static request_from chain_from(const chain *c)
+{
+    if (c->left_origin) return FROM_ELSEWHERE;
+    return c->of_file && (c->hops || c->stored) ? FROM_STORAGE : FROM_ENDPOINT;
+}
+
 /* A GET with its redirects: ends with a success, whose body went to the call's sink, or a fault. */
 static mlxe_status get(chain *c, http_answer *a, hub_fault *fault, mlxe_error *err)
 {
@@ -228,7 +238,7 @@ static mlxe_status get(chain *c, http_answer *a, hub_fault *fault, mlxe_error *e
         if (is_redirect(a->status))
             rc = redirect_target(c, a, &target, fault, err);
         else
-            rc = answer_fault(c->r->h, a, !c->left_origin, c->call.shown_url, fault, err);
+            rc = answer_fault(c->r->h, a, chain_from(c), c->call.shown_url, fault, err);
         if (!rc) rc = follow(c, &target, fault, err);
         if (rc) break;
     }
@@ -254,22 +264,6 @@ static mlxe_status api_add(void *user, const char *p, size_t n, mlxe_error *err)
     return buf_ok(b->out) ? MLXE_OK : err_memory(err, b->where, n);
 }
 
-/* The target that is marked rel="next" in one Link header; {NULL,0}: none. */
-static strv next_target(strv link)
-{
-    const char *p = link.p, *end = link.p + link.n;
-    while (p < end && (p = memchr(p, '<', (size_t)(end - p)))) {
-        const char *close = memchr(p, '>', (size_t)(end - p)), *stop;
-        if (!close) break;
-        stop = memchr(close, '<', (size_t)(end - close));
-        if (!stop) stop = end;
-        for (const char *q = close; q + 10 <= stop; q++)
-            if (!memcmp(q, "rel=\"next\"", 10)) return strv_from(p + 1, (size_t)(close - p - 1));
-        p = stop;
-    }
-    return (strv){0};
-}
-
 /* The URL of the next page, resolved, in next; next is empty when there is none. */
 static mlxe_status next_page(chain *c, const http_answer *a, buf *next, mlxe_error *err)
 {
@@ -277,7 +271,7 @@ static mlxe_status next_page(chain *c, const http_answer *a, buf *next, mlxe_err
     mlxe_status rc;
     buf_clear(next);
     while (!target.p && (link = http_header_next(a, "link", link)).p)
-        target = next_target(link);
+        target = link_next(link);
     if (!target.p) return MLXE_OK;
     rc = url_resolve(buf_str(&c->url), target, next, err);
     if (!rc && !url_same_origin(buf_str(next), c->r->h->endpoint))
@@ -342,7 +336,8 @@ static mlxe_status meta_read(const http_answer *a, const char *where, hub_meta *
         return err_set(err, MLXE_E_CORRUPT, "%s: X-Repo-Commit is no commit", where);
     if (!hub_etag_usable(etag))
         return err_set(err, MLXE_E_CORRUPT, "%s: the answer has no usable ETag", where);
-    if (!parse_size(size, &m->size))
+    m->size = HUB_SIZE_UNTOLD;
+    if (size.p && !parse_size(size, &m->size))
         return err_set(err, MLXE_E_CORRUPT, "%s: the answer tells no size", where);
     memcpy(m->commit, commit.p, commit.n);
     m->commit[commit.n] = 0;
@@ -351,20 +346,48 @@ static mlxe_status meta_read(const http_answer *a, const char *where, hub_meta *
     return MLXE_OK;
 }
 
+/* A redirect of the endpoint to its own storage may tell all there is to know of the file: what it
+ * leads to need not, and need not answer a HEAD. */
+static void note_stored(const chain *c, const http_answer *a, const buf *target, hub_meta *meta)
+{
+    hub_meta told = {0};
+    if (meta_read(a, c->call.shown_url, &told, NULL) || told.size == HUB_SIZE_UNTOLD) return;
+    memcpy(meta->commit, told.commit, sizeof meta->commit);
+    memcpy(meta->etag, told.etag, sizeof meta->etag);
+    meta->size = told.size;
+    meta->stored = 1;
+    buf_clear(&meta->url);
+    buf_add_strv(&meta->url, buf_view(target));
+}
+
+/* 1: a failure at the end of redirects that says nothing of the file itself. */
+static int is_of_storage(const http_answer *a, const hub_fault *fault)
+{
+    return !http_header(a, "x-error-code").p &&
+           (fault->kind == KIND_METADATA || fault->kind == KIND_HTTP || fault->kind == KIND_REPO);
+}
+
 /* Decides on one answer of a HEAD chain. -> 1: it ended, with *rc */
 static int head_answer(chain *c, const http_answer *a, buf *target, hub_meta *meta,
                        hub_fault *fault, mlxe_status *rc, mlxe_error *err)
 {
     *rc = MLXE_OK;
     if (a->status >= 200 && a->status < 300) {
+        if (meta->stored && !has_metadata(a)) return 1;
         *rc = meta_read(a, c->call.shown_url, meta, err);
         if (*rc) fault->kind = KIND_METADATA;
+        meta->stored = 0;
         buf_clear(&meta->url);
         buf_add_strv(&meta->url, buf_view(&c->url));
         return 1;
     }
     if (!is_redirect(a->status)) {
-        *rc = answer_fault(c->r->h, a, 1, c->call.shown_url, fault, err);
+        *rc = answer_fault(c->r->h, a, FROM_ENDPOINT, c->call.shown_url, fault, err);
+        if (meta->stored && is_of_storage(a, fault)) {
+            *rc = MLXE_OK;
+            fault->kind = KIND_NONE;
+            return 1;
+        }
         if (fault->kind == KIND_ENTRY && hub_is_commit(http_header(a, "x-repo-commit"))) {
             memcpy(meta->commit, http_header(a, "x-repo-commit").p, HUB_COMMIT_CHARS);
             meta->commit[HUB_COMMIT_CHARS] = 0;
@@ -373,19 +396,21 @@ static int head_answer(chain *c, const http_answer *a, buf *target, hub_meta *me
     }
     if ((*rc = redirect_target(c, a, target, fault, err))) return 1;
     if (url_same_origin(buf_str(target), c->r->h->endpoint)) {
+        note_stored(c, a, target, meta);
         *rc = follow(c, target, fault, err);
         return *rc != MLXE_OK;
     }
-    if (!has_metadata(a)) {
+    if (!has_metadata(a) && !meta->stored) {
         buf shown = {0};
         *rc = err_set(err, MLXE_E_CORRUPT, "%s: the endpoint redirects to %s without metadata",
                       c->call.shown_url, url_shown(buf_str(target), &shown));
         err_hint(err, "set HF_ENDPOINT to a host that serves the files' metadata itself");
         buf_deinit(&shown);
-    } else {
+    } else if (has_metadata(a)) {
         *rc = meta_read(a, c->call.shown_url, meta, err);
     }
     if (*rc) fault->kind = KIND_METADATA;
+    meta->stored = 1;
     buf_clear(&meta->url);
     buf_add_strv(&meta->url, buf_view(target));
     return 1;
@@ -403,6 +428,7 @@ mlxe_status request_head(requester *r, const char *url, int timeout_s, hub_meta 
     c.call.identity = 1;
     c.call.idle_timeout_s = timeout_s ? timeout_s : r->h->etag_timeout_s;
     meta->commit[0] = meta->etag[0] = 0;
+    meta->stored = 0;
     do
         rc = hop(&c, &a, fault, err);
     while (!rc && !head_answer(&c, &a, &target, meta, fault, &rc, err));
@@ -423,7 +449,7 @@ typedef struct get_state {
 static mlxe_status get_head(void *user, const http_answer *a, mlxe_error *err)
 {
     get_state *g = user;
-    return g->sink->head(g->sink->user, a, !g->c->left_origin, err);
+    return g->sink->head(g->sink->user, a, chain_from(g->c), err);
 }
 
 static mlxe_status get_body(void *user, const char *p, size_t n, mlxe_error *err)
@@ -440,6 +466,8 @@ mlxe_status request_get(requester *r, const char *url, const char *range, const 
     get_state g = {sink, &c};
     mlxe_status rc;
     chain_init(&c, r, url);
+    c.of_file = 1;
+    c.stored = sink->stored;
     c.call.identity = 1;
     c.call.range = range;
     c.call.if_range = if_range;

@@ -50,6 +50,8 @@ typedef struct requester {
 
 mlxe_status requester_open(hub *h, const hub_watch *watch, requester *out, mlxe_error *err);
 void requester_close(requester *r);
+/* Ends connections that are kept for a next request: there is none for a while. */
+void requester_rest(requester *r);
 
 /* 1: another try may help. */
 int fault_retryable(const hub_fault *f);
@@ -68,9 +70,12 @@ mlxe_status request_api(requester *r, const char *url, size_t limit, buf *out, b
 typedef struct hub_meta {
     char commit[HUB_COMMIT_CHARS + 1];
     char etag[HUB_ETAG_CHARS + 1];
-    uint64_t size;
-    buf url; /* where to GET */
+    uint64_t size; /* HUB_SIZE_UNTOLD: the answer tells none */
+    buf url;       /* where to GET */
+    int stored;    /* 1: a redirect led there: its headers tell of a storage, not of the file */
 } hub_meta;
+
+#define HUB_SIZE_UNTOLD UINT64_MAX
 
 void hub_meta_deinit(hub_meta *m);
 /* One HEAD, same-origin redirects followed. Of a KIND_ENTRY, meta->commit is set when the answer
@@ -78,10 +83,18 @@ void hub_meta_deinit(hub_meta *m);
 mlxe_status request_head(requester *r, const char *url, int timeout_s, hub_meta *meta,
                          hub_fault *fault, mlxe_error *err);
 
+/* Who answers a GET. */
+typedef enum request_from {
+    FROM_ENDPOINT, /* the endpoint, at the URL that was asked */
+    FROM_STORAGE,  /* the endpoint's host, where a redirect led */
+    FROM_ELSEWHERE /* another origin */
+} request_from;
+
 typedef struct request_sink {
-    mlxe_status (*head)(void *user, const http_answer *a, int own_origin, mlxe_error *err);
+    mlxe_status (*head)(void *user, const http_answer *a, request_from from, mlxe_error *err);
     mlxe_status (*body)(void *user, const char *p, size_t n, mlxe_error *err);
     void *user;
+    int stored; /* 1: the URL is where a redirect led, as hub_meta's */
 } request_sink;
 
 mlxe_status request_get(requester *r, const char *url, const char *range, const char *if_range,

@@ -97,10 +97,11 @@ static int64_t wait_asked(const http_answer *a)
 
 /* ---- the taxonomy ---------------------------------------------------------------------------- */
 
-static hub_kind kind_of(const http_answer *a, int own_origin)
+static hub_kind kind_of(const http_answer *a, request_from from)
 {
     strv code = http_header(a, "x-error-code"), message = http_header(a, "x-error-message");
-    if (!own_origin && (a->status == 401 || a->status == 403 || a->status == 410))
+    int signed_url = from == FROM_ELSEWHERE || (from == FROM_STORAGE && !code.n);
+    if (signed_url && (a->status == 401 || a->status == 403 || a->status == 410))
         return KIND_EXPIRED;
     if (strv_is(code, "RevisionNotFound")) return KIND_REVISION;
     if (strv_is(code, "EntryNotFound")) return KIND_ENTRY;
@@ -189,14 +190,14 @@ static void remedy(const hub *h, hub_kind kind, int status, mlxe_error *err)
         err_hint(err, "HF_TOKEN, or the token file, holds a token that has expired or is wrong");
 }
 
-mlxe_status answer_fault(hub *h, const http_answer *a, int own_origin, const char *where,
+mlxe_status answer_fault(hub *h, const http_answer *a, request_from from, const char *where,
                          hub_fault *fault, mlxe_error *err)
 {
     static const char *const IDS[] = {"x-request-id", "x-amzn-trace-id", "x-amz-cf-id"};
     buf text = {0};
     strv id = {0};
     mlxe_status code;
-    *fault = (hub_fault){kind_of(a, own_origin), a->status, HTTP_DONE, wait_asked(a)};
+    *fault = (hub_fault){kind_of(a, from), a->status, HTTP_DONE, wait_asked(a)};
     code = code_of(fault->kind, a->status);
     server_says(a, &text);
     for (size_t i = 0; i < 3 && !id.n; i++)

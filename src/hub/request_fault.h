@@ -4,9 +4,9 @@
 
 #include "hub/request.h"
 
-/* Fills fault and err from an answer whose status is not 2xx. own_origin: 0 for a storage host that
- * a signed URL led to. -> the error's code */
-mlxe_status answer_fault(hub *h, const http_answer *a, int own_origin, const char *where,
+/* Fills fault and err from an answer whose status is not 2xx. from: whose it is: a storage that a
+ * signed URL led to knows nothing of repositories. -> the error's code */
+mlxe_status answer_fault(hub *h, const http_answer *a, request_from from, const char *where,
                          hub_fault *fault, mlxe_error *err);
 /* What ends a row of tries: the last failure, or that nobody waits any longer. -> code */
 mlxe_status stop_error(const requester *r, hub_fault *fault, mlxe_status last, mlxe_error *err);

@@ -352,6 +352,7 @@ static mlxe_status fetch(download *d, requester *r, plan *p, const char *revisio
     if (!rc) adopt(d, p);
     if (!rc) rc = download_room(d, p->missing_bytes, err);
     if (rc) return rc;
+    requester_rest(r);
     d->no_links = d->h->no_links || !cache_has_links(buf_str(&d->cache));
     snprintf(text, sizeof text, "%zu files, %llu bytes, %llu to fetch", p->n,
              (unsigned long long)p->bytes, (unsigned long long)p->missing_bytes);

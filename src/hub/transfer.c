@@ -39,7 +39,12 @@ enum {
 mlxe_status transfer_open(transfer *t, hub *h, meter *count, const hub_meta *meta,
                           const char *resolve_url, partial *part, mlxe_error *err)
 {
-    *t = (transfer){.h = h, .count = count, .meta = meta, .resolve_url = resolve_url, .part = part};
+    *t = (transfer){.h = h,
+                    .count = count,
+                    .meta = meta,
+                    .resolve_url = resolve_url,
+                    .part = part,
+                    .stored = meta->stored};
     t->taken = calloc(part->n_chunks, 1);
     buf_add_strv(&t->url, buf_view(&meta->url));
     if (!t->taken || !buf_ok(&t->url) || pthread_mutex_init(&t->lock, NULL)) {
@@ -110,18 +115,35 @@ typedef struct piece {
     transfer *t;
     size_t k;
     uint64_t at, noted; /* next offset; how far the map knows */
+    uint64_t limit;     /* where the answer that comes now ends */
     int ranged, inline_hash;
     uint64_t came;
     piece_problem problem;
 } piece;
 
-/* "bytes 10-99/100" is from..to of total. */
-static int range_is(strv value, uint64_t from, uint64_t last, uint64_t total)
+/* Takes a number and the character after it off *text. -> 0: there is none */
+static int take_number(strv *text, char stop, uint64_t *out)
 {
-    char want[96];
-    snprintf(want, sizeof want, "bytes %llu-%llu/%llu", (unsigned long long)from,
-             (unsigned long long)last, (unsigned long long)total);
-    return strv_is(value, want);
+    size_t n = 0;
+    while (n < text->n && text->p[n] != stop)
+        n++;
+    if (!parse_size(strv_from(text->p, n), out)) return 0;
+    n += n < text->n;
+    *text = strv_from(text->p + n, text->n - n);
+    return 1;
+}
+
+/* The end of "bytes 10-99/100", 100, when it begins at `from`, ends at `end` or before it, and is
+ * of total; else 0. A server may send less than it was asked for. */
+static uint64_t range_end(strv value, uint64_t from, uint64_t end, uint64_t total)
+{
+    uint64_t first, last, size;
+    if (!strv_starts(value, STRV("bytes "))) return 0;
+    value = strv_from(value.p + 6, value.n - 6);
+    if (!take_number(&value, '-', &first) || !take_number(&value, '/', &last) ||
+        !parse_size(value, &size))
+        return 0;
+    return first == from && last >= first && last < end && size == total ? last + 1 : 0;
 }
 
 static mlxe_status refuse(piece *p, piece_problem problem, mlxe_status code, mlxe_error *err,
@@ -145,16 +167,17 @@ static mlxe_status start_over(piece *p, mlxe_error *err)
     return rc;
 }
 
-static int same_as_promised(const piece *p, const http_answer *a)
+/* A storage has an ETag of its own, unless it says of which commit it speaks. */
+static int same_as_promised(const piece *p, const http_answer *a, request_from from)
 {
     const hub_meta *m = p->t->meta;
     strv commit = http_header(a, "x-repo-commit"), etag = http_header(a, "x-linked-etag");
-    if (!etag.p) etag = http_header(a, "etag");
+    if (!etag.p && (from == FROM_ENDPOINT || commit.p)) etag = http_header(a, "etag");
     if (commit.p && !strv_is(commit, m->commit)) return 0;
     return !etag.p || strv_is(hub_etag_plain(etag), m->etag);
 }
 
-static mlxe_status on_head(void *user, const http_answer *a, int own_origin, mlxe_error *err)
+static mlxe_status on_head(void *user, const http_answer *a, request_from from, mlxe_error *err)
 {
     piece *p = user;
     partial *part = p->t->part;
@@ -164,19 +187,21 @@ static mlxe_status on_head(void *user, const http_answer *a, int own_origin, mlx
     if (encoding.n && !strv_is(encoding, "identity"))
         return refuse(p, PIECE_FATAL, MLXE_E_CORRUPT, err,
                       "the server sends the file compressed, which nobody asked for");
-    if (own_origin && !same_as_promised(p, a))
+    if (from != FROM_ELSEWHERE && !same_as_promised(p, a, from))
         return refuse(p, PIECE_CHANGED, MLXE_E_CORRUPT, err,
                       "the file changed while it was fetched");
     if (a->status == 206) {
-        if (!p->ranged || !range_is(http_header(a, "content-range"), p->at, end - 1, part->size))
+        p->limit =
+            p->ranged ? range_end(http_header(a, "content-range"), p->at, end, part->size) : 0;
+        if (!p->limit)
             return refuse(p, PIECE_RANGE, MLXE_E_CORRUPT, err,
                           "the server sends another range than was asked for");
-        promised = end - p->at;
+        promised = p->limit - p->at;
     } else if (part->n_chunks > 1) {
         return refuse(p, PIECE_NO_RANGES, MLXE_E_CORRUPT, err, "the server ignores ranges");
     } else {
         if ((rc = start_over(p, err))) return rc;
-        promised = part->size;
+        p->limit = promised = part->size;
     }
     if (length.p) {
         uint64_t told;
@@ -200,7 +225,7 @@ static mlxe_status on_body(void *user, const char *bytes, size_t n, mlxe_error *
     piece *p = user;
     transfer *t = p->t;
     partial *part = t->part;
-    if (n > chunk_end(part, p->k) - p->at)
+    if (n > p->limit - p->at)
         return refuse(p, PIECE_FATAL, MLXE_E_CORRUPT, err,
                       "the server sends more bytes than the file has");
     for (size_t done = 0; done < n;) {
@@ -239,13 +264,14 @@ static mlxe_status piece_get(piece *p, requester *r, hub_fault *fault, int *turn
 {
     transfer *t = p->t;
     partial *part = t->part;
-    request_sink sink = {on_head, on_body, p};
+    request_sink sink = {on_head, on_body, p, 0};
     char range[64], if_range[132];
     buf url = {0};
     mlxe_status rc;
     pthread_mutex_lock(&t->lock);
     buf_add_strv(&url, buf_view(&t->url));
     *turn = t->url_turn;
+    sink.stored = t->stored;
     memcpy(if_range, part->http_etag, sizeof if_range);
     pthread_mutex_unlock(&t->lock);
     p->ranged = part->n_chunks > 1 || p->at > 0;
@@ -280,7 +306,8 @@ static mlxe_status refresh(transfer *t, requester *r, int turn, hub_fault *fault
     if (!mine && t->url_turn != turn) return MLXE_OK;
     if (!mine) return MLXE_E_ACCESS; /* err says what the storage host said */
     rc = request_head(r, t->resolve_url, 0, &fresh, fault, err);
-    if (!rc && (strcmp(fresh.etag, t->meta->etag) != 0 || fresh.size != t->meta->size)) {
+    if (!rc && (strcmp(fresh.etag, t->meta->etag) != 0 ||
+                (fresh.size != t->meta->size && fresh.size != HUB_SIZE_UNTOLD))) {
         fault->kind = KIND_METADATA;
         rc = err_set(err, MLXE_E_CORRUPT, "%s: the file changed while it was fetched",
                      t->resolve_url);
@@ -289,6 +316,7 @@ static mlxe_status refresh(transfer *t, requester *r, int turn, hub_fault *fault
         pthread_mutex_lock(&t->lock);
         buf_clear(&t->url);
         buf_add_strv(&t->url, buf_view(&fresh.url));
+        t->stored = fresh.stored;
         t->url_turn++;
         pthread_mutex_unlock(&t->lock);
     }
@@ -312,7 +340,8 @@ static void chunk_fetch(transfer *t, requester *r, size_t k, int inline_hash)
         rc = piece_get(&p, r, &fault, &turn, &err);
         if (!rc && p.at == chunk_end(part, k)) return;
         partial_note(part, k, p.at - chunk_start(part, k));
-        if (!rc) { /* a clean end before the last byte */
+        if (!rc && p.came && p.at == p.limit) continue; /* the server's pieces are smaller */
+        if (!rc) {                                      /* a clean end before the last byte */
             fault = (hub_fault){KIND_NET, 0, HTTP_WHY_RESET, -1};
             rc = err_set(&err, MLXE_E_CORRUPT, "%s: the server sends %llu bytes, want %llu",
                          t->resolve_url, (unsigned long long)p.at,

@@ -32,8 +32,8 @@ typedef struct transfer {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;
     buf url;
-    int url_turn, refreshes;
-    unsigned char *taken; /* of each chunk */
+    int url_turn, refreshes, stored; /* stored: as hub_meta's, of url */
+    unsigned char *taken;            /* of each chunk */
     size_t n_taken;
     int users;  /* helpers at work */
     int stop;   /* nothing more is to be fetched */

@@ -4,6 +4,7 @@
  *   first line: status   then header lines, an empty line, the body */
 #include "hub/glob.h"
 #include "hub/hub_state.h"
+#include "hub/link.h"
 #include "hub/request_fault.h"
 #include "hub/url.h"
 
@@ -20,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hub_fault fault;
     mlxe_error err;
     buf target = {0};
-    strv location;
+    strv location, link = {0};
     if (!h && hub_open(&settings, &h, &err)) abort();
     while (p < end) {
         const char *line_end = memchr(p, '\n', (size_t)(end - p));
@@ -32,9 +33,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         http_answer_line(&a, p, n);
         p += n;
     }
-    answer_fault(h, &a, 1, "fuzz", &fault, &err);
+    answer_fault(h, &a, (request_from)(a.status % 3), "fuzz", &fault, &err);
     warnings_show(h, &a);
     location = http_header(&a, "location");
+    while ((link = http_header_next(&a, "link", link)).p) {
+        strv next = link_next(link);
+        if (next.p && (next.p < link.p || next.p + next.n > link.p + link.n)) abort();
+    }
     if (!url_resolve("http://127.0.0.1:1/a/b?c", location, &target, &err) &&
         strncmp(buf_str(&target), "http", 4) != 0)
         abort();

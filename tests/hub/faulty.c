@@ -409,7 +409,8 @@ static int answer_request(connection *c, log_entry *entry)
         over = -1;
     }
     if (!over) over = send_all(c, head.p, head.n);
-    int has_body = strcmp(entry->seen.method, "HEAD") != 0 && a.status != 204 && a.status != 304;
+    int is_head = strcmp(entry->seen.method, "HEAD") == 0;
+    int has_body = (!is_head || (r && r->head_body)) && a.status != 204 && a.status != 304;
     if (!over && has_body)
         over = r && r->endless ? send_endless(c, r, buf_str(&endless), &sent)
                                : send_body(c, r, &a, &sent);
@@ -434,6 +435,10 @@ static void *serve(void *arg)
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE); /* SSL_write on a connection that the client left */
     pthread_sigmask(SIG_BLOCK, &pipe_only, NULL);
+    pthread_mutex_lock(&c->server->mutex);
+    int alone = c->server->alone;
+    pthread_mutex_unlock(&c->server->mutex);
+    if (alone) pthread_mutex_lock(&c->server->turn);
     if (c->origin == FAULTY_TLS) {
         c->tls = SSL_new(c->server->tls);
         SSL_set_fd(c->tls, c->fd);
@@ -448,6 +453,7 @@ static void *serve(void *arg)
         over = answer_request(c, entry) || closes;
     }
 out:
+    if (alone) pthread_mutex_unlock(&c->server->turn);
     shutdown(c->fd, SHUT_WR); /* TLS ends without its notice, as a broken peer does */
     pthread_mutex_lock(&c->server->mutex);
     SSL_free(c->tls);
@@ -545,6 +551,7 @@ int faulty_open_at(const char *host, unsigned port, faulty **out)
     *out = NULL;
     if (!f) return -1;
     pthread_mutex_init(&f->mutex, NULL);
+    pthread_mutex_init(&f->turn, NULL);
     pthread_cond_init(&f->idle, NULL);
     f->last_log = &f->log;
     f->wake[0] = f->wake[1] = -1;
@@ -601,6 +608,7 @@ void faulty_close(faulty *f)
     free(f->ca);
     pthread_cond_destroy(&f->idle);
     pthread_mutex_destroy(&f->mutex);
+    pthread_mutex_destroy(&f->turn);
     free(f);
 }
 

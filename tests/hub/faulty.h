@@ -13,6 +13,7 @@
  *   text PATH "content"               of the last repo: a plain file
  *   page N                            entries in a page of a tree or a search (default 1000)
  *   user NAME TOKEN                   whoami-v2 of TOKEN
+ *   alone                             one connection at a time: the others wait until it ends
  *   on METHOD GLOB KEY=VALUE...       a rule. METHOD may be *; in GLOB only * is special. It is
  *                                     matched with the path, or with path?query if it has a '?'.
  *                                     The first rule that matches and is not used up applies.
@@ -37,7 +38,10 @@
  *                         so; total=N: another total in Content-Range
  *   redirect=URL          302 (or status=) to URL; keeps X-Repo-Commit, X-Linked-Etag and -Size
  *                         unless bare=1
- *   sign=N                302 to {other}/cdn/ID/PATH?Signature=S where S is good for N requests
+ *   sign=N                302 to {other}/cdn/ID/PATH?Signature=S where S is good for N requests;
+ *                         own=1: to {self}/cdn/..
+ *   most=N                a 206 has N bytes at most
+ *   headbody=1            a HEAD's answer has a body too
  *
  * In header=, body=, endless= and redirect=: {self} {other} {tls} {path} {query} {n} (how often
  * this rule applied, from 1).

@@ -211,6 +211,7 @@ static void give_bytes(const faulty_request *request, const rule *fault, const h
     answer_header(a, "Content-Type", "application/octet-stream");
     if (!(fault && fault->range_ignore) && wanted_range(request, file, etag, &from, &to)) {
         if (fault && fault->range_from >= 0) from = (uint64_t)fault->range_from;
+        if (fault && fault->most && to > from + fault->most) to = from + fault->most;
         uint64_t total = fault && fault->total >= 0 ? (uint64_t)fault->total : file->n;
         a->status = from < file->n ? 206 : 416;
         if (a->status == 416)
@@ -249,8 +250,9 @@ static void resolve(faulty *f, const faulty_request *request, const rule *fault,
     header_number(a, "X-Linked-Size", file->n);
     if (fault && fault->sign > 0 && f->n_signatures < MAX_SIGNATURES) {
         f->signatures[f->n_signatures] = (int)fault->sign;
-        snprintf(link, sizeof link, "%s/cdn/%s/%s?Signature=%d", f->urls[FAULTY_OTHER], repo->id,
-                 t->path, f->n_signatures++);
+        snprintf(link, sizeof link, "%s/cdn/%s/%s?Signature=%d",
+                 f->urls[fault->own ? FAULTY_SELF : FAULTY_OTHER], repo->id, t->path,
+                 f->n_signatures++);
         answer_drop(a, "ETag");
         answer_header(a, "Location", link);
         a->status = 302;

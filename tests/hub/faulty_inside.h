@@ -43,11 +43,11 @@ typedef struct hub_repo {
 typedef struct rule {
     char *method, *glob;
     unsigned skip, times, seen, used; /* times 0: always */
-    int status, close, chunked, gzip, bare, has_body;
+    int status, close, chunked, gzip, bare, has_body, own, head_body;
     long delay_ms, sign;
     int64_t length, cut, reset, stall, corrupt, range_from, total; /* -1: not said */
     int length_none, range_ignore, range_bare;
-    uint64_t rate, zeros, nested, limit;
+    uint64_t rate, zeros, nested, limit, most;
     char *body, *endless, *type, *etag, *commit, *redirect;
     size_t body_bytes;
     char *headers[16], *drops[16];
@@ -95,6 +95,7 @@ struct faulty {
     log_entry *log, **last_log;
     char *user, *user_token;
     size_t page;
+    int alone;
     unsigned n_connections;
     int signatures[MAX_SIGNATURES]; /* requests that each is good for yet */
     int n_signatures;
@@ -103,6 +104,7 @@ struct faulty {
     int under_way; /* answers that use the script's memory */
     int closing;
     /* made by open */
+    pthread_mutex_t turn; /* of the connection that is served, when alone */
     int listening[FAULTY_ORIGINS], wake[2];
     char urls[FAULTY_ORIGINS][64];
     pthread_t acceptor;

@@ -246,7 +246,10 @@ static const char *set_number(rule *r, const char *key, const char *value)
                 {"rate", NULL, &r->rate, NULL, NULL, NULL},
                 {"zeros", NULL, &r->zeros, NULL, NULL, NULL},
                 {"nested", NULL, &r->nested, NULL, NULL, NULL},
-                {"limit", NULL, &r->limit, NULL, NULL, NULL}};
+                {"limit", NULL, &r->limit, NULL, NULL, NULL},
+                {"most", NULL, &r->most, NULL, NULL, NULL},
+                {"own", NULL, NULL, NULL, &r->own, NULL},
+                {"headbody", NULL, NULL, NULL, &r->head_body, NULL}};
     for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
         if (strcmp(KEYS[i].key, key) != 0) continue;
         if (!number(value, &n)) return "a value is not a number";
@@ -370,6 +373,10 @@ static const char *run(faulty *f, const statement *s)
     if (strcmp(word, "page") == 0) return set_page(f, s);
     if (strcmp(word, "user") == 0) return set_user(f, s);
     if (strcmp(word, "on") == 0) return add_rule(f, s);
+    if (strcmp(word, "alone") == 0) {
+        f->alone = 1;
+        return NULL;
+    }
     return "no such statement";
 }
 
@@ -432,4 +439,5 @@ void faulty_drop_script(faulty *f)
     f->last_rule = &f->rules;
     f->n_signatures = 0;
     f->page = 1000;
+    f->alone = 0;
 }
