@@ -4,7 +4,9 @@
  * Traps: set but empty is unset. "~" and $VAR in paths are expanded. HF_HUB_OFFLINE decides when
  * it is set, even to 0; else TRANSFORMERS_OFFLINE. A timeout that is no number is ignored and
  * said. The file of the active token is one line; beside it "stored_tokens" keeps all of them by
- * name, with the time when one that came from a browser runs out. */
+ * name, with the time when one that came from a browser runs out. libcurl reads the variables of
+ * proxies but HTTP_PROXY in capitals: in a CGI program, whose mark is REQUEST_METHOD, that is a
+ * header of whoever asks. */
 #include "hub/config.h"
 
 #include "hub/login.h"
@@ -171,6 +173,9 @@ mlxe_status config_read(hub_env_fn get, void *user, const log_sink *log, hub_con
     if ((v = value_of(&s, "HF_ENDPOINT"))) buf_add_str(&out->endpoint, v);
     if ((v = value_of(&s, "SSL_CERT_FILE"))) buf_add_str(&out->ca_file, v);
     if ((v = value_of(&s, "SSL_CERT_DIR"))) buf_add_str(&out->ca_dir, v);
+    if ((v = value_of(&s, "HTTP_PROXY")) && !get(user, "http_proxy") &&
+        !value_of(&s, "REQUEST_METHOD"))
+        buf_add_str(&out->http_proxy, v);
     if ((v = value_of(&s, "HOME"))) buf_add_str(&out->home, v);
     v = value_of(&s, "HF_HUB_OFFLINE");
     out->offline = is_yes(v ? v : value_of(&s, "TRANSFORMERS_OFFLINE"));
@@ -206,6 +211,7 @@ hub_settings config_settings(const hub_config *c)
         .download_timeout_s = c->download_timeout_s,
         .ca_file = c->ca_file.n ? buf_str(&c->ca_file) : NULL,
         .ca_dir = c->ca_dir.n ? buf_str(&c->ca_dir) : NULL,
+        .http_proxy = c->http_proxy.n ? buf_str(&c->http_proxy) : NULL,
         .home = c->home.n ? buf_str(&c->home) : NULL,
         .token_path = c->token_path.n ? buf_str(&c->token_path) : NULL,
     };
@@ -220,4 +226,5 @@ void config_deinit(hub_config *c)
     buf_deinit(&c->ca_file);
     buf_deinit(&c->ca_dir);
     buf_deinit(&c->home);
+    buf_deinit(&c->http_proxy);
 }

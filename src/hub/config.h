@@ -16,7 +16,7 @@ typedef const char *(*hub_env_fn)(void *user, const char *name);
 
 /* Texts of the settings; borrow them with config_settings. */
 typedef struct hub_config {
-    buf endpoint, cache, token, token_path, ca_file, ca_dir, home;
+    buf endpoint, cache, token, token_path, ca_file, ca_dir, home, http_proxy;
     hub_token_from token_from;
     int offline, no_links, etag_timeout_s, download_timeout_s;
     int oidc; /* 1: HF_OIDC_RESOURCE names where an implicit token has to come from */

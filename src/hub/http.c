@@ -14,6 +14,8 @@
 #define _XOPEN_SOURCE 700
 #include "hub/http.h"
 
+#include "hub/url.h"
+
 #include "base/thread.h"
 
 #include <curl/curl.h>
@@ -232,6 +234,8 @@ static int set_up(http_client *c, exchange *x, body_sink *sink, struct curl_slis
     if (call->method == HTTP_HEAD) bad |= curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
     if (call->range) bad |= curl_easy_setopt(e, CURLOPT_RANGE, call->range);
     if (c->options->ca_file) bad |= curl_easy_setopt(e, CURLOPT_CAINFO, c->options->ca_file);
+    if (c->options->http_proxy && !url_is_https(call->url))
+        bad |= curl_easy_setopt(e, CURLOPT_PROXY, c->options->http_proxy);
     if (c->options->ca_dir) bad |= curl_easy_setopt(e, CURLOPT_CAPATH, c->options->ca_dir);
     if (call->identity)
         *lines = curl_slist_append(*lines, "Accept-Encoding: identity");

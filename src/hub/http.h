@@ -20,6 +20,7 @@ typedef struct http_client http_client;
 typedef struct http_options {
     const char *user_agent;
     const char *ca_file, *ca_dir; /* NULL: the system's */
+    const char *http_proxy;       /* of plain http; NULL: as libcurl finds it */
     int connect_timeout_s, idle_timeout_s;
 } http_options;
 

@@ -81,8 +81,10 @@ mlxe_status hub_open(const hub_settings *s, hub **out, mlxe_error *err)
     h->ca_file = copy(s->ca_file);
     h->ca_dir = copy(s->ca_dir);
     h->token_path = copy(s->token_path);
+    h->http_proxy = copy(s->http_proxy);
     rc = !h->cache || !h->user_agent || (s->home && !h->home) || (s->ca_file && !h->ca_file) ||
-                 (s->ca_dir && !h->ca_dir) || (s->token_path && !h->token_path)
+                 (s->ca_dir && !h->ca_dir) || (s->token_path && !h->token_path) ||
+                 (s->http_proxy && !h->http_proxy)
              ? err_memory(err, "hub", 0)
              : MLXE_OK;
     for (size_t n = h->cache ? strlen(h->cache) : 0; n > 1 && h->cache[n - 1] == '/';)
@@ -92,6 +94,7 @@ mlxe_status hub_open(const hub_settings *s, hub **out, mlxe_error *err)
     h->http.user_agent = h->user_agent;
     h->http.ca_file = h->ca_file;
     h->http.ca_dir = h->ca_dir;
+    h->http.http_proxy = h->http_proxy;
     h->http.connect_timeout_s = h->http.idle_timeout_s =
         s->download_timeout_s > 0 ? s->download_timeout_s : DEFAULT_TIMEOUT_S;
     if (rc)
@@ -114,6 +117,7 @@ void hub_close(hub *h)
     free(h->ca_file);
     free(h->ca_dir);
     free(h->token_path);
+    free(h->http_proxy);
     free(h);
 }
 

@@ -45,6 +45,7 @@ typedef struct hub_settings {
     int workers;              /* transfers at a time; 0: 8 */
     int one_stream;           /* 1: no file in ranges, so that who reads along finds no gap in it */
     const char *ca_file, *ca_dir; /* NULL: the system's */
+    const char *http_proxy;       /* of plain http; NULL: as libcurl finds it */
     const char *user_agent;       /* NULL: mlxengine/<version> */
     const char
         *home; /* below it lie other programs' models, taken over by link; NULL: they are not */

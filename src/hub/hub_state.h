@@ -9,7 +9,7 @@
 
 struct hub {
     char *endpoint; /* without a slash at its end */
-    char *cache, *token, *token_path, *user_agent, *ca_file, *ca_dir, *home;
+    char *cache, *token, *token_path, *user_agent, *ca_file, *ca_dir, *home, *http_proxy;
     int token_usable; /* 1: may be sent to the endpoint */
     int offline, no_links, one_stream, workers, etag_timeout_s, retry_unit_ms;
     http_options http;

@@ -15,6 +15,7 @@
  * before a ref names its commit. */
 #define _XOPEN_SOURCE 700
 #include "hub/adopt.h"
+#include "hub/clash.h"
 #include "hub/download.h"
 #include "hub/hub_api.h"
 #include "hub/hub_json.h"
@@ -280,6 +281,20 @@ static int all_present(const plan *p)
     return 1;
 }
 
+/* Fails when two of the files would be one here. */
+static mlxe_status names_check(const download *d, const plan *p, mlxe_error *err)
+{
+    strv *paths = calloc(p->n + 1, sizeof *paths);
+    mlxe_status rc = paths ? MLXE_OK : err_memory(err, "plan", p->n * sizeof *paths);
+    for (size_t i = 0; i < p->n && !rc; i++)
+        paths[i] = p->files[i].path;
+    if (!rc)
+        rc = clash_check(paths, p->n, d->local_dir ? d->local_dir : buf_str(&d->repo_dir),
+                         d->repo->id, err);
+    free(paths);
+    return rc;
+}
+
 /* What goes to the cache before the first file: folders, the listing, the ref. */
 static mlxe_status record(download *d, plan *p, const char *revision, mlxe_error *err)
 {
@@ -344,6 +359,7 @@ static mlxe_status fetch(download *d, requester *r, plan *p, const char *revisio
         meter_tell(&d->count, d->watch, "all files are there");
         return MLXE_OK;
     }
+    if ((rc = names_check(d, p, err))) return rc;
     if (p->gated && p->missing_bytes) rc = api_auth_check(r, d->repo, fault, err);
     /* A server that has no such question answers 404: then the files themselves will tell. */
     if (rc && fault->kind != KIND_GATED && fault->kind != KIND_DISABLED) rc = MLXE_OK;

@@ -114,10 +114,8 @@ mlxe_status hub_tree_add_page(hub_tree *tree, const char *where, const char *tex
     return rc;
 }
 
-/* By path, with "/" before every other byte: a folder's files follow its own name. */
-static int by_path(const void *a, const void *b)
+int hub_path_order(strv x, strv y)
 {
-    strv x = (*(const hub_entry *const *)a)->path, y = (*(const hub_entry *const *)b)->path;
     for (size_t i = 0;; i++) {
         int cx, cy;
         if (i == x.n || i == y.n) return x.n < y.n ? -1 : x.n > y.n;
@@ -125,6 +123,12 @@ static int by_path(const void *a, const void *b)
         cy = y.p[i] == '/' ? -1 : (unsigned char)y.p[i];
         if (cx != cy) return cx < cy ? -1 : 1;
     }
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return hub_path_order((*(const hub_entry *const *)a)->path,
+                          (*(const hub_entry *const *)b)->path);
 }
 
 mlxe_status hub_tree_check(hub_tree *tree, const char *where, mlxe_error *err)

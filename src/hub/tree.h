@@ -30,6 +30,8 @@ typedef struct hub_tree {
 
 /* The name of an entry's blob: sha256 for LFS, else oid. */
 static inline strv hub_entry_etag(const hub_entry *e) { return e->sha256.n ? e->sha256 : e->oid; }
+/* The order of paths with "/" before every other byte: a folder's files follow its own name. */
+int hub_path_order(strv x, strv y);
 const hub_entry *hub_tree_find(const hub_tree *tree, strv path); /* NULL: not listed */
 
 /* Adds the files of one page of the API. where: for messages. Fails CORRUPT, LIMIT, MEMORY */

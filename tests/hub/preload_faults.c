@@ -7,6 +7,8 @@
  *   FAULT_PWRITE=N:KILL    after N bytes the process dies by SIGKILL
  *   FAULT_RENAME=K         the K-th renameat fails with EIO; so FAULT_FSYNC, FAULT_SYMLINK
  *   FAULT_RENAME=K:KILL    the process dies by SIGKILL in place of it
+ *   FAULT_NAMES=fold       faccessat finds a name in capitals where it stands in small letters, as on
+ *                          a file system that does not tell them apart
  *
  * The counters are of the whole process, whose threads may all call. */
 #define _GNU_SOURCE
@@ -79,6 +81,20 @@ int symlinkat(const char *target, int dir, const char *name)
     if (!is_turn("FAULT_SYMLINK", &count)) return next(target, dir, name);
     errno = EIO;
     return -1;
+}
+
+int faccessat(int dir, const char *name, int mode, int flags)
+{
+    const char *fault = getenv("FAULT_NAMES");
+    char small[300];
+    size_t n = strlen(name);
+    int (*next)(int, const char *, int, int) =
+        (int (*)(int, const char *, int, int))dlsym(RTLD_NEXT, "faccessat");
+    if (!fault || strcmp(fault, "fold") != 0 || n >= sizeof small)
+        return next(dir, name, mode, flags);
+    for (size_t i = 0; i <= n; i++)
+        small[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+    return next(dir, small, mode, flags);
 }
 
 int fsync(int fd)

@@ -131,6 +131,8 @@ static void run_line(runner *r, const char *key, const char *value)
         expect_text(r, key, &r->config.cache, buf_str(&text));
     } else if (!strcmp(key, "token")) {
         expect_text(r, key, &r->config.token, buf_str(&text));
+    } else if (!strcmp(key, "proxy")) {
+        expect_text(r, key, &r->config.http_proxy, value);
     } else if (!strcmp(key, "endpoint")) {
         expect_text(r, key, &r->config.endpoint, buf_str(&text));
     } else if (!strcmp(key, "offline")) {

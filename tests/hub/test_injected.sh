@@ -182,5 +182,29 @@ if [ "$(id -u)" = 0 ] && mkdir "$scratch/small" && mount -t tmpfs -o size=300k t
 else
     echo 'without root, or tmpfs, a disk that is too small is not tried'
 fi
+
+# 64: names that differ in their case only, where the file system does not tell it: nothing is written,
+# unless only one of them is wanted. Folders may differ so: what is in them does not.
+names=$scratch/root/org/names cased=$scratch/hf/hub/models--org--names
+mkdir -p "$names/Sub" "$names/sub"
+for name in config.json README.md ReadMe.md Sub/x sub/y; do echo "$name" >"$names/$name"; done
+rm -rf "$cache"
+FAULT_NAMES=fold LD_PRELOAD=$scratch/faults.so "$command" pull org/names --json >"$scratch/out" 2>&1
+status=$?
+[ $status = 7 ] || fail "64: exit status $status, want 7: $(cat "$scratch/out")"
+grep -q 'README.md and ReadMe.md' "$scratch/out" || fail "64: the names are not said: $(cat "$scratch/out")"
+[ ! -e "$cache" ] || fail "64: something was written: $(find "$cache" | head -5)"
+FAULT_NAMES=fold LD_PRELOAD=$scratch/faults.so "$command" pull org/names --exclude ReadMe.md --quiet >/dev/null ||
+    fail '64: with one of them only'
+[ -e "$cased"/snapshots/*/sub/y ] || fail '64: a folder'
+rm -rf "$cache"
+mkdir -p "$scratch/folder"
+FAULT_NAMES=fold LD_PRELOAD=$scratch/faults.so "$command" pull org/names --local-dir "$scratch/folder" --quiet >/dev/null 2>&1
+status=$?
+[ $status = 7 ] || fail "64: into a folder: exit status $status, want 7"
+[ -z "$(ls -A "$scratch/folder")" ] || fail "64: a folder: something was written: $(ls -A "$scratch/folder")"
+"$command" pull org/names --quiet >/dev/null || fail '64: where case counts'
+[ "$(cat "$cased"/snapshots/*/ReadMe.md)" = ReadMe.md ] && [ "$(cat "$cased"/snapshots/*/README.md)" = README.md ] ||
+    fail '64: two files where case counts'
 echo "injected: $failed failed"
 [ $failed = 0 ]
