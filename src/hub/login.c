@@ -178,16 +178,17 @@ static void store_close(store *s)
     buf_deinit(&s->text);
 }
 
-/* All sections but the named one. */
-static void add_others(strv text, strv name, buf *out)
+void login_text(strv stored, strv name, strv token, buf *out)
 {
     section s;
-    while (section_next(&text, &s))
+    while (section_next(&stored, &s))
         if (!s.name.p || !strv_eq(s.name, name)) buf_add_strv(out, s.text);
     if (out->n && out->p[out->n - 1] != '\n') buf_add_char(out, '\n');
+    if (token.n)
+        buf_addf(out, "[%.*s]\nhf_token = %.*s\n\n", (int)name.n, name.p, (int)token.n, token.p);
 }
 
-static mlxe_status token_check(strv name, strv token, mlxe_error *err)
+mlxe_status login_check(strv name, strv token, mlxe_error *err)
 {
     if (strv_starts(token, STRV("api_org")))
         return err_set(err, MLXE_E_ARG, "token: belongs to an organisation, want a person's");
@@ -207,12 +208,11 @@ mlxe_status login_save(const char *token_path, strv name, strv token, mlxe_error
 {
     store s;
     buf text = {0};
-    mlxe_status rc = token_check(name, token, err);
+    mlxe_status rc = login_check(name, token, err);
     if (rc) return rc;
     rc = store_open(token_path, &s, err);
     if (!rc) {
-        add_others(buf_view(&s.text), name, &text);
-        buf_addf(&text, "[%.*s]\nhf_token = %.*s\n\n", (int)name.n, name.p, (int)token.n, token.p);
+        login_text(buf_view(&s.text), name, token, &text);
         rc = buf_ok(&text) ? file_replace(buf_str(&s.path), buf_view(&text), err)
                            : err_memory(err, "login", text.n);
     }
@@ -235,7 +235,7 @@ mlxe_status login_remove(const char *token_path, buf *name, mlxe_error *err)
     if (!rc) {
         buf_add_strv(name, login_name(buf_view(&s.text), strv_trim(buf_view(&token)), &expires_at));
         if (name->n) {
-            add_others(buf_view(&s.text), buf_view(name), &text);
+            login_text(buf_view(&s.text), buf_view(name), (strv){0}, &text);
             rc = buf_ok(&text) ? file_replace(buf_str(&s.path), buf_view(&text), err)
                                : err_memory(err, "login", text.n);
         }

@@ -22,4 +22,10 @@ mlxe_status login_remove(const char *token_path, buf *name, mlxe_error *err);
 /* The name of the section whose hf_token is token; {NULL,0}: none. Borrowed from text. */
 strv login_name(strv text, strv token, strv *expires_at);
 
+/* Fails ARG: a token that is none, or is an organisation's; a name that no section can have. */
+mlxe_status login_check(strv name, strv token, mlxe_error *err);
+/* stored_tokens without the section of that name, and with a new one of it unless token is empty;
+ * appended. What other sections hold stays as it is. */
+void login_text(strv stored, strv name, strv token, buf *out);
+
 #endif

@@ -635,6 +635,9 @@ static void odd_requests(void **state)
          "\r\n\r\n",
          -1}, /* any answer */
         {"GET " API " HTTP/9.9\r\nHost: localhost\r\n\r\n", -1},
+        {"GET http://localhost" API " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+         200}, /* as a proxy is asked */
+        {"GET http://localhost HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404},
         {"gEt " API " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 0},
     };
     for (size_t i = 0; i < sizeof ODD / sizeof *ODD; i++) {

@@ -333,10 +333,23 @@ static int limit_allows(const mirror *m, const mirror_call *call, mirror_reply *
     return allowed;
 }
 
-void mirror_answer(const mirror *m, const mirror_call *call, mirror_reply *out)
+/* What a target asks for here: one that names this server too, as a proxy is asked, without it. */
+static const char *origin_form(const char *target)
 {
+    const char *slash;
+    if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0)
+        return target;
+    slash = strchr(strstr(target, "//") + 2, '/');
+    return slash ? slash : target;
+}
+
+void mirror_answer(const mirror *m, const mirror_call *asked, mirror_reply *out)
+{
+    mirror_call own = *asked;
+    const mirror_call *call = &own;
     mirror_target t = {0};
     mlxe_error err;
+    own.target = origin_form(asked->target);
     if (!limit_allows(m, call, out)) {
         /* said */
     } else if (!host_known(m, call->host)) {
