@@ -185,12 +185,14 @@ KN_INLINE void pack_groups_as(kn_dtype dtype, const rows_at *from, int g, float 
 }
 
 /* Rows that cannot be read where they lie: a matrix may have fewer than a panel (its last one is
- * repeated), or end before the last row's last step. */
+ * repeated), or end before the last row's last step. That step is read whole: its rest is made 0. */
 static rows_at copy_rows(const kn_matrix *w, const rows_at *from, size_t bytes, kn_panel *p,
                          int64_t ld)
 {
-    for (int r = 0; r < Q_NP; r++)
+    for (int r = 0; r < Q_NP; r++) {
         memcpy(p->copy + r * ld, row_of(from, r < w->n ? r : (int)w->n - 1), bytes);
+        memset(p->copy + r * ld + bytes, 0, -bytes & 15);
+    }
     return (rows_at){p->copy, ld, 4 * ld};
 }
 

@@ -4,7 +4,7 @@
 static void random_calls(void **state)
 {
     (void)state;
-    torture(52, 10000);
+    torture(52, rounds(10000));
 }
 
 int main(void)

@@ -151,7 +151,7 @@ static void against_f64(void **state)
     rng r = {11};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(60); i++) {
+    for (int i = 0; i < rounds(60); i++) {
         kn_attn a = random_attn(&r);
         kn_kv_type type = (kn_kv_type)(i % 4);
         conversation c;
@@ -231,7 +231,7 @@ static void any_cut_same_bits(void **state)
     rng r = {12};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(24); i++) {
+    for (int i = 0; i < rounds(24); i++) {
         kn_attn a = random_attn(&r);
         const float own[16] = {0.5f, -1, 2};
         int n = i % 6 ? rng_int(&r, 1, 200) : rng_int(&r, 1100, 2300), at[3] = {0, 0, 0};

@@ -96,7 +96,7 @@ static void routed(void **state)
     rng r = {31};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(72); i++) {
+    for (int i = 0; i < rounds(72); i++) {
         static layer l;
         kn_precision precision = i / 12 % 3 == 2 ? KN_PRECISE : KN_DEFAULT;
         kn_rounding rounding = (kn_rounding)(i / 12 % 2);
@@ -136,7 +136,7 @@ static void gated(void **state)
     rng r = {33};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(36); i++) {
+    for (int i = 0; i < rounds(36); i++) {
         static layer l;
         matrix ups[MOST];
         kn_matrix up[MOST];

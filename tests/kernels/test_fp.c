@@ -12,7 +12,7 @@ static void values(void **state)
     (void)state;
     EACH_TABLE
     for (int mode = KN_MXFP4; mode <= KN_NVFP4; mode++)
-        for (int i = 0; i < ROUNDS(40); i++) {
+        for (int i = 0; i < rounds(40); i++) {
             int64_t n = rng_int(&r, 1, 9), k = (int64_t)rng_int(&r, 1, 150) * GROUP[mode];
             matrix w = matrix_new_fp(&r, n, k, (kn_mode)mode, 1);
             int32_t ids[3];
@@ -67,7 +67,7 @@ static void products(void **state)
     (void)state;
     EACH_TABLE
     for (int mode = KN_MXFP4; mode <= KN_NVFP4; mode++)
-        for (int i = 0; i < ROUNDS(40); i++) {
+        for (int i = 0; i < rounds(40); i++) {
             int64_t n = rng_int(&r, 1, 150), k = (int64_t)rng_int(&r, 1, 80) * GROUP[mode];
             int64_t m = rng_int(&r, 0, 2) ? rng_int(&r, 1, 3) : rng_int(&r, 1, 130);
             matrix w = matrix_new_fp(&r, n, k, (kn_mode)mode, i % 5 ? 1.0f : 1e6f);
@@ -134,7 +134,7 @@ static void products_of_bytes(void **state)
     rng r = {23};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(120); i++) {
+    for (int i = 0; i < rounds(120); i++) {
         kn_mode mode = i % 2 ? KN_NVFP4 : KN_MXFP4;
         int64_t n = rng_int(&r, 1, 150), k = (int64_t)rng_int(&r, 1, 60) * GROUP[mode];
         int64_t m = rng_int(&r, 0, 3) ? rng_int(&r, 1, 9) : rng_int(&r, 1, 130);

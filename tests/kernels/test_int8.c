@@ -96,7 +96,7 @@ static void random_shapes(void **state)
     rng r = {12};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(600); i++) {
+    for (int i = 0; i < rounds(600); i++) {
         int group = groups[rng_int(&r, 0, 2)], large = i % 40 == 0;
         shape s = {.m = large ? rng_int(&r, 180, 400) : rng_int(&r, 1, 20),
                    /* many: panels of rows that lie apart */
@@ -153,7 +153,7 @@ static void any_company_same_bits(void **state)
     rng r = {14};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(80); i++) {
+    for (int i = 0; i < rounds(80); i++) {
         int group = groups[rng_int(&r, 0, 2)], k = group * rng_int(&r, 1, 12);
         int n = rng_int(&r, 1, i % 3 ? 120 : 900), m = i % 10 ? rng_int(&r, 1, 30) : 250, at = 0;
         matrix w = matrix_new(&r, n, k, ALL_BITS[1 + i % 6], group, (kn_dtype)(i % 3), 1);
@@ -197,7 +197,7 @@ static void sets_are_single_steps(void **state)
     rng r = {15};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(60); i++) {
+    for (int i = 0; i < rounds(60); i++) {
         static const int groups[] = {32, 64, 128};
         int m = rng_int(&r, 1, 9), k = 128 * rng_int(&r, 1, 9), n[3];
         float *x = calloc((size_t)(m * k), 4), *normed = calloc((size_t)(m * k), 4), *weight, *y[3];

@@ -105,7 +105,7 @@ static void random_shapes(void **state)
     rng r = {2};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(700); i++) {
+    for (int i = 0; i < rounds(700); i++) {
         shape s = random_shape(&r, i % 20 ? 300 : 2500);
         run_case(&r, &s);
     }
@@ -117,7 +117,7 @@ static void any_company_same_bits(void **state)
     rng r = {3};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(60); i++) {
+    for (int i = 0; i < rounds(60); i++) {
         shape s = random_shape(&r, i % 10 ? 400 : 3000);
         int64_t m = i % 15 ? s.m : 140 + s.m, at = 0; /* 128 rows are a chunk */
         matrix w = matrix_new(&r, s.n, s.k, s.bits, s.group, s.dtype, 1);
@@ -259,7 +259,7 @@ static void embedding(void **state)
     rng r = {7};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(120); i++) {
+    for (int i = 0; i < rounds(120); i++) {
         shape s = random_shape(&r, i % 10 ? 300 : 3000);
         matrix w = matrix_new(&r, s.n, s.k, s.bits, s.group, s.dtype, 1);
         int m = rng_int(&r, 0, 30);

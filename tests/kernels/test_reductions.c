@@ -26,7 +26,7 @@ static void layer_norm(void **state)
     rng r = {61};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(300); i++) {
+    for (int i = 0; i < rounds(300); i++) {
         int m = rng_int(&r, 0, 9), e = i % 10 ? rng_int(&r, 1, 90) : rng_int(&r, 1000, 5000);
         int64_t ldx = e + rng_int(&r, 0, 3), ldy = e + rng_int(&r, 0, 3);
         int in_place = rng_int(&r, 0, 1), with_weight = rng_int(&r, 0, 1);
@@ -134,7 +134,7 @@ static void softmax(void **state)
     rng r = {63};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(300); i++) {
+    for (int i = 0; i < rounds(300); i++) {
         int m = rng_int(&r, 0, 9), n = i % 10 ? rng_int(&r, 1, 90) : rng_int(&r, 1000, 40000);
         int64_t ldx = n + rng_int(&r, 0, 3), ldy = n + rng_int(&r, 0, 3);
         int in_place = rng_int(&r, 0, 1);
@@ -206,7 +206,7 @@ static void top_k(void **state)
     rng r = {64};
     (void)state;
     EACH_TABLE
-    for (int i = 0; i < ROUNDS(400); i++) {
+    for (int i = 0; i < rounds(400); i++) {
         int n = i % 20 ? rng_int(&r, 0, 300) : rng_int(&r, 1000, 60000);
         int k = i % 3 ? rng_int(&r, 0, 40) : rng_int(&r, 0, KN_TOP_K), kind = i % 5, numbers = 0;
         room x = room_new((size_t)n * 4, 8);

@@ -4,7 +4,7 @@
 static void random_calls(void **state)
 {
     (void)state;
-    torture(51, ROUNDS(2000));
+    torture(51, rounds(2000));
 }
 
 int main(void)

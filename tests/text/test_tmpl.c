@@ -563,7 +563,7 @@ static void two_hundred_messages_are_fast(void **state)
         }
         print_message("%s: 200 messages in %.3f ms\n", NAMES[i], best);
         /* The promise is 2 ms; a loaded machine gets room, and a sanitizer more. */
-        assert_true(best < SLOWEST_MS);
+        if (!getenv("MLXE_TEST_UNTIMED")) assert_true(best < SLOWEST_MS);
         tmpl_close(t);
     }
     json_close(doc);
