@@ -8,7 +8,7 @@ tree=$1 label=$2
 command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind" >&2; exit 1; }
 case "$label" in fast) kind="test" ;; *) kind=$label ;; esac
 export MLXE_ISA=avx2 MLXE_THREADS=1 MLXE_TEST_ITEMS=1 MLXE_TEST_SHARE=4 MLXE_TEST_UNTIMED=1
-[ ! -d "$tree/locale" ] || export LOCPATH="$PWD/$tree/locale" # as CTest sets it
+[ ! -d "$tree/locale" ] || { LOCPATH=$(cd "$tree/locale" && pwd); export LOCPATH; } # as CTest sets it
 failed=
 count=0
 for program in "$tree/tests/$kind".*; do

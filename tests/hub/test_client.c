@@ -30,7 +30,7 @@ typedef struct runner {
     char title[200];
     const char *scan; /* a Python that has huggingface_hub; NULL: none looks */
     int line, failed;
-    int untimed; /* MLXE_TEST_UNTIMED (Valgrind): what takes too long, or is sent since, is no fault */
+    int untimed; /* MLXE_TEST_UNTIMED (Valgrind): slowness is no fault */
     hub_settings s;
     char endpoint[300], token[100], ca[100], from[100], local[100];
     char variables[MAX_VARIABLES][VARIABLE_BYTES]; /* of the environment, set by this case */
