@@ -60,6 +60,17 @@ mlxe_status tok_need_str(const tok_reader *r, const json *v, const char *key, st
     return rc ? rc : json_get_str(v, r->where, key, out, r->err);
 }
 
+mlxe_status tok_need_type(const tok_reader *r, const json *v, const tok_shape *shapes, strv *out)
+{
+    const json *type = json_get(v, "type");
+    for (size_t i = 0; shapes && shapes[i].key && (!type || json_is(type, JSON_NULL)); i++) {
+        if (!json_get(v, shapes[i].key)) continue;
+        *out = strv_of(shapes[i].type);
+        return MLXE_OK;
+    }
+    return tok_need_str(r, v, "type", out);
+}
+
 mlxe_status tok_need_bool(const tok_reader *r, const json *v, const char *key, int *out)
 {
     mlxe_status rc = need(r, v, key);

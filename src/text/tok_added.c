@@ -12,7 +12,8 @@
  * the text times the longest common begin, and for most bytes one look into a table of 256.
  *
  * Traps: a match that single_word rejects is skipped whole, not searched again inside. lstrip and
- * rstrip take white space into the token, but never what an earlier token took. Whether an id is
+ * rstrip take white space into the token, but never what an earlier token took. A token of which
+ * the normalizer leaves nothing is never found (the package panics then). Whether an id is
  * skipped as special in decoding goes by the string that decoding shows.
  *
  * Source: tokenizers, added_vocabulary.rs (behaviour). */
@@ -158,7 +159,11 @@ static void cut_piece(const tok_added *a, const tok_needles *needles, int plain_
 
 void tok_added_cut(const tok_added *a, const tok_needles *needles, int plain_special, tok_text *t)
 {
-    if (!needles) return;
+    if (!needles) { /* the package slices all the same: a piece begins where its first character did */
+        for (size_t i = 0; i < t->n_pieces; i++)
+            if (t->pieces[i].id < 0) t->pieces[i].from = tt_at(t, t->pieces[i].b);
+        return;
+    }
     tt_split_begin(t);
     for (size_t i = 0; i < t->n_pieces; i++) {
         if (t->pieces[i].id >= 0)

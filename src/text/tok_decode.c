@@ -480,12 +480,17 @@ static const stage_kind KINDS[] = {
 static const stage_kind JOIN_KIND = {"", NULL, run_join};
 static const stage JOIN = {.kind = &JOIN_KIND};
 
+/* Kinds that old files tell by their options alone. */
+static const tok_shape SHAPES[] = {{"suffix", "BPEDecoder"}, {"pad_token", "CTC"},
+                                   {"pattern", "Replace"},   {"start", "Strip"},
+                                   {"prefix", "WordPiece"},  {NULL, NULL}};
+
 static mlxe_status read_at(const tok_reader *r, const json *v, tok_decoder *d, int depth)
 {
     strv type;
     if (depth > 20) return tok_corrupt(r, "nested too deeply");
     if (!json_is(v, JSON_OBJECT)) return tok_corrupt(r, "is no object");
-    mlxe_status rc = tok_need_str(r, v, "type", &type);
+    mlxe_status rc = tok_need_type(r, v, SHAPES, &type);
     if (rc) return rc;
     if (strv_is(type, "Sequence")) {
         const json *items = json_get(v, "decoders"), *key, *item;

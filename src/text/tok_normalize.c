@@ -411,13 +411,18 @@ static mlxe_status read_bert(const tok_reader *r, const json *v, tok_steps *out)
     return rc;
 }
 
+/* Kinds that old files tell by their options alone. */
+static const tok_shape SHAPES[] = {{"clean_text", "BertNormalizer"}, {"strip_left", "Strip"},
+                                   {"normalizers", "Sequence"},      {"prepend", "Prepend"},
+                                   {"pattern", "Replace"},           {NULL, NULL}};
+
 static mlxe_status read_at(const tok_reader *r, const json *v, tok_steps *out, int depth)
 {
     strv type;
     if (!v || json_is(v, JSON_NULL)) return MLXE_OK;
     if (depth > 20) return tok_corrupt(r, "nested too deeply");
     if (!json_is(v, JSON_OBJECT)) return tok_corrupt(r, "is no object");
-    mlxe_status rc = tok_need_str(r, v, "type", &type);
+    mlxe_status rc = tok_need_type(r, v, SHAPES, &type);
     if (rc) return rc;
     if (strv_is(type, "Sequence")) {
         const json *items = json_get(v, "normalizers"), *key, *item;

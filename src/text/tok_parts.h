@@ -35,6 +35,12 @@ mlxe_status tok_need_bool(const tok_reader *r, const json *v, const char *key, i
 mlxe_status tok_need_int(const tok_reader *r, const json *v, const char *key, int64_t low,
                          int64_t high, int64_t *out);
 mlxe_status tok_need_char(const tok_reader *r, const json *v, const char *key, uint32_t *out);
+/* The kind that a part names by "type". Old files leave it out: then the first key of shapes that
+ * the part has tells its kind. shapes: NULL: none, else it ends with a NULL key */
+typedef struct tok_shape {
+    const char *key, *type;
+} tok_shape;
+mlxe_status tok_need_type(const tok_reader *r, const json *v, const tok_shape *shapes, strv *out);
 /* The string, copied into the arena. */
 mlxe_status tok_keep(const tok_reader *r, strv *text);
 
@@ -257,6 +263,8 @@ typedef struct tok_vocab {
 /* Makes room; strings are borrowed. */
 mlxe_status tok_vocab_init(const tok_reader *r, tok_vocab *v, size_t n);
 void tok_vocab_add(tok_vocab *v, strv text, int32_t id); /* the last of equal strings wins */
+/* The same, but the earlier ids of an equal string still have their text. */
+void tok_vocab_add_again(tok_vocab *v, strv text, int32_t id);
 mlxe_status tok_vocab_finish(const tok_reader *r, tok_vocab *v);
 void tok_vocab_deinit(tok_vocab *v);
 int32_t tok_vocab_id(const tok_vocab *v, strv text); /* -1: absent */

@@ -290,12 +290,18 @@ static const post_kind KINDS[] = {
     {"TemplateProcessing", read_template, run_template, added_template},
 };
 
+/* Kinds that old files tell by their options alone. */
+static const tok_shape SHAPES[] = {{"single", "TemplateProcessing"},
+                                   {"trim_offsets", "RobertaProcessing"},
+                                   {"sep", "BertProcessing"},
+                                   {NULL, NULL}};
+
 static mlxe_status read_at(const tok_reader *r, const json *v, tok_post *post, int depth)
 {
     strv type;
     if (depth > 20) return tok_corrupt(r, "nested too deeply");
     if (!json_is(v, JSON_OBJECT)) return tok_corrupt(r, "is no object");
-    mlxe_status rc = tok_need_str(r, v, "type", &type);
+    mlxe_status rc = tok_need_type(r, v, SHAPES, &type);
     if (rc) return rc;
     if (strv_is(type, "Sequence")) {
         const json *items = json_get(v, "processors"), *key, *item;

@@ -226,6 +226,18 @@ uint32_t regex_take(translate *t)
     return cp;
 }
 
+/* [:punct:] has symbols too, \p{punct} has not. */
+static void add_punct(set *s, int negate)
+{
+    set both = {0};
+    add_property(&both, uni_property_find(STRV("punctuation")), 0);
+    add_property(&both, uni_property_find(STRV("symbol")), 0);
+    buf_add_char(&s->alts, '|');
+    put_set(&s->alts, &both, negate);
+    if (both.body.failed) s->alts.failed = 1;
+    set_deinit(&both);
+}
+
 /* [:name:] at p (behind the bracket). -> 1 read, 0 is none */
 static int read_posix(translate *t, set *s)
 {
@@ -235,7 +247,11 @@ static int read_posix(translate *t, set *s)
         to++;
     if (to + 1 >= t->end || to[0] != ':' || to[1] != ']') return 0;
     t->p = to + 2;
-    return add_named(t, s, strv_from(from, (size_t)(to - from)), 0) ? -1 : 1;
+    strv name = strv_from(from, (size_t)(to - from));
+    if (!strv_is(name, "punct") && !strv_is(name, "^punct"))
+        return add_named(t, s, name, 0) ? -1 : 1;
+    add_punct(s, name.p[0] == '^');
+    return 1;
 }
 
 /* One literal of a class: -> 1 read, 0 it was a set and is added, -1 refused. */

@@ -103,6 +103,14 @@ void tok_vocab_add(tok_vocab *v, strv text, int32_t id)
     add(v, text, id, head, hash(text, head));
 }
 
+void tok_vocab_add_again(tok_vocab *v, strv text, int32_t id)
+{
+    uint64_t head = head_of(text);
+    uint32_t h = hash(text, head);
+    v->entries[v->n++] = (tok_entry){text, head, id};
+    *slot_of(v, text, head, h) = (struct tok_slot){h, (uint32_t)v->n};
+}
+
 void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids)
 {
     uint32_t h[AHEAD];

@@ -5,7 +5,8 @@
  * The trie is an array of nodes in breadth-first order: the children of a node lie side by side,
  * sorted by byte. A character that no single-character token covers costs min_score - 10.
  *
- * Traps: of two paths with equal score the one found first stays. A fused unknown run is looked up
+ * Traps: of two paths with equal score the one found first stays; scores are read as serde_json
+ * reads them, not exactly. A fused unknown run is looked up
  * as a string again: it can be a token after all, else its bytes (all of the run, or none), else
  * the unknown id; each byte token reports the whole run. Without an unknown id an uncovered
  * character is an error, as in the package. Equal strings in the vocabulary: the last counts.
@@ -40,7 +41,8 @@ static int by_text(const void *a, const void *b)
     size_t n = x->text.n < y->text.n ? x->text.n : y->text.n;
     int order = n ? memcmp(x->text.p, y->text.p, n) : 0;
     if (order) return order;
-    return x->text.n < y->text.n ? -1 : x->text.n > y->text.n;
+    if (x->text.n != y->text.n) return x->text.n < y->text.n ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id; /* the last of equal ones stays */
 }
 
 typedef struct range { /* entries [low, high) share the first `depth` bytes: one node */
@@ -101,11 +103,48 @@ static const node *child(const unigram *u, const node *at, unsigned char byte)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* A score as serde_json reads it, which the package does: the digits as an integer, then one product
+ * or quotient by a power of ten. One in eight is a unit in the last place off, and by such units it
+ * is decided which of "a aa" and "aa a" comes first. The digits are the shortest ones of the value:
+ * Python and the package write no others. */
+enum { EXACT_POWER = 27 }; /* of ten, in a long double */
+static double serde_score(double score, buf *digits)
+{
+    uint64_t whole = 0;
+    int point = 0, exponent = 0, e = 0;
+    long double power = 1;
+    const char *p;
+    buf_clear(digits);
+    json_write_float(digits, score < 0 ? -score : score);
+    for (p = buf_str(digits); *p == '.' || (*p >= '0' && *p <= '9'); p++) {
+        if (*p == '.') {
+            point = 1;
+        } else {
+            whole = whole * 10 + (uint64_t)(*p - '0');
+            exponent -= point;
+        }
+    }
+    if (*p == 'e') {
+        for (const char *d = p + 2; *d; d++)
+            e = e * 10 + (*d - '0');
+        exponent += p[1] == '-' ? -e : e;
+    } else if (*p) {
+        return score; /* Infinity, NaN */
+    }
+    if (exponent < -EXACT_POWER || exponent > EXACT_POWER) return score; /* no log probability */
+    for (int i = 0; i < (exponent < 0 ? -exponent : exponent); i++)
+        power *= 10;
+    double value = (double)whole;
+    value = exponent < 0 ? value / (double)power : value * (double)power;
+    return score < 0 ? -value : value;
+}
+
 static mlxe_status read_vocab(const tok_reader *r, const json *v, tok_model *m, unigram *u)
 {
     const json *key, *row, *item[2];
     size_t n = json_len(v);
     double low = 0;
+    buf digits = {0};
     int32_t id = 0;
     mlxe_status rc =
         n > INT32_MAX - 1 ? tok_corrupt(r, "vocab is too large") : tok_vocab_init(r, &m->vocab, n);
@@ -119,14 +158,18 @@ static mlxe_status read_vocab(const tok_reader *r, const json *v, tok_model *m, 
         if (!json_is(row, JSON_ARRAY) || json_len(row) != 2 || !json_next(&pair, &key, &item[0]) ||
             !json_next(&pair, &key, &item[1]) || !json_is(item[0], JSON_STRING) ||
             (!json_is(item[1], JSON_FLOAT) && !json_is(item[1], JSON_INT)))
-            return tok_corrupt(r, "a vocab entry is no [string, score]");
+            rc = tok_corrupt(r, "a vocab entry is no [string, score]");
+        if (rc) break;
         u->texts[id] = json_str(item[0]);
-        u->scores[id] = json_float(item[1]);
+        u->scores[id] = json_is(item[1], JSON_FLOAT) ? serde_score(json_float(item[1]), &digits)
+                                                     : json_float(item[1]);
         if (id == 0 || u->scores[id] < low) low = u->scores[id];
-        tok_vocab_add(&m->vocab, u->texts[id], id);
+        tok_vocab_add_again(&m->vocab, u->texts[id], id);
     }
     u->unk_score = low - 10.0;
-    return tok_vocab_finish(r, &m->vocab);
+    if (rc == MLXE_OK && digits.failed) rc = tok_no_memory(r);
+    buf_deinit(&digits);
+    return rc ? rc : tok_vocab_finish(r, &m->vocab);
 }
 
 static void unigram_close(tok_model *m)

@@ -18,7 +18,7 @@ import cases  # noqa: E402
 from fresh import ask  # noqa: E402
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers  # noqa: E402
 
-CHARACTERS = list("abcdeé中 1._xA")
+CHARACTERS = list("abcdeé中 1._xA<$€")
 # letters that fold to several, and texts that they fold to
 FOLDING = ["s", "S", "\u017f", "\u00df", "\u1e9e", "f", "i", "l", "t", "\ufb00", "\ufb03", "\ufb06", "k",
            "\u212a", "\u0130", "\u0307", "I", "\u0345", "\u03b1", "\u03b9", "\u0391", "\u1fb3", "\u1f80",
@@ -28,7 +28,7 @@ SEGMENTS = ["\u0301", "\u200d", "\u0903", "\u0600", "\r", "\n", "\u200b", "\u110
             "\uac00", "\uac01", "\U0001f1e6", "\U0001f1e7", "\u263a", "\U0001f3fd", "\U0001f469", "a"]
 ESCAPES = (r"\w \W \s \S \d \D \h \H \p{L} \P{L} \p{Lu} \p{N} \p{^N} \p{M} \p{Han} . \R \N \O \n "
            r"\t \x41 \u00e9 \x{4e2d} \/ \-").split()
-ITEMS = (r"a-f A-Z 0-9 é \w \s \d \p{L} \P{N} \p{Lu} _ \- \] x [:alpha:] [:^digit:] [b-d] [^a-m] "
+ITEMS = (r"a-f A-Z 0-9 é \w \s \d \p{L} \P{N} \p{Lu} _ \- \] x [:alpha:] [:^digit:] [:punct:] [:^punct:] [:word:] [b-d] [^a-m] "
          r"&&a-z &&[^aeiou] \h 中-龥 \S \W").split()
 ANCHORS = r"\b \B ^ $ \A \z \Z (?<=a) (?<!\s) (?<=\p{L})".split()
 REPEATS = ["", "", "", "?", "*", "+", "??", "*?", "+?", "?+", "*+", "++", "{2}", "{1,3}", "{,2}",
