@@ -7,6 +7,9 @@ if(MLXE_SANITIZE)
     add_compile_options(-fsanitize=${MLXE_SANITIZE} -fno-omit-frame-pointer
                         -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${MLXE_SANITIZE})
+    if(MLXE_SANITIZE MATCHES "address") # which finds these two itself
+        add_compile_options(-fno-sanitize=null,object-size)
+    endif()
     # Warnings are the plain build's: instrumented code makes gcc see overruns that are none.
     add_compile_options(-w)
     # -O1 with line tables only, and asserts: at -O2 -g the checks make the kernels and yyjson compile

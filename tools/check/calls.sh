@@ -5,9 +5,7 @@
 #   the environment is read in one place only.
 set -u
 . tools/check/common.inc
-tree=build-check/gcc
-check_tree $tree gcc g++ -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O1 \
-    -DCMAKE_CXX_FLAGS_RELEASE=-O1 || exit 1
+gcc_tree || exit 1
 list=$(objects $tree | grep -E '^CMakeFiles/mlxe_objects.dir/')
 # shellcheck disable=SC2086
 ninja -C $tree -j "$jobs" $list >$tree/build.log 2>&1 || {

@@ -3,7 +3,8 @@
 # exports mlxe_plugin_entry and nothing else, and defines no cblas_* that others could see.
 set -u
 . tools/check/common.inc
-tools/build.sh build "$jobs" command >&2 || {
+# shellcheck disable=SC2086 # options are split at blanks
+tools/build.sh build "$jobs" command ${CMAKE_ARGS:-} >&2 || {
     echo "the library does not build"
     exit 1
 }

@@ -5,11 +5,11 @@ set -u
 . tools/check/common.inc
 count=0
 status=0
-check_tree build-check/gcc gcc g++ -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O1 \
-    -DCMAKE_CXX_FLAGS_RELEASE=-O1 || exit 1
+gcc_tree || exit 1
+gcc=$tree
 check_tree build-check/clang clang clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0 \
     -DCMAKE_CXX_FLAGS_DEBUG=-O0 || exit 1
-for tree in build-check/gcc build-check/clang; do
+for tree in "$gcc" build-check/clang; do
     list=$(objects $tree)
     count=$((count + $(echo "$list" | grep -c .)))
     # shellcheck disable=SC2086 # names without blanks
