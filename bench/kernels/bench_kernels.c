@@ -1,6 +1,6 @@
 /* bench_kernels.c: how fast the kernels are, against what this machine can do, in one run.
  *
- *   bench_kernels [threads [seconds-a-row [isa [filter]]]]
+ *   bench_kernels [threads [seconds-a-row [isa [filter [m]]]]]
  *
  * First the two limits, measured by the same pool: reading a buffer far larger than the caches, and
  * fused multiply-adds on registers. Then kn_linear over all the matrices of some decoder layers of
@@ -26,6 +26,7 @@
 static double seconds_a_row = 1.0;
 static double bandwidth, peak;
 static const char *filter = "";
+static int only_m; /* rows of x; 0: all */
 
 static int cpu_clock;
 
@@ -254,6 +255,7 @@ static void bench_linear(const model *mo, const store *s, const char *name)
         int m = MS[j], used = m >= 128 ? 14 : m >= 8 ? 28 : n;
         double best = 1e9, end = now() + seconds_a_row, part = (double)used / n;
         if (used > n) used = n, part = 1;
+        if (only_m && m != only_m) continue;
         do {
             double t = now();
             for (int i = 0; i < used; i++)
@@ -427,6 +429,7 @@ int main(int argc, char **argv)
     int threads = argc > 1 ? atoi(argv[1]) : 0;
     if (argc > 2) seconds_a_row = atof(argv[2]);
     if (argc > 4) filter = argv[4];
+    if (argc > 5) only_m = atoi(argv[5]);
     if (kn_init(argc > 3 && argv[3][0] ? argv[3] : NULL, &err) || kn_pool_start(threads, &err)) {
         fprintf(stderr, "bench_kernels: %s\n", err.message);
         return 1;

@@ -24,7 +24,7 @@
  * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
 #define SMALL_BLOCK    24
 #define BYTE_ROWS      384          /* rows of bytes of a chunk of integer products, at most */
-#define FEW_BYTE_ROWS  8            /* rows of x that a chunk's weight rows meet at once, at most */
+#define FEW_BYTE_ROWS  16           /* rows of x that a chunk's weight rows meet at once, at most */
 #define ROW_CHUNK_MACS (256 * 1024) /* a chunk of few rows: some 20 us of reading */
 #define BIG_CHUNK_MACS (2 * 1024 * 1024) /* a chunk of many rows: as long */
 #define SERIAL_VALUES  (16 * 1024)       /* activations that are prepared without the pool */
@@ -333,7 +333,7 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
     int twice = form_rows(form_of(p->p)) == 2 || (p->up && form_rows(form_of(p->up)) == 2);
     int64_t most = all_bytes ? BYTE_ROWS >> twice : KN_MC;
     int64_t blocks = ceil_div(l->m, most), want = 4 * threads;
-    int64_t macs = l->m <= FEW_BYTE_ROWS ? ROW_CHUNK_MACS : BIG_CHUNK_MACS, rows;
+    int64_t macs = l->m <= FEW_BYTE_ROWS ? ROW_CHUNK_MACS * l->m : BIG_CHUNK_MACS, rows;
     p->unit = bytes ? panel : few ? KN_NR : 24;
     p->units = ceil_div(w->n, p->unit);
     p->mc = blocks ? ceil_div(l->m, blocks) : 1;

@@ -275,7 +275,8 @@ static void pack(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn
 /* ---- products -------------------------------------------------------------------------------- */
 
 /* What is read after this block: its rows are asked for while the products run, unit by unit. In
- * the midst of packing, which waits for memory already, they would only wait longer. */
+ * the midst of packing, which waits for memory already, they would only wait longer. They come to
+ * the second-level cache: more can be under way, and the first one is full of the panel. */
 typedef struct kn_next {
     rows_at rows; /* p NULL: nothing is */
     int bytes;    /* of a row */
@@ -286,7 +287,7 @@ KN_INLINE void ask_next(const kn_next *next, int unit, int units)
     if (!next->rows.p) return;
     for (int r = unit * Q_NP / units; r < (unit + 1) * Q_NP / units; r++)
         for (int i = 0; i < next->bytes; i += 64)
-            prefetch_near(row_of(&next->rows, r), i);
+            prefetch_l2(row_of(&next->rows, r) + i);
 }
 
 /* sums[r][h]: lane sums of one unit, `dwords` dwords of codes at w, with mr rows of bytes. */
