@@ -238,11 +238,18 @@ static void map_bytes(const tok_step *s, tok_rewrite *rw)
 
 enum { PREPEND_NEVER, PREPEND_ALWAYS, PREPEND_FIRST };
 
+/* Whether a text begins with the piece: by where it came from, or, SentencePiece's own way, by where
+ * it is now. */
+static int is_first(const tok_step *s, const tok_piece *piece)
+{
+    return s->left ? piece->b == 0 : piece->from.b == 0;
+}
+
 static int needs_meta(const tok_step *s, const tok_text *t, const tok_piece *piece)
 {
     strv text = tt_str(t, piece);
     if (memchr(text.p, ' ', text.n)) return 1;
-    if (s->prefix == PREPEND_NEVER || (s->prefix == PREPEND_FIRST && piece->from.b != 0)) return 0;
+    if (s->prefix == PREPEND_NEVER || (s->prefix == PREPEND_FIRST && !is_first(s, piece))) return 0;
     size_t width;
     return s->left || utf8_at(text.p, &width) != s->cp;
 }
@@ -254,7 +261,7 @@ static void put_meta(const tok_step *s, tok_rewrite *rw)
     uint32_t first = utf8_at(p + rw->at, &width);
     if (first == ' ') first = s->cp;
     int scheme =
-        s->prefix == PREPEND_ALWAYS || (s->prefix == PREPEND_FIRST && rw->piece->from.b == 0);
+        s->prefix == PREPEND_ALWAYS || (s->prefix == PREPEND_FIRST && is_first(s, rw->piece));
     if (scheme && (s->left || first != s->cp)) {
         tt_put(rw, s->cp, 0);
         tt_put(rw, first, 1);

@@ -278,8 +278,10 @@ static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *
     if (rule->more == SPM_LAST_SENTINELS)
         p.rc =
             json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
-    buf_addf(out, "\"model\":{\"type\":\"Unigram\",\"byte_fallback\":%s,\"vocab\":[",
-             fallback ? "true" : "false");
+    buf_addf(
+        out,
+        "\"model\":{\"type\":\"Unigram\",\"byte_fallback\":%s,\"exact_scores\":true,\"vocab\":[",
+        fallback ? "true" : "false");
     put_list(&p, rule->first);
     if (rule->more == SPM_FIRST_PEGASUS) put_pegasus(&p);
     first = (size_t)p.id;

@@ -139,7 +139,8 @@ static double serde_score(double score, buf *digits)
     return score < 0 ? -value : value;
 }
 
-static mlxe_status read_vocab(const tok_reader *r, const json *v, tok_model *m, unigram *u)
+static mlxe_status read_vocab(const tok_reader *r, const json *v, int exact, tok_model *m,
+                              unigram *u)
 {
     const json *key, *row, *item[2];
     size_t n = json_len(v);
@@ -161,8 +162,9 @@ static mlxe_status read_vocab(const tok_reader *r, const json *v, tok_model *m, 
             rc = tok_corrupt(r, "a vocab entry is no [string, score]");
         if (rc) break;
         u->texts[id] = json_str(item[0]);
-        u->scores[id] = json_is(item[1], JSON_FLOAT) ? serde_score(json_float(item[1]), &digits)
-                                                     : json_float(item[1]);
+        u->scores[id] = json_float(item[1]);
+        if (!exact && json_is(item[1], JSON_FLOAT))
+            u->scores[id] = serde_score(u->scores[id], &digits);
         if (id == 0 || u->scores[id] < low) low = u->scores[id];
         tok_vocab_add_again(&m->vocab, u->texts[id], id);
     }
@@ -184,15 +186,17 @@ static mlxe_status unigram_open(const tok_reader *r, const json *v, tok_model *m
     static const char digits[] = "0123456789ABCDEF";
     const json *vocab = NULL;
     int64_t unk = -1;
+    int exact = 0; /* no JSON that the package reads: made from a SentencePiece model */
     unigram *u = m->own = arena_alloc(r->mem, sizeof *u);
     if (!u) return tok_no_memory(r);
     mlxe_status rc = json_get_array(v, r->where, "vocab", &vocab, r->err);
     if (rc == MLXE_OK && !vocab) rc = tok_corrupt(r, "Unigram without vocab");
     if (rc == MLXE_OK) rc = json_get_int(v, r->where, "unk_id", 0, INT32_MAX, &unk, r->err);
     if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "byte_fallback", &u->byte_fallback, r->err);
+    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "exact_scores", &exact, r->err);
     if (rc == MLXE_OK && unk >= (int64_t)json_len(vocab))
         rc = tok_corrupt(r, "unk_id is not in the vocab");
-    if (rc == MLXE_OK) rc = read_vocab(r, vocab, m, u);
+    if (rc == MLXE_OK) rc = read_vocab(r, vocab, exact, m, u);
     if (rc == MLXE_OK) rc = build_trie(r, m, u);
     if (rc) return rc;
     m->unk = (int32_t)unk;
