@@ -65,7 +65,7 @@ static int says_next(strv *text)
     int seen = 0, is_next = 0;
     skip_spaces(text);
     while (text->n && text->p[0] == ';') {
-        strv value = {0};
+        strv value = STRV("");
         *text = strv_from(text->p + 1, text->n - 1);
         strv name = take_until(text, "=;,");
         if (text->n && text->p[0] == '=') {
