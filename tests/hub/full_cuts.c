@@ -1,7 +1,7 @@
 /* full_cuts.c: 129: the command pulls from `hub serve` through a proxy that breaks 30 % of the
  * connections; then offline, byte by byte.
  *
- *   command pull -> proxy: of each connection, closed or reset after some bytes, or left alone -> serve
+ *   command pull -> proxy: each connection closed or reset after some bytes, or let alone -> serve
  *
  * Both ends are the build's command: `make asan LABEL=full` runs this with AddressSanitizer and
  * UBSan in both, and a report, or a leak at the end of the server, is an exit status that fails. */

@@ -7,8 +7,8 @@
  *   FAULT_PWRITE=N:KILL    after N bytes the process dies by SIGKILL
  *   FAULT_RENAME=K         the K-th renameat fails with EIO; so FAULT_FSYNC, FAULT_SYMLINK
  *   FAULT_RENAME=K:KILL    the process dies by SIGKILL in place of it
- *   FAULT_NAMES=fold       faccessat finds a name in capitals where it stands in small letters, as on
- *                          a file system that does not tell them apart
+ *   FAULT_NAMES=fold       faccessat finds a name in capitals where it stands in small letters, as
+ *                          on a file system that does not tell them apart
  *
  * The counters are of the whole process, whose threads may all call. */
 #define _GNU_SOURCE
