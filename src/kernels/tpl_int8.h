@@ -185,7 +185,7 @@ KN_INLINE void pack_groups_as(kn_dtype dtype, const rows_at *from, int g, float 
 }
 
 /* Rows that cannot be read where they lie: a matrix may have fewer than a panel (its last one is
- * repeated), or end before the last row's last step. That step is read whole: its rest is made 0. */
+ * repeated), or end before the last row's last step. It is read whole: its rest is made 0. */
 static rows_at copy_rows(const kn_matrix *w, const rows_at *from, size_t bytes, kn_panel *p,
                          int64_t ld)
 {
