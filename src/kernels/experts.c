@@ -11,12 +11,11 @@
  *
  * Trap: experts of one layer may be packed with different groups, so that a row is wanted in bytes
  * of more than one unit, or not at all (dense ones). */
-#include "kernels/internal.h"
+#include "kernels/products.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SMALL_BLOCK   24 /* rows of x up to which unpacked weights stay in the first cache */
 #define SERIAL_VALUES (16 * 1024) /* activations that are prepared without the pool */
 
 /* A worker's scratch: two blocks of sums, sums of a panel, then what weights are unpacked into. */
@@ -27,21 +26,16 @@ _Static_assert((2 * C_FLOATS + SUM_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN
 _Static_assert((2 * C_FLOATS + SUM_FLOATS) * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES,
                "scratch");
 
-enum { UNITS = 3 }; /* of 16, 32 and 64 values */
-
 typedef struct experts {
-    const kn_ops *ops;
+    kn_work work;
     const kn_input *in;
     const kn_routes *to;
     const kn_projection *p, *up; /* up: NULL, or what act(p) is multiplied by */
     kn_act act;
-    int twice; /* rows of bytes of a pair: 2 when a value is two bytes */
     int64_t k, pairs;
-    kn_bytes bytes[UNITS]; /* of each pair; q NULL: not wanted */
-    int64_t per_expert;    /* chunks */
-    int64_t per_chunk;     /* pairs that are prepared at a time */
-    const atomic_int *cancel;
-    atomic_int stopped;
+    kn_forms forms;     /* of each pair */
+    int64_t per_expert; /* chunks */
+    int64_t per_chunk;  /* pairs that are prepared at a time */
 } experts;
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -50,7 +44,7 @@ static int as_bytes(const experts *e, const kn_matrix *w)
 {
     return kn_whole(w) && e->in->precision == KN_DEFAULT;
 }
-static int unit_index(const kn_matrix *w) { return kn_unit(w) >> 5; }
+static int form_of(const experts *e, const kn_matrix *w) { return kn_form_of(w, e->p->rounding); }
 
 static int64_t pairs_of(const experts *e, int expert)
 {
@@ -72,157 +66,52 @@ static void prepare(void *ctx, int chunk, int n_chunks, int worker)
     (void)worker;
     for (int64_t i = begin; i < end && i < e->pairs; i++) {
         const float *x = row_of(e, i);
-        int again = i > begin && row_of(e, i - 1) == x; /* one token's experts */
-        for (int u = 0; u < UNITS; u++) {
-            const kn_bytes *b = &e->bytes[u];
-            int64_t q_row = e->twice * b->ldq, by_row = e->twice * b->ldby;
-            int8_t *q = (int8_t *)(uintptr_t)b->q;
-            float *by = (float *)(uintptr_t)b->by;
-            if (!q) continue;
-            q += i * q_row;
-            by += i * by_row;
-            if (again) {
-                memcpy(q, q - q_row, (size_t)q_row);
-                memcpy(by, by - by_row, (size_t)by_row * sizeof *by);
-            } else if (e->twice == 2) {
-                e->ops->quantize_2(x, e->k, 16 << u, q, by, b->ldq, b->ldby);
-            } else {
-                e->ops->quantize(x, e->k, 16 << u, q, by);
-            }
-        }
+        if (i > begin && row_of(e, i - 1) == x) /* one token's experts */
+            kn_forms_repeat(&e->forms, i);
+        else
+            kn_forms_put(e->work.ops, &e->forms, i, x, e->k);
     }
 }
 
 /* Room for the bytes of the pairs, and they are made. *room: to be freed after the run. */
 static mlxe_status take_input(experts *e, void **room)
 {
-    int want[UNITS] = {0};
-    size_t rows = (size_t)(e->pairs * e->twice), k = (size_t)e->k, bytes = 0;
-    float *at;
-    int8_t *q;
+    const size_t rows = (size_t)e->pairs;
+    size_t size;
     for (int i = 0; i < e->to->count; i++) {
         if (!pairs_of(e, i)) continue;
-        if (as_bytes(e, &e->p->w[i])) want[unit_index(&e->p->w[i])] = 1;
-        if (e->up && as_bytes(e, &e->up->w[i])) want[unit_index(&e->up->w[i])] = 1;
+        if (as_bytes(e, &e->p->w[i])) e->forms.want[form_of(e, &e->p->w[i])] = 1;
+        if (e->up && as_bytes(e, &e->up->w[i])) e->forms.want[form_of(e, &e->up->w[i])] = 1;
     }
-    for (int u = 0; u < UNITS; u++)
-        if (want[u]) bytes += rows * (k + k / (16u << u) * 2 * sizeof(float));
+    size = kn_forms_size(&e->forms, rows, e->k);
     *room = NULL;
-    if (!bytes) return MLXE_OK;
-    at = *room = malloc(bytes);
-    if (!at) return MLXE_E_MEMORY;
-    for (int u = 0; u < UNITS; u++)
-        if (want[u]) {
-            e->bytes[u] = (kn_bytes){.by = at, .ldq = e->k, .ldby = e->k / (16 << u) * 2};
-            at += rows * (size_t)e->bytes[u].ldby;
-        }
-    q = (int8_t *)at;
-    for (int u = 0; u < UNITS; u++)
-        if (want[u]) {
-            e->bytes[u].q = q;
-            q += rows * k;
-        }
+    if (!size) return MLXE_OK;
+    *room = malloc(size);
+    if (!*room) return MLXE_E_MEMORY;
+    kn_forms_place(&e->forms, *room, rows, e->k);
     e->per_chunk = e->pairs * e->k <= SERIAL_VALUES ? e->pairs : SERIAL_VALUES / e->k;
     if (e->per_chunk < 1) e->per_chunk = 1;
-    return kn_run(prepare, e, (int)ceil_div(e->pairs, e->per_chunk), e->cancel);
+    return kn_run(prepare, e, (int)ceil_div(e->pairs, e->per_chunk), e->work.cancel);
 }
 
-/* ---- products of a block: c[i,j] = x[at + i] . w[n0 + j], rows of c KN_NC apart -------------- */
-
-static int cancelled(experts *e)
-{
-    if (!e->cancel || !atomic_load_explicit(e->cancel, memory_order_relaxed)) return 0;
-    atomic_store(&e->stopped, 1);
-    return 1;
-}
-
-/* One panel; next: how many rows further the next one is, 0: there is none. c rows a panel apart */
-static void panel_bytes(experts *e, const kn_matrix *w, int64_t at, int m, kn_rows rows,
-                        int64_t next, float *c, kn_panel *room)
-{
-    const int n = e->ops->panel_rows;
-    kn_bytes x = e->bytes[unit_index(w)];
-    m *= e->twice;
-    x.q += at * e->twice * x.ldq;
-    x.by += at * e->twice * x.ldby;
-    memset(c, 0, (size_t)(m * n) * sizeof *c);
-    for (int64_t k0 = 0; k0 < w->k; k0 += KN_QB) {
-        int kn = (int)(w->k - k0 < KN_QB ? w->k - k0 : KN_QB);
-        if (m > 2 && cancelled(e)) break;
-        rows.ahead = KN_QB * w->bits / 8; /* the rows' next codes, or the next rows */
-        if (k0 + KN_QB >= w->k) rows.ahead = next ? (next * w->k - k0) * w->bits / 8 : 0;
-        e->ops->dot_bytes(w, &rows, k0, kn, room, &x, m, c);
-        x.q += kn;
-        x.by += kn / kn_unit(w) * 2;
-    }
-    for (int i = 0; i < m && e->twice == 2; i += 2) /* high and low bytes of one row */
-        e->ops->put(c + i / 2 * n, c + i * n, c + (i + 1) * n, 0, n);
-}
-
-/* Whole panels of rows that lie apart (kn_rows), then one that ends with the block or, where the
- * matrix ends first, with the matrix. */
-static void by_bytes(experts *e, const kn_matrix *w, int64_t at, int m, int64_t n0, int n, float *c,
-                     float *sums, kn_panel *room)
-{
-    const int most = e->ops->panel_rows, whole = n / most * most, apart = whole / most * 4;
-    int64_t last = n0 + whole;
-    for (int j = 0; j < apart; j += 4) {
-        panel_bytes(e, w, at, m, (kn_rows){n0 + j, apart, 0}, j + 4 < apart ? 4 : 0, sums, room);
-        for (int i = 0; i < m; i++)
-            for (int g = 0; g < most / 4; g++)
-                memcpy(c + i * KN_NC + g * apart + j, sums + i * most + 4 * g, 4 * sizeof *c);
-    }
-    if (whole == n) return;
-    if (last + most > w->n) last = w->n > most ? w->n - most : 0;
-    panel_bytes(e, w, at, m, (kn_rows){last, 4, 0}, 0, sums, room);
-    for (int i = 0; i < m; i++)
-        memcpy(c + i * KN_NC + whole, sums + i * most + (n0 + whole - last),
-               (size_t)(n - whole) * sizeof *c);
-}
-
-static void few_f32(const experts *e, const kn_matrix *w, int64_t at, int m, int64_t n0, int n,
-                    float *c)
-{
-    const float *x = row_of(e, at);
-    int64_t ldx = m > 1 ? row_of(e, at + 1) - x : 0;
-    for (int j = 0; j < n; j += KN_NR) {
-        int rows = n - j < KN_NR ? n - j : KN_NR;
-        float sums[KN_FEW * KN_NR] = {0};
-        e->ops->dot_rows(w, n0 + j, 1, rows, x, ldx, m, sums);
-        for (int i = 0; i < m; i++)
-            memcpy(c + i * KN_NC + j, sums + i * KN_NR, (size_t)rows * sizeof *sums);
-    }
-}
-
-static void many_f32(experts *e, const kn_matrix *w, int64_t at, int m, int64_t n0, int n, float *c,
-                     float *unpacked)
-{
-    int step = m <= SMALL_BLOCK ? KN_NR : KN_NC;
-    const float *x[KN_MC];
-    memset(c, 0, (size_t)(m * KN_NC) * sizeof *c);
-    for (int64_t k0 = 0; k0 < w->k; k0 += KN_KB) {
-        int kn = (int)(w->k - k0 < KN_KB ? w->k - k0 : KN_KB);
-        if (cancelled(e)) return;
-        for (int i = 0; i < m; i++)
-            x[i] = row_of(e, at + i) + k0;
-        for (int j0 = 0; j0 < n; j0 += step) {
-            int rows = n - j0 < step ? n - j0 : step;
-            for (int j = 0; j < rows; j++)
-                e->ops->unpack(w, n0 + j0 + j, k0, kn, unpacked + j * KN_KB);
-            e->ops->tile(x, m, unpacked, KN_KB, rows, kn, c + j0, KN_NC);
-        }
-    }
-}
-
+/* c[i,j] = x[at + i] . w[n0 + j], rows of c KN_NC apart */
 static void products(experts *e, const kn_matrix *w, int64_t at, int m, int64_t n0, int n, float *c,
                      float *work)
 {
-    if (as_bytes(e, w))
-        by_bytes(e, w, at, m, n0, n, c, work, (kn_panel *)(void *)(work + SUM_FLOATS));
-    else if (m <= KN_FEW)
-        few_f32(e, w, at, m, n0, n, c);
-    else
-        many_f32(e, w, at, m, n0, n, c, work + SUM_FLOATS);
+    const float *x[KN_MC];
+    if (as_bytes(e, w)) {
+        kn_sum_apart(&e->work, w, &e->forms, form_of(e, w), at, m, n0, n, c, KN_NC, work,
+                     (kn_panel *)(void *)(work + SUM_FLOATS));
+        return;
+    }
+    if (m <= KN_FEW) {
+        const float *first = row_of(e, at);
+        kn_sum_few(&e->work, w, first, m > 1 ? row_of(e, at + 1) - first : 0, m, n0, n, c);
+        return;
+    }
+    for (int i = 0; i < m; i++)
+        x[i] = row_of(e, at + i);
+    kn_sum_many(&e->work, w, x, m, n0, n, c, work + SUM_FLOATS);
 }
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
@@ -233,12 +122,12 @@ static void write_pair(const experts *e, int expert, int64_t pair, int64_t n0, i
     const float *bias = e->p->bias ? e->p->bias + expert * e->p->w->n + n0 : NULL;
     float *y = e->p->y + pair * e->p->ldy + n0;
     if (!e->up) {
-        e->ops->put(y, c, bias, 0, n);
+        e->work.ops->put(y, c, bias, 0, n);
         return;
     }
-    if (bias) e->ops->put(c, c, bias, 0, n);
-    if (e->up->bias) e->ops->put(c_up, c_up, e->up->bias + expert * e->p->w->n + n0, 0, n);
-    e->ops->gated(e->act, c, c_up, y, n);
+    if (bias) e->work.ops->put(c, c, bias, 0, n);
+    if (e->up->bias) e->work.ops->put(c_up, c_up, e->up->bias + expert * e->p->w->n + n0, 0, n);
+    e->work.ops->gated(e->act, c, c_up, y, n);
 }
 
 static void chunk_of_experts(void *ctx, int chunk, int n_chunks, int worker)
@@ -256,7 +145,7 @@ static void chunk_of_experts(void *ctx, int chunk, int n_chunks, int worker)
         int m = (int)(end - at < KN_MC ? end - at : KN_MC);
         products(e, &e->p->w[expert], at, m, n0, n, c, work);
         if (e->up) products(e, &e->up->w[expert], at, m, n0, n, c_up, work);
-        if (atomic_load_explicit(&e->stopped, memory_order_relaxed)) return;
+        if (atomic_load_explicit(&e->work.stopped, memory_order_relaxed)) return;
         for (int i = 0; i < m; i++)
             write_pair(e, expert, at + i, n0, n, c + i * KN_NC, c_up + i * KN_NC);
         at += m;
@@ -279,21 +168,20 @@ static mlxe_status run_experts(experts *e)
     if (bytes) kn_count_add(KN_COUNT_LINEAR_INT8);
     if (up_bytes) kn_count_add(KN_COUNT_LINEAR_INT8);
     if (!active) return MLXE_OK;
-    e->ops = kn_table();
+    e->work.ops = kn_table();
     e->k = e->p->w->k;
     e->pairs = e->to->first[e->to->count];
-    e->twice = e->p->rounding == KN_ROUND_16 ? 2 : 1;
     e->per_expert = ceil_div(e->p->w->n, KN_NC);
     rc = take_input(e, &room);
-    if (!rc) rc = kn_run(chunk_of_experts, e, (int)(active * e->per_expert), e->cancel);
+    if (!rc) rc = kn_run(chunk_of_experts, e, (int)(active * e->per_expert), e->work.cancel);
     free(room);
-    return rc ? rc : atomic_load(&e->stopped) ? MLXE_E_CANCELLED : MLXE_OK;
+    return rc ? rc : atomic_load(&e->work.stopped) ? MLXE_E_CANCELLED : MLXE_OK;
 }
 
 mlxe_status kn_project_experts(const kn_input *in, const kn_routes *to, const kn_projection *p,
                                const atomic_int *cancel)
 {
-    experts e = {.in = in, .to = to, .p = p, .cancel = cancel};
+    experts e = {.work = {.cancel = cancel}, .in = in, .to = to, .p = p};
     return run_experts(&e);
 }
 
@@ -301,7 +189,7 @@ mlxe_status kn_project_experts_gated(const kn_input *in, const kn_routes *to, kn
                                      const kn_projection *gate, const kn_projection *up,
                                      const atomic_int *cancel)
 {
-    experts e = {.in = in, .to = to, .p = gate, .up = up, .act = act, .cancel = cancel};
+    experts e = {.work = {.cancel = cancel}, .in = in, .to = to, .p = gate, .up = up, .act = act};
     return run_experts(&e);
 }
 
