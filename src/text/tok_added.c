@@ -159,7 +159,7 @@ static void cut_piece(const tok_added *a, const tok_needles *needles, int plain_
 
 void tok_added_cut(const tok_added *a, const tok_needles *needles, int plain_special, tok_text *t)
 {
-    if (!needles) { /* the package slices all the same: a piece begins where its first character did */
+    if (!needles) { /* the package slices all the same: a piece begins where its first byte did */
         for (size_t i = 0; i < t->n_pieces; i++)
             if (t->pieces[i].id < 0) t->pieces[i].from = tt_at(t, t->pieces[i].b);
         return;

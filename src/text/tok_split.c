@@ -238,8 +238,8 @@ static void map_bytes(const tok_step *s, tok_rewrite *rw)
 
 enum { PREPEND_NEVER, PREPEND_ALWAYS, PREPEND_FIRST };
 
-/* Whether a text begins with the piece: by where it came from, or, SentencePiece's own way, by where
- * it is now. */
+/* Whether a text begins with the piece: by where it came from, or, SentencePiece's own way, by
+ * where it is now. */
 static int is_first(const tok_step *s, const tok_piece *piece)
 {
     return s->left ? piece->b == 0 : piece->from.b == 0;

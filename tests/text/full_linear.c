@@ -4,10 +4,10 @@
  *
  * Every tokenizer of the vectors (but those drawn at random) encodes every hostile text at 64 KB,
  * 256 KB and 1 MB, and decodes the ids of the first of them; templates render texts and histories
- * at the same ratio of sizes. The table that is printed holds the slopes and the time at the largest
- * size; a slope of SLOPE_MOST fails, where 1 is linear, 1.1 to 1.4 is n log n that leaves the caches
- * of a busy machine, and 2 is quadratic. Times are CPU time of this thread, the least of several; a
- * slope that is too steep is measured three times.
+ * at the same ratio of sizes. The table that is printed holds the slopes and the time at the
+ * largest size; a slope of SLOPE_MOST fails, where 1 is linear, 1.1 to 1.4 is n log n that leaves
+ * the caches of a busy machine, and 2 is quadratic. Times are CPU time of this thread, the least of
+ * several; a slope that is too steep is measured three times.
  *
  * Where a text is refused by a limit the error has to come as fast: it counts as a time. */
 #include "base/fs.h"

@@ -103,8 +103,8 @@ static const node *child(const unigram *u, const node *at, unsigned char byte)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* A score as serde_json reads it, which the package does: the digits as an integer, then one product
- * or quotient by a power of ten. One in eight is a unit in the last place off, and by such units it
+/* A score as serde_json reads it, which the package does: the digits as an integer, then one
+ * product or quotient by a power of ten. One in eight is a unit in the last place off, and by such units it
  * is decided which of "a aa" and "aa a" comes first. The digits are the shortest ones of the value:
  * Python and the package write no others. */
 enum { EXACT_POWER = 27 }; /* of ten, in a long double */
@@ -142,7 +142,7 @@ static double serde_score(double score, buf *digits)
 static mlxe_status read_vocab(const tok_reader *r, const json *v, int exact, tok_model *m,
                               unigram *u)
 {
-    const json *key, *row, *item[2];
+    const json *key, *row, *item[2] = {NULL, NULL};
     size_t n = json_len(v);
     double low = 0;
     buf digits = {0};
