@@ -104,9 +104,9 @@ static const node *child(const unigram *u, const node *at, unsigned char byte)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 /* A score as serde_json reads it, which the package does: the digits as an integer, then one
- * product or quotient by a power of ten. One in eight is a unit in the last place off, and by such units it
- * is decided which of "a aa" and "aa a" comes first. The digits are the shortest ones of the value:
- * Python and the package write no others. */
+ * product or quotient by a power of ten. One in eight is a unit in the last place off, and by such
+ * units it is decided which of "a aa" and "aa a" comes first. The digits are the shortest ones of
+ * the value: Python and the package write no others. */
 enum { EXACT_POWER = 27 }; /* of ten, in a long double */
 static double serde_score(double score, buf *digits)
 {
