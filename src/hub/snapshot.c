@@ -285,12 +285,12 @@ static int all_present(const plan *p)
 static mlxe_status names_check(const download *d, const plan *p, mlxe_error *err)
 {
     strv *paths = calloc(p->n + 1, sizeof *paths);
-    mlxe_status rc = paths ? MLXE_OK : err_memory(err, "plan", p->n * sizeof *paths);
-    for (size_t i = 0; i < p->n && !rc; i++)
+    mlxe_status rc;
+    if (!paths) return err_memory(err, "plan", p->n * sizeof *paths);
+    for (size_t i = 0; i < p->n; i++)
         paths[i] = p->files[i].path;
-    if (!rc)
-        rc = clash_check(paths, p->n, d->local_dir ? d->local_dir : buf_str(&d->repo_dir),
-                         d->repo->id, err);
+    rc = clash_check(paths, p->n, d->local_dir ? d->local_dir : buf_str(&d->repo_dir), d->repo->id,
+                     err);
     free(paths);
     return rc;
 }

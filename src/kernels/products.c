@@ -56,9 +56,11 @@ void kn_forms_put(const kn_ops *ops, kn_forms *f, int64_t i, const float *x, int
 {
     for (int form = 0; form < KN_FORMS; form++) {
         const kn_bytes *b = &f->bytes[form];
-        int8_t *q = (int8_t *)(uintptr_t)b->q + i * kn_form_rows(form) * b->ldq;
-        float *by = (float *)(uintptr_t)b->by + i * kn_form_rows(form) * b->ldby;
-        if (!b->q) continue;
+        int8_t *q = (int8_t *)(uintptr_t)b->q;
+        float *by = (float *)(uintptr_t)b->by;
+        if (!q) continue;
+        q += i * kn_form_rows(form) * b->ldq;
+        by += i * kn_form_rows(form) * b->ldby;
         if (kn_form_rows(form) == 2)
             ops->quantize_2(x, k, form_unit(form), q, by, b->ldq, b->ldby);
         else
@@ -71,9 +73,11 @@ void kn_forms_repeat(kn_forms *f, int64_t i)
     for (int form = 0; form < KN_FORMS; form++) {
         const kn_bytes *b = &f->bytes[form];
         const int64_t q_row = kn_form_rows(form) * b->ldq, by_row = kn_form_rows(form) * b->ldby;
-        int8_t *q = (int8_t *)(uintptr_t)b->q + i * q_row;
-        float *by = (float *)(uintptr_t)b->by + i * by_row;
-        if (!b->q) continue;
+        int8_t *q = (int8_t *)(uintptr_t)b->q;
+        float *by = (float *)(uintptr_t)b->by;
+        if (!q) continue;
+        q += i * q_row;
+        by += i * by_row;
         memcpy(q, q - q_row, (size_t)q_row);
         memcpy(by, by - by_row, (size_t)by_row * sizeof *by);
     }
