@@ -6,10 +6,10 @@
  * sorted by byte. A character that no single-character token covers costs min_score - 10.
  *
  * Traps: of two paths with equal score the one found first stays; scores are read as serde_json
- * reads them, not exactly. A fused unknown run is looked up
- * as a string again: it can be a token after all, else its bytes (all of the run, or none), else
- * the unknown id; each byte token reports the whole run. Without an unknown id an uncovered
- * character is an error, as in the package. Equal strings in the vocabulary: the last counts.
+ * reads them, not exactly. A fused unknown run is looked up as a string again: it can be a token
+ * after all, else its bytes (all of the run, or none), else the unknown id; each byte token reports
+ * the whole run. Without an unknown id an uncovered character is an error, as in the package. Equal
+ * strings in the vocabulary: the last counts.
  *
  * Source: Kudo, arXiv 1804.10959; tokenizers, models/unigram (behaviour). */
 #include "text/tok_parts.h"
@@ -35,19 +35,93 @@ typedef struct unigram {
 
 /* ---- the trie -------------------------------------------------------------------------------- */
 
+/* A string of the vocabulary and its first eight bytes, the first one on top, 0 past its end. */
+typedef struct sorted_text {
+    uint64_t head;
+    uint32_t n; /* bytes */
+    int32_t id;
+    const char *p;
+} sorted_text;
+
 static int by_text(const void *a, const void *b)
 {
-    const tok_entry *x = a, *y = b;
-    size_t n = x->text.n < y->text.n ? x->text.n : y->text.n;
-    int order = n ? memcmp(x->text.p, y->text.p, n) : 0;
+    const sorted_text *x = a, *y = b;
+    size_t n = x->n < y->n ? x->n : y->n;
+    int order = n ? memcmp(x->p, y->p, n) : 0;
     if (order) return order;
-    if (x->text.n != y->text.n) return x->text.n < y->text.n ? -1 : 1;
+    if (x->n != y->n) return x->n < y->n ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id; /* the last of equal ones stays */
 }
 
-typedef struct range { /* entries [low, high) share the first `depth` bytes: one node */
-    size_t low, high, depth;
+static uint64_t head_of(strv text)
+{
+    uint64_t head = 0;
+    for (size_t i = 0; i < 8; i++)
+        head = head << 8 | (i < text.n ? (unsigned char)text.p[i] : 0);
+    return head;
+}
+
+/* By heads, byte after byte from the last one on (a string's bytes are far away, its head is at
+ * hand); strings of one head then as strings. room: n elements. -> list or room, which is sorted */
+static sorted_text *sort_texts(sorted_text *list, sorted_text *room, size_t n)
+{
+    for (int shift = 0; shift < 64; shift += 8) {
+        size_t at[257] = {0};
+        sorted_text *from = list;
+        for (size_t i = 0; i < n; i++)
+            at[(list[i].head >> shift & 255) + 1]++;
+        for (int b = 0; b < 256; b++)
+            at[b + 1] += at[b];
+        for (size_t i = 0; i < n; i++)
+            room[at[list[i].head >> shift & 255]++] = list[i];
+        list = room;
+        room = from;
+    }
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && list[end].head == list[i].head;)
+            end++;
+        if (end - i > 1) qsort(list + i, end - i, sizeof *list, by_text);
+    }
+    return list;
+}
+
+static unsigned char byte_at(const sorted_text *t, size_t depth)
+{
+    return depth < 8 ? (unsigned char)(t->head >> (56 - 8 * depth)) : (unsigned char)t->p[depth];
+}
+
+typedef struct range { /* sorted texts [low, high): those of one node */
+    uint32_t low, high;
 } range;
+
+/* Nodes of one depth after the other: those of the next one are put behind. */
+static void grow_trie(unigram *u, const sorted_text *sorted, size_t n, range *ranges)
+{
+    size_t depth = 0, level_end = 1;
+    ranges[0] = (range){0, (uint32_t)n};
+    u->nodes[0] = (node){.id = -1};
+    u->n_nodes = 1;
+    for (size_t k = 0; k < u->n_nodes; k++) {
+        range at = ranges[k];
+        uint32_t i = at.low;
+        if (k == level_end) {
+            depth++;
+            level_end = u->n_nodes;
+        }
+        u->nodes[k].first = (uint32_t)u->n_nodes;
+        while (i < at.high && sorted[i].n == depth)
+            u->nodes[k].id = sorted[i++].id;
+        while (i < at.high) {
+            unsigned char byte = byte_at(&sorted[i], depth);
+            uint32_t from = i;
+            while (i < at.high && byte_at(&sorted[i], depth) == byte)
+                i++;
+            ranges[u->n_nodes] = (range){from, i};
+            u->nodes[u->n_nodes++] = (node){.id = -1, .byte = byte};
+            u->nodes[k].n++;
+        }
+    }
+}
 
 static mlxe_status build_trie(const tok_reader *r, const tok_model *m, unigram *u)
 {
@@ -55,34 +129,19 @@ static mlxe_status build_trie(const tok_reader *r, const tok_model *m, unigram *
     for (size_t i = 0; i < n; i++)
         most += m->vocab.entries[i].text.n;
     if (most > UINT32_MAX / 2) return tok_corrupt(r, "vocab is too large");
-    tok_entry *sorted = malloc((n + 1) * sizeof *sorted);
+    sorted_text *list = malloc((n + 1) * sizeof *list), *room = malloc((n + 1) * sizeof *room);
     range *ranges = malloc(most * sizeof *ranges);
     u->nodes = malloc(most * sizeof *u->nodes);
-    mlxe_status rc = sorted && ranges && u->nodes ? MLXE_OK : tok_no_memory(r);
-    if (rc == MLXE_OK) {
-        memcpy(sorted, m->vocab.entries, n * sizeof *sorted);
-        qsort(sorted, n, sizeof *sorted, by_text);
-        ranges[0] = (range){0, n, 0};
-        u->nodes[0] = (node){.id = -1};
-        u->n_nodes = 1;
-        for (size_t k = 0; k < u->n_nodes; k++) {
-            range at = ranges[k];
-            size_t i = at.low;
-            u->nodes[k].first = (uint32_t)u->n_nodes;
-            while (i < at.high && sorted[i].text.n == at.depth)
-                u->nodes[k].id = sorted[i++].id;
-            while (i < at.high) {
-                unsigned char byte = (unsigned char)sorted[i].text.p[at.depth];
-                size_t from = i;
-                while (i < at.high && (unsigned char)sorted[i].text.p[at.depth] == byte)
-                    i++;
-                ranges[u->n_nodes] = (range){from, i, at.depth + 1};
-                u->nodes[u->n_nodes++] = (node){.id = -1, .byte = byte};
-                u->nodes[k].n++;
-            }
+    mlxe_status rc = list && room && ranges && u->nodes ? MLXE_OK : tok_no_memory(r);
+    if (list && room && ranges && u->nodes) {
+        for (size_t i = 0; i < n; i++) {
+            const tok_entry *e = &m->vocab.entries[i];
+            list[i] = (sorted_text){head_of(e->text), (uint32_t)e->text.n, e->id, e->text.p};
         }
+        grow_trie(u, sort_texts(list, room, n), n, ranges);
     }
-    free(sorted);
+    free(list);
+    free(room);
     free(ranges);
     return rc;
 }
