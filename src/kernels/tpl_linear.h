@@ -57,8 +57,7 @@ KN_INLINE void prefetch(const void *p, int64_t ahead)
 #endif
 }
 
-/* Into the first cache: what is asked for is read a block later (t1: 66-75 % of read bandwidth
- * became 80 %). An address only: it may lie beyond the matrix. */
+/* Into the second-level cache. */
 KN_INLINE void prefetch_l2(const uint8_t *p)
 {
 #if defined(__GNUC__)
@@ -68,6 +67,8 @@ KN_INLINE void prefetch_l2(const uint8_t *p)
 #endif
 }
 
+/* Into the first cache: what is asked for is read a block later (t1: 66-75 % of read bandwidth
+ * became 80 %). An address only: it may lie beyond the matrix. */
 KN_INLINE void prefetch_near(const uint8_t *p, int64_t ahead)
 {
 #if defined(__GNUC__)

@@ -9,6 +9,7 @@
 #define _XOPEN_SOURCE 700
 #include "base/fs.h"
 #include "base/json.h"
+#include "held_out.h"
 #include "mlxengine.h"
 #include "pocket_hub.h"
 
@@ -38,14 +39,6 @@ static const struct {
 static mlxe_engine *engine;
 static mlxe_model *model;
 static pocket_hub hub;
-
-/* Items of a category. MLXE_TEST_ITEMS asks for fewer: under Valgrind an item takes a minute. */
-static int items_wanted(void)
-{
-    const char *text = getenv("MLXE_TEST_ITEMS");
-    int n = text ? atoi(text) : ITEMS;
-    return n >= 1 && n <= ITEMS ? n : ITEMS;
-}
 
 static void ok(mlxe_status rc, const mlxe_error *err)
 {
@@ -264,7 +257,7 @@ static void held_out(void **state)
 {
     buf file = {0};
     item items[KINDS * ITEMS] = {{0}};
-    const int each = items_wanted();
+    const int each = items_wanted(ITEMS);
     int kinds[KINDS * ITEMS], n = 0, seen[KINDS] = {0}, good[KINDS] = {0}, failed = 0;
     mlxe_error err;
     (void)state;

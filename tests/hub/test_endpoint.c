@@ -61,6 +61,7 @@ static int begin(void **state)
     endpoint = getenv("MLXE_TEST_ENDPOINT");
     model = endpoint ? getenv("MLXE_TEST_MODEL") : "org/tiny-model";
     if (!model) model = DEFAULT_MODEL;
+    if (!strchr(model, '/')) fail_msg("MLXE_TEST_MODEL=%s: want owner/name", model);
     top = make_scratch();
     cache = strdup(in(top, "cache"));
     if (!endpoint) {

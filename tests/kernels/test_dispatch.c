@@ -104,7 +104,10 @@ static void features(void **state)
     FILE *file = fopen("/proc/cpuinfo", "r");
     (void)state;
     /* Valgrind's CPU has less than the one that the system describes. */
-    if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "vgpreload")) skip();
+    if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "vgpreload")) {
+        print_message("skipped: Valgrind's CPU is not the one in /proc/cpuinfo\n");
+        skip();
+    }
     kn_cpu_features(mine + 1, sizeof mine - 2);
     strcat(mine, " ");
     kn_cpu_features(small, sizeof small);
