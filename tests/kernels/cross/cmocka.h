@@ -30,6 +30,7 @@ static inline _Noreturn void test_leave(int why)
 }
 
 #define skip() test_leave(TEST_SKIPPED)
+#define print_message(...) ((void)fprintf(stderr, __VA_ARGS__))
 #define fail_msg(...)                                                                              \
     do {                                                                                           \
         fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                            \
