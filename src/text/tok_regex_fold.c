@@ -44,11 +44,28 @@ static int compare_rows(const void *a, const void *b)
     return c ? c : x->cp < y->cp ? -1 : x->cp > y->cp;
 }
 
+/* Foldings of Unicode 16, which utf8proc and PCRE2 may not have yet. -> what cp folds to, or 0 */
+static uint32_t fold_recent(uint32_t cp)
+{
+    static const uint32_t rows[][3] = {/* first, last, what the first folds to */
+                                       {0x1C89, 0x1C89, 0x1C8A}, {0xA7CB, 0xA7CB, 0x264},
+                                       {0xA7CC, 0xA7CC, 0xA7CD}, {0xA7DA, 0xA7DA, 0xA7DB},
+                                       {0xA7DC, 0xA7DC, 0x19B},  {0x10D50, 0x10D65, 0x10D70}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (cp >= rows[i][0] && cp <= rows[i][1]) return rows[i][2] + (cp - rows[i][0]);
+    return 0;
+}
+
 /* What a character folds to. */
 static fold_row fold(uint32_t cp)
 {
     fold_row row = {.cp = cp, .to = {cp}, .n = 1};
     utf8proc_int32_t parts[FOLD_MAX];
+    uint32_t recent = fold_recent(cp);
+    if (recent) {
+        row.to[0] = recent;
+        return row;
+    }
     if (utf8proc_get_property((utf8proc_int32_t)cp)->casefold_seqindex == UINT16_MAX) return row;
     utf8proc_ssize_t n =
         utf8proc_decompose_char((utf8proc_int32_t)cp, parts, FOLD_MAX, UTF8PROC_CASEFOLD, NULL);
@@ -110,6 +127,14 @@ static size_t find(const regex_folds *f, const fold_row *to)
     return low < f->n && !compare_to(&f->rows[low], to) ? low : f->n;
 }
 
+int regex_folds_recent(const regex_folds *f, uint32_t cp)
+{
+    fold_row to = fold(cp);
+    for (size_t at = find(f, &to); at < f->n && !compare_to(&f->rows[at], &to); at++)
+        if (fold_recent(f->rows[at].cp)) return 1;
+    return 0;
+}
+
 static void put_text(buf *out, const fold_row *row)
 {
     for (int i = 0; i < row->n; i++)
@@ -132,7 +157,11 @@ int regex_folds_letters(const regex_folds *f, const uint32_t *cp, int n, buf *ou
             want.n = used;
             if (single && find(f, &want) < f->n) break;
         }
-        if (used < 2) return 0;
+        if (used < 2) {
+            if (!regex_folds_recent(f, cp[0])) return 0;
+            want = fold(cp[0]);
+            used = 1;
+        }
     }
     at = find(f, &want);
     put_text(out, &want);

@@ -15,6 +15,9 @@ void regex_folds_close(regex_folds *f);
  * -> how many literals they stand for, 0: none, PCRE2's own folding is enough */
 int regex_folds_letters(const regex_folds *f, const uint32_t *cp, int n, buf *out);
 
+/* Whether cp has, in Unicode 16, a fellow that PCRE2 may not know. */
+int regex_folds_recent(const regex_folds *f, uint32_t cp);
+
 /* What a set takes in beside its members. `body`: PCRE2 text that matches one of them. Appends
  * ranges as a class holds them to `more`, and "|ss|st" to `several`, longer texts last.
  * -> 0, -1: no memory, or PCRE2 does not take the body */

@@ -11,6 +11,8 @@
  *   classes nest and intersect: [a-z&&[^aeiou]]
  *   (?(p)a|b) with a pattern p matches p first, and goes on behind it
  *   \X \y \Y: a callout asks uni_segment_break, which looks as far back as it has to
+ *   (?~a) is what a can be found in nowhere: characters one by one at which a does not begin
+ *   {n,m} of what may be empty ends otherwise (tok_regex_empty.c)
  * Anything else that PCRE2 would read in another way is refused by name.
  *
  * Source: Oniguruma doc/RE, doc/SYNTAX.md (Ruby syntax). */
@@ -31,11 +33,16 @@ static int read_reference(translate *t, int is_call)
     strv name;
     if (!regex_names_read(&t->p, t->end, &name))
         return regex_refuse(t, "a reference without its name");
+    if (t->fold && !is_call) return regex_refuse(t, "a back-reference with case ignored");
     int group = regex_names_group(&t->names, name, t->opened, is_call);
     if (group < 0) return regex_refuse(t, "a reference to no group");
+    if (is_call && t->absent) return regex_refuse(t, "a subexpression call in an absent function");
     if (is_call && t->names.references) /* what a call matched is seen from outside, there alone */
         return regex_refuse(t, "a subexpression call beside back-references");
     buf_addf(t->out, is_call ? "(?%d)" : "\\g{%d}", group);
+    t->facts = REGEX_MAY_BE_EMPTY | (is_call ? REGEX_EFFECTS : REGEX_ONE_WAY);
+    if (is_call && group > 0 && group <= REGEX_NAMES && t->group_facts[group - 1] & REGEX_CLOSED)
+        t->facts = t->group_facts[group - 1] & ~(unsigned)REGEX_CLOSED;
     return 0;
 }
 
@@ -58,10 +65,12 @@ static int read_escape(translate *t)
     case 'z':
     case 'G':
     case 'K':
+        t->facts = c == 'K' ? REGEX_ANCHOR | REGEX_EFFECTS : REGEX_ANCHOR;
         buf_addf(t->out, "\\%c", c);
         return 0;
     case 'b':
     case 'B':
+        t->facts = REGEX_ANCHOR;
         buf_add_str(t->out, "(?-i:");
         regex_put_boundary(t->out, c == 'B');
         buf_add_char(t->out, ')');
@@ -80,6 +89,7 @@ static int read_escape(translate *t)
         return 0;
     case 'y':
     case 'Y':
+        t->facts = REGEX_ANCHOR;
         buf_addf(t->out, "(?:%s)", c == 'y' ? REGEX_BREAK : REGEX_NO_BREAK);
         return 0;
     case 'M':
@@ -95,8 +105,10 @@ static int read_escape(translate *t)
         if (t->p < t->end && *t->p >= '0' && *t->p <= '9')
             return regex_refuse(t, "a back-reference of two digits");
         if (t->names.named) return regex_refuse(t, "a numbered back-reference beside named groups");
+        if (t->fold) return regex_refuse(t, "a back-reference with case ignored");
         if (c - '0' > t->names.groups) return regex_refuse(t, "a back-reference to no group");
         buf_addf(t->out, "\\g{%c}", c);
+        t->facts = REGEX_MAY_BE_EMPTY | REGEX_ONE_WAY;
         return 0;
     }
     if (regex_read_code(t, c, 0, &cp) == 0) {
@@ -128,6 +140,13 @@ static char read_options(translate *t, buf *text, int *fold, int *extended)
             break;
         case 'x':
             *extended = !off;
+            break;
+        case 'y': /* the kind of segments that \X has anyway */
+            if (off || t->end - t->p < 3 || memcmp(t->p, "{g}", 3) != 0) {
+                regex_refuse(t, "this group option");
+                return 0;
+            }
+            t->p += 3;
             break;
         case ':':
         case ')':
@@ -180,6 +199,17 @@ out:
     return rc;
 }
 
+/* A group that captures, behind its head. */
+static int read_capture(translate *t)
+{
+    int group = t->opened++;
+    buf_add_char(t->out, '(');
+    if (read_alternatives(t) || close_group(t)) return -1;
+    if (t->names.references) t->facts |= REGEX_EFFECTS;
+    if (group < REGEX_NAMES) t->group_facts[group] = (unsigned char)(t->facts | REGEX_CLOSED);
+    return 0;
+}
+
 /* (?<name>..): names.c knows the name, PCRE2 the number. */
 static int read_named_group(translate *t)
 {
@@ -188,9 +218,7 @@ static int read_named_group(translate *t)
         return regex_refuse(t, "a group's name without its end");
     if ((name.p[0] >= '0' && name.p[0] <= '9') || name.p[0] == '-' || name.p[0] == '+')
         return regex_refuse(t, "a group's name that begins with a digit or a sign");
-    t->opened++;
-    buf_add_char(t->out, '(');
-    return read_alternatives(t) ? -1 : close_group(t);
+    return read_capture(t);
 }
 
 /* "(2)", "(-1)", "(<n>)" or "('n')" at p: a condition that asks whether a group matched.
@@ -245,10 +273,12 @@ static int read_condition(translate *t)
     t->last = 0;
     if (t->p < t->end && *t->p == ')') {
         buf_add_str(t->out, "|(?!)");
+        t->facts = REGEX_MAY_BE_EMPTY | REGEX_EFFECTS;
         return close_group(t);
     }
     buf_add_str(t->out, "(?:");
     if (read_branch(t)) return -1;
+    unsigned then = t->facts;
     buf_add_char(t->out, ')');
     if (t->p >= t->end || *t->p != '|') return regex_refuse(t, "a condition without an else");
     t->p++;
@@ -256,22 +286,42 @@ static int read_condition(translate *t)
     if (read_alternatives(t)) return -1;
     buf_add_char(t->out, ')');
     t->last = 0;
+    t->facts = regex_facts_either(then, t->facts) & (REGEX_MAY_BE_EMPTY | REGEX_EFFECTS);
     return close_group(t);
+}
+
+/* (?~absent): all characters but those at which `absent` begins. Its other forms, with a bar, end
+ * what follows them, and PCRE2 cannot end a text early; so does one inside of another. */
+static int read_absent(translate *t)
+{
+    if (++t->p < t->end && *t->p == '|') return regex_refuse(t, "an absent function with a range");
+    if (t->absent) return regex_refuse(t, "an absent function in another");
+    t->absent = 1;
+    buf_add_str(t->out, "(?:(?:(?!");
+    if (read_alternatives(t) || close_group(t)) return -1;
+    t->absent = 0;
+    buf_add_str(t->out, "(?s:.))*)");
+    t->last = 0;
+    t->facts = (t->facts & REGEX_EFFECTS) | REGEX_MAY_BE_EMPTY | REGEX_EMPTY_LAST;
+    return 0;
 }
 
 /* The parenthesis is read. isolated: 1 when it was (?i), which takes no quantifier. */
 static int read_group(translate *t, int *isolated)
 {
     static const char *const heads[] = {"?:", "?=", "?!", "?>", "?<=", "?<!"};
-    enum { BEHIND = 4 }; /* heads from here on look behind */
+    enum { ATOMIC = 3, BEHIND }; /* heads from BEHIND on look behind */
     size_t left = (size_t)(t->end - t->p);
     *isolated = 0;
     if (left && *t->p == '*') return regex_refuse(t, "a callout");
     if (left && *t->p != '?') {
         t->last = 0;
-        buf_add_str(t->out, t->names.named ? "(?:" : "(");
-        t->opened += !t->names.named;
-        if (read_alternatives(t) || close_group(t)) return -1;
+        if (!t->names.named) {
+            if (read_capture(t)) return -1;
+        } else {
+            buf_add_str(t->out, "(?:");
+            if (read_alternatives(t) || close_group(t)) return -1;
+        }
         t->last = 0;
         return 0;
     }
@@ -286,6 +336,10 @@ static int read_group(translate *t, int *isolated)
         int rc = read_alternatives(t) ? -1 : close_group(t);
         t->behind -= i >= BEHIND;
         if (i > 0) t->last = 0;
+        if (i == ATOMIC && t->facts & REGEX_MAY_BE_EMPTY)
+            t->facts = (t->facts & ~(unsigned)REGEX_EMPTY_LAST) | REGEX_ONE_WAY;
+        else if (i > 0 && i != ATOMIC)
+            t->facts = (t->facts & REGEX_EFFECTS) | REGEX_ANCHOR;
         t->edge = 1;
         return rc;
     }
@@ -300,12 +354,13 @@ static int read_group(translate *t, int *isolated)
         if (t->p >= t->end) return regex_refuse(t, "a comment without its end");
         t->p++;
         *isolated = 1;
+        t->facts = REGEX_NOTHING;
         return 0;
     case '<':
     case '\'':
         return read_named_group(t);
     case '~':
-        return regex_refuse(t, "an absent function");
+        return read_absent(t);
     case '{':
         return regex_refuse(t, "a callout");
     case '(':
@@ -379,6 +434,8 @@ static int read_quantifiers(translate *t, size_t start)
         } else {
             return 0;
         }
+        if (interval && !regex_facts_repeatable(t->facts, low, high))
+            return regex_refuse(t, "a bounded repeat of what may be empty");
         if (interval && low <= 1 && high != 0 &&
             is_repeat(t)) { /* {1,3}+ is +, without its many ways */
             t->p++;
@@ -395,12 +452,17 @@ static int read_quantifiers(translate *t, size_t start)
             buf_addf(t->out, "{%d,}", low);
         else
             buf_addf(t->out, "{%d,%d}", low, high);
-        if (t->p >= t->end) return 0;
-        if (*t->p == '?' && (!interval || low != high)) {
-            t->p++;
+        if (!interval) {
+            low = c == '+';
+            high = c == '?' ? 1 : -1;
+        }
+        char mode = t->p < t->end ? *t->p : 0;
+        mode = (mode == '?' && !(interval && low == high)) || (mode == '+' && !interval) ? mode : 0;
+        t->facts = regex_facts_repeat(t->facts, low, high, mode);
+        t->p += mode != 0;
+        if (mode == '?') {
             buf_add_char(t->out, '?');
-        } else if (*t->p == '+' && !interval) {
-            t->p++;
+        } else if (mode == '+') {
             if (c == '?' && is_group) { /* PCRE2 10.42 forgets that X?+ may be left out: (?>X|) */
                 t->out->p[t->out->n - 1] = '|';
                 wrap(t->out, start, "(?>");
@@ -493,12 +555,25 @@ static int read_letters(translate *t, int *rc)
     return 1;
 }
 
+/* A literal that read_letters does not take. */
+static int put_literal(translate *t, uint32_t cp)
+{
+    const regex_folds *folds = t->fold ? regex_folding(t) : NULL;
+    if (t->fold && !folds) return -1;
+    if (t->fold && regex_folds_recent(folds, cp))
+        return regex_refuse(t, "a letter of Unicode 16 that folds, in a look-behind");
+    regex_put_literal(t->out, cp);
+    return 0;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* Leaves the facts of the atom, its quantifiers included. */
 static int read_atom(translate *t)
 {
     size_t start = t->out->n;
     int isolated = 0, rc = 0;
+    t->facts = 0;
     if (t->fold && !t->behind && read_letters(t, &rc)) return rc ? rc : read_quantifiers(t, start);
     if (*t->p != '(') t->last = 0;
     switch (*t->p) {
@@ -514,9 +589,12 @@ static int read_atom(translate *t)
         t->p++;
         rc = read_group(t, &isolated);
         break;
-    case '.':
     case '^':
     case '$':
+        t->facts = REGEX_ANCHOR;
+        buf_add_char(t->out, *t->p++);
+        break;
+    case '.':
         buf_add_char(t->out, *t->p++);
         break;
     case '?':
@@ -524,7 +602,7 @@ static int read_atom(translate *t)
     case '+':
         return regex_refuse(t, "a quantifier without a target");
     default:
-        regex_put_literal(t->out, regex_take(t));
+        rc = put_literal(t, regex_take(t));
         break;
     }
     if (rc || isolated) return rc;
@@ -534,19 +612,25 @@ static int read_atom(translate *t)
 /* One alternative: up to a bar, or what ends the group. */
 static int read_branch(translate *t)
 {
+    unsigned facts = REGEX_NOTHING;
     for (;;) {
         t->p = skip_extended(t, t->p);
-        if (t->p >= t->end || *t->p == ')' || *t->p == '|') return 0;
+        if (t->p >= t->end || *t->p == ')' || *t->p == '|') break;
         if (read_atom(t)) return -1;
+        facts = regex_facts_join(facts, t->facts);
     }
+    t->facts = facts;
+    return 0;
 }
 
 static int read_alternatives(translate *t)
 {
     int several = 0;
+    unsigned facts = 0;
     if (++t->depth > REGEX_DEPTH_MAX) return regex_refuse(t, "nested too deeply");
     for (;;) {
         if (read_branch(t)) return -1;
+        facts = several ? regex_facts_either(facts, t->facts) : t->facts;
         if (t->p >= t->end || *t->p != '|') break;
         buf_add_char(t->out, '|');
         t->p++;
@@ -554,6 +638,7 @@ static int read_alternatives(translate *t)
         several = 1;
     }
     if (several) t->last = 0;
+    t->facts = facts;
     t->depth--;
     return 0;
 }

@@ -84,12 +84,18 @@ static void regexes(void **unused)
 {
     (void)unused;
     refuse_regex("\\\\p{Klingon}", "a character property that is not built");
-    refuse_regex("(?~abc)", "an absent function");
+    refuse_regex("(?~|abc)", "an absent function with a range");
+    refuse_regex("(?~a(?~b))", "an absent function in another");
+    refuse_regex("(?:|a){2}", "a bounded repeat of what may be empty");
+    refuse_regex("(?:a??b*){3,}", "a bounded repeat of what may be empty");
+    refuse_regex("(?:(a?)|b\\\\1){2}", "a bounded repeat of what may be empty");
+    refuse_regex("(?i)(?<=\xEA\x9F\x8B)a", "a letter of Unicode 16 that folds, in a look-behind");
     refuse_regex("(?<n>a)(?<n>b)", "two groups of one name");
     refuse_regex("(?<n>a)\\\\1", "a numbered back-reference beside named groups");
     refuse_regex("(a)\\\\k<2>", "a reference to no group");
     refuse_regex("(a)\\\\1\\\\g<1>", "a subexpression call beside back-references");
     refuse_regex("(?y{w})\\\\X", "this group option");
+    refuse_regex("(?i)(a)\\\\1", "a back-reference with case ignored");
     refuse_regex("(?i)clas(?:s)", "letters that fold to one character, across a group");
     refuse_regex("(?i)(?<=[\xC3\x9F])a", "letters that fold to several, in a look-behind");
     refuse_regex("(a)?(?(1)b)", "a condition without an else");
@@ -135,7 +141,15 @@ static void regex_groups(void **unused)
                 /* the bracket has symbols, the property has not */
                 {"[[:punct:]]", "a>,|b", {1, 2, 2, 3, 3, 4, 99}},
                 {"[^a[:^punct:]]", "a>,|b", {1, 2, 2, 3, 3, 4, 99}},
-                {"\\p{Punct}", "a>,|b", {2, 3, 99}}};
+                {"\\p{Punct}", "a>,|b", {2, 3, 99}},
+                /* what an absent function takes; repeats of what may be empty */
+                {"(?~ab)b", "xxabxxab", {3, 4, 7, 8, 99}},
+                {"/\\*(?~\\*/)\\*/", "a /* b */ c */", {2, 9, 99}},
+                {"(?y{g})\\X", "a\u0301b", {0, 3, 3, 4, 99}},
+                {"(?:x|){2}(?<=a)", "xxaxax", {3, 3, 5, 5, 99}},
+                {"(?:a?b?){2,3}c", "ababcabababc", {0, 5, 5, 12, 99}},
+                {"(?:(?>a?)){3}b", "aaaab", {1, 5, 99}},
+                {"(?i)\u1c89[^\ua7cb]", "\u1c8a\u0264\u1c8aa", {5, 9, 99}}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         mlxe_error err;
         arena mem = {0};

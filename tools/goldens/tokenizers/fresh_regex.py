@@ -22,7 +22,8 @@ CHARACTERS = list("abcdeé中 1._xA<$€")
 # letters that fold to several, and texts that they fold to
 FOLDING = ["s", "S", "\u017f", "\u00df", "\u1e9e", "f", "i", "l", "t", "\ufb00", "\ufb03", "\ufb06", "k",
            "\u212a", "\u0130", "\u0307", "I", "\u0345", "\u03b1", "\u03b9", "\u0391", "\u1fb3", "\u1f80",
-           "\u1f88", "\u0149", "\u02bc", "n", "\u01c5", "\u01c4", "\u0587", "\u10d0", "\u1c90", "\u24d0"]
+           "\u1f88", "\u0149", "\u02bc", "n", "\u01c5", "\u01c4", "\u0587", "\u10d0", "\u1c90", "\u24d0", "\u1c89",
+           "\u1c8a", "\ua7cb", "\u0264", "\U00010d51", "\U00010d71"]
 # of every class of text segments
 SEGMENTS = ["\u0301", "\u200d", "\u0903", "\u0600", "\r", "\n", "\u200b", "\u1100", "\u1161", "\u11a8",
             "\uac00", "\uac01", "\U0001f1e6", "\U0001f1e7", "\u263a", "\U0001f3fd", "\U0001f469", "a"]
@@ -33,6 +34,10 @@ ITEMS = (r"a-f A-Z 0-9 é \w \s \d \p{L} \P{N} \p{Lu} _ \- \] x [:alpha:] [:^dig
 ANCHORS = r"\b \B ^ $ \A \z \Z (?<=a) (?<!\s) (?<=\p{L})".split()
 REPEATS = ["", "", "", "?", "*", "+", "??", "*?", "+?", "?+", "*+", "++", "{2}", "{1,3}", "{,2}",
            "{2,}", "{1,2}?", "{2}?", "{1,2}+", "{0}+"]
+# bodies of bounded repeats that may be empty, first, last, in between, or alone
+HOLLOW = ["%s|", "|%s", "%s||%s", "%s?", "%s*", "%s??", "%s*?%s?", "%s?%s?", "(?>%s?)", "(?>%s?)%s*", "(%s)?",
+          r"\b|%s", "(?=%s)%s?", "%s?+", "%s?|%s*", "(?>|%s)", r"\b%s?", "(?:%s?){2}", "(?:%s?){1,2}?"]
+COUNTS = ["{2}", "{3}", "{1,3}", "{,2}", "{2,}", "{2,3}", "{2,3}?", "{3}?", "{2}+", "{1,2}+", "{20}", "*", "+", "+?"]
 
 
 def atom(rng, depth):
@@ -42,7 +47,12 @@ def atom(rng, depth):
         return r"\X", True
     if kind < 0.05:
         return rng.choice([r"\y", r"\Y"]), False
-    if kind < 0.12:
+    if kind < 0.07 and depth < 2:
+        return "(?~" + pattern(rng, depth + 2) + ")", True
+    if kind < 0.1 and depth < 2:
+        body = rng.choice(HOLLOW)
+        return "(?:" + body % tuple(atom(rng, 3)[0] for _ in range(body.count("%"))) + ")" + rng.choice(COUNTS), False
+    if kind < 0.14:
         return rng.choice(FOLDING), True
     if kind < 0.3:
         return rng.choice(CHARACTERS).replace(".", r"\."), True
@@ -77,8 +87,10 @@ def with_groups(rng):
     """References to groups, by name and by number."""
     shape = rng.choice([r"(?<n>%s)%s\k<n>", r"(?<n>%s)%s\g<n>", r"(%s)%s\g<1>", r"(%s)%s\k<-1>",
                         r"(?'n'%s)(?:%s)\k'n'", r"(%s)%s\k<1>", r"(%s)?x?(?(1)%s|b)",
-                        r"(?<n>%s)?(?(<n>)a|%s)", r"(?(%s)%s|c)", r"x?(?(%s)|%s)"])
-    return shape % (pattern(rng, 1), pattern(rng, 1))
+                        r"(?<n>%s)?(?(<n>)a|%s)", r"(?(%s)%s|c)", r"x?(?(%s)|%s)", r"(?:(%s)|%s\1)",
+                        r"(?:(%s)?|%s)\1", r"(?:(a?)|%s\1){2}%s", r"(?y{g})%s%s", r"%s(?:%s\K|a)"])
+    text = shape % (pattern(rng, 1), pattern(rng, 1))
+    return "(?:" + text + ")" + rng.choice(COUNTS) if rng.random() < 0.3 and "<n>" not in text else text
 
 
 def text_of(rng, letters):
