@@ -19,6 +19,8 @@
  * link itself, not the file that it names (the Hub's cache points with links at shared blobs). */
 #include "base/fs.h"
 
+#include "base/pages.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -129,6 +131,7 @@ mlxe_status fs_read(const char *path, size_t limit, buf *out, mlxe_error *err)
             status = err_memory(err, path, room);
             goto out;
         }
+        pages_large(to, room);
         got = read_retry(fd, to, room);
         if (got < 0) {
             status = system_error(err, path, "read", errno);

@@ -19,6 +19,8 @@
  * text as well. Python refuses integers of more than 4,300 digits, we do not. */
 #include "base/json.h"
 
+#include "base/pages.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <yyjson.h>
@@ -227,6 +229,27 @@ static mlxe_status keep_large(json_doc *d, size_t large, const char *where, mlxe
     return MLXE_OK;
 }
 
+static void *take_block(void *unused, size_t bytes)
+{
+    (void)unused;
+    return pages_large(malloc(bytes), bytes);
+}
+
+static void *resize_block(void *unused, void *p, size_t old, size_t bytes)
+{
+    (void)unused;
+    (void)old;
+    return realloc(p, bytes);
+}
+
+static void give_block(void *unused, void *p)
+{
+    (void)unused;
+    free(p);
+}
+
+static const yyjson_alc BLOCKS = {take_block, resize_block, give_block, NULL};
+
 static void fill_text(json_doc *d, const char *text, size_t bytes)
 {
     memcpy(d->text, text, bytes);
@@ -248,7 +271,7 @@ static mlxe_status read_scanned(json_doc *d, const scan *rules, const char *wher
     s.n = bytes;
     scan_text(&s);
     if (s.problem) return syntax_error(err, where, text, bytes, s.at, s.problem);
-    d->doc = yyjson_read_opts(d->text, bytes, flags, NULL, &bad);
+    d->doc = yyjson_read_opts(d->text, bytes, flags, &BLOCKS, &bad);
     if (d->doc) return MLXE_OK;
     if (bad.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION) return err_memory(err, where, bytes);
     return syntax_error(err, where, text, bytes, bad.pos, bad.msg);
@@ -264,13 +287,13 @@ static mlxe_status parse(const scan *rules, const char *where, const char *text,
     *out = NULL;
     if (!bytes) return syntax_error(err, where, "", 0, 0, "empty, want a JSON value");
     d = calloc(1, sizeof *d);
-    if (d && bytes <= SIZE_MAX / 2) d->text = malloc(bytes + YYJSON_PADDING_SIZE);
+    if (d && bytes <= SIZE_MAX / 2) d->text = take_block(NULL, bytes + YYJSON_PADDING_SIZE);
     if (!d || !d->text) {
         status = err_memory(err, where, bytes);
         goto out;
     }
     fill_text(d, text, bytes);
-    d->doc = yyjson_read_opts(d->text, bytes, YYJSON_READ_INSITU | strict, NULL, NULL);
+    d->doc = yyjson_read_opts(d->text, bytes, YYJSON_READ_INSITU | strict, &BLOCKS, NULL);
     if (!d->doc || !survey(d->doc, rules->most_depth, &large)) {
         yyjson_doc_free(d->doc);
         d->doc = NULL;
@@ -477,6 +500,14 @@ int json_next(json_iter *it, const json **key, const json **value)
     }
     *value = it->cursor;
     it->cursor = after(it->cursor);
+    return 1;
+}
+
+int json_two(const json *v, const json **first, const json **second)
+{
+    if (!json_is(v, JSON_ARRAY) || unsafe_yyjson_get_len(plain(v)) != 2) return 0;
+    *first = v + 1;
+    *second = after(*first);
     return 1;
 }
 

@@ -66,6 +66,8 @@ typedef struct json_iter {
 } json_iter;
 json_iter json_iterate(const json *container);
 int json_next(json_iter *it, const json **key, const json **value);
+/* Both elements of an array of two. -> 0: it is none */
+int json_two(const json *v, const json **first, const json **second);
 
 /* Typed getters: absent or null leaves *out as it is and returns MLXE_OK. Another type is an error
  * that names the path: "config.json: rope_scaling.factor is a string, want a number". where is the
@@ -90,6 +92,8 @@ void json_write_int(buf *b, int64_t v);
 void json_write_uint(buf *b, uint64_t v);
 /* Shortest digits that read back as v, Python's repr form (1.0, 1e-05, 1e+16); NaN, Infinity. */
 void json_write_float(buf *b, double v);
+/* The same digits of |v| < 1e17, as whole x 10^exponent. */
+void json_float_digits(double v, uint64_t *whole, int *exponent);
 /* Shortest digits that read back as the same 32-bit float. */
 void json_write_float32(buf *b, float v);
 /* A whole value again as compact JSON, members in their order. */

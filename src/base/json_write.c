@@ -96,16 +96,27 @@ static void write_decimal(buf *b, const decimal *d)
     }
 }
 
-static void write_float(buf *b, double v, yyjson_write_flag flags)
+/* yyjson writes one number with at most 64 bytes of it. */
+typedef union number_memory {
+    char bytes[512];
+    max_align_t align;
+} number_memory;
+
+/* The shortest digits of a finite |v|, in memory. */
+static const char *shortest(double v, yyjson_write_flag flags, number_memory *memory, size_t *bytes)
 {
-    union {
-        char bytes[512];
-        max_align_t align;
-    } memory; /* yyjson writes one number with at most 64 bytes of it */
     yyjson_alc alc;
     yyjson_val number;
+    yyjson_alc_pool_init(&alc, memory->bytes, sizeof memory->bytes);
+    number.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL;
+    number.uni.f64 = fabs(v);
+    return yyjson_val_write_opts(&number, flags, &alc, bytes, NULL);
+}
+
+static void write_float(buf *b, double v, yyjson_write_flag flags)
+{
+    number_memory memory;
     decimal d;
-    const char *text;
     size_t bytes = 0;
     if (isnan(v)) {
         buf_add_str(b, "NaN");
@@ -116,10 +127,7 @@ static void write_float(buf *b, double v, yyjson_write_flag flags)
         buf_add_str(b, "Infinity");
         return;
     }
-    yyjson_alc_pool_init(&alc, memory.bytes, sizeof memory.bytes);
-    number.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL;
-    number.uni.f64 = fabs(v);
-    text = yyjson_val_write_opts(&number, flags, &alc, &bytes, NULL);
+    const char *text = shortest(v, flags, &memory, &bytes);
     if (!text) {
         b->failed = 1;
         return;
@@ -129,6 +137,29 @@ static void write_float(buf *b, double v, yyjson_write_flag flags)
 }
 
 void json_write_float(buf *b, double v) { write_float(b, v, YYJSON_WRITE_NOFLAG); }
+
+void json_float_digits(double v, uint64_t *whole, int *exponent)
+{
+    number_memory memory;
+    size_t bytes = 0, i = 0;
+    int e = 0, point = 0;
+    uint64_t x = 0;
+    *exponent = 0;
+    const char *text = shortest(v, YYJSON_WRITE_NOFLAG, &memory, &bytes);
+    for (; i < bytes && text[i] != 'e'; i++) {
+        if (text[i] == '.') {
+            point = 1;
+            continue;
+        }
+        x = x * 10 + (uint64_t)(text[i] - '0');
+        *exponent -= point;
+    }
+    int negative = i + 1 < bytes && text[i + 1] == '-';
+    for (i += 1 + (size_t)negative; i < bytes; i++)
+        e = e * 10 + (text[i] - '0');
+    *exponent += negative ? -e : e;
+    *whole = x;
+}
 
 void json_write_float32(buf *b, float v) { write_float(b, (double)v, YYJSON_WRITE_FP_TO_FLOAT); }
 

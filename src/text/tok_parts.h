@@ -263,8 +263,8 @@ typedef struct tok_vocab {
 /* Makes room; strings are borrowed. */
 mlxe_status tok_vocab_init(const tok_reader *r, tok_vocab *v, size_t n);
 void tok_vocab_add(tok_vocab *v, strv text, int32_t id); /* the last of equal strings wins */
-/* The same, but the earlier ids of an equal string still have their text. */
-void tok_vocab_add_again(tok_vocab *v, strv text, int32_t id);
+/* Entries whose text and id were set: the last of equal strings is found, all have their id. */
+void tok_vocab_fill(tok_vocab *v, size_t n);
 mlxe_status tok_vocab_finish(const tok_reader *r, tok_vocab *v);
 void tok_vocab_deinit(tok_vocab *v);
 int32_t tok_vocab_id(const tok_vocab *v, strv text); /* -1: absent */

@@ -8,6 +8,7 @@
  * (slot, entry, string): many at once wait together (tok_vocab_ids).
  * Traps: ids need not be dense, and one huge id must not cost memory: then the index is sorted and
  * searched. */
+#include "base/pages.h"
 #include "text/tok_parts.h"
 
 #include <stdlib.h>
@@ -62,8 +63,8 @@ mlxe_status tok_vocab_init(const tok_reader *r, tok_vocab *v, size_t n)
         slots *= 2;
     *v = (tok_vocab){.max_id = -1};
     if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many entries");
-    v->entries = calloc(n ? n : 1, sizeof *v->entries);
-    v->slots = calloc(slots, sizeof *v->slots);
+    v->entries = pages_large(calloc(n ? n : 1, sizeof *v->entries), n * sizeof *v->entries);
+    v->slots = pages_large(calloc(slots, sizeof *v->slots), slots * sizeof *v->slots);
     v->mask = (uint32_t)(slots - 1);
     return v->entries && v->slots ? MLXE_OK : tok_no_memory(r);
 }
@@ -103,12 +104,23 @@ void tok_vocab_add(tok_vocab *v, strv text, int32_t id)
     add(v, text, id, head, hash(text, head));
 }
 
-void tok_vocab_add_again(tok_vocab *v, strv text, int32_t id)
+void tok_vocab_fill(tok_vocab *v, size_t n)
 {
-    uint64_t head = head_of(text);
-    uint32_t h = hash(text, head);
-    v->entries[v->n++] = (tok_entry){text, head, id};
-    *slot_of(v, text, head, h) = (struct tok_slot){h, (uint32_t)v->n};
+    uint32_t h[AHEAD];
+    for (size_t from = 0; from < n; from += AHEAD) {
+        size_t to = n - from < AHEAD ? n - from : AHEAD;
+        for (size_t i = 0; i < to; i++) {
+            tok_entry *e = &v->entries[from + i];
+            e->head = head_of(e->text);
+            h[i] = hash(e->text, e->head);
+            PREFETCH(&v->slots[h[i] & v->mask]);
+        }
+        for (size_t i = 0; i < to; i++) {
+            const tok_entry *e = &v->entries[from + i];
+            *slot_of(v, e->text, e->head, h[i]) = (struct tok_slot){h[i], (uint32_t)(from + i) + 1};
+        }
+    }
+    v->n = n;
 }
 
 void tok_vocab_ids(const tok_vocab *v, const strv *texts, size_t n, int32_t *ids)

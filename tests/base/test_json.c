@@ -449,11 +449,44 @@ static void test_write_int(void **state)
 
 #define TESTS                                                                                      \
     cmocka_unit_test(test_parse_cases), cmocka_unit_test(test_float_cases),                        \
-        cmocka_unit_test(test_values), cmocka_unit_test(test_text_may_go),                         \
-        cmocka_unit_test(test_positions), cmocka_unit_test(test_depth),                            \
-        cmocka_unit_test(test_unique), cmocka_unit_test(test_get_int),                             \
-        cmocka_unit_test(test_get_others), cmocka_unit_test(test_write_str),                       \
-        cmocka_unit_test(test_write_int)
+        cmocka_unit_test(test_digits_and_pairs), cmocka_unit_test(test_values),                    \
+        cmocka_unit_test(test_text_may_go), cmocka_unit_test(test_positions),                      \
+        cmocka_unit_test(test_depth), cmocka_unit_test(test_unique),                               \
+        cmocka_unit_test(test_get_int), cmocka_unit_test(test_get_others),                         \
+        cmocka_unit_test(test_write_str), cmocka_unit_test(test_write_int)
+
+static void test_digits_and_pairs(void **state)
+{
+    static const struct {
+        double v;
+        uint64_t whole;
+        int exponent;
+    } rows[] = {{12.5, 125, -1},    {-0.001, 1, -3},
+                {1e-7, 1, -7},      {3, 30, -1},
+                {1.5e-10, 15, -11}, {-11.730839729309082, 11730839729309082u, -15},
+                {5e-324, 5, -324}};
+    static const struct {
+        const char *text;
+        int two;
+    } arrays[] = {{"[1,[2,3]]", 1}, {"[[1,2],3]", 1}, {"[1]", 0},
+                  {"[1,2,3]", 0},   {"{\"a\":1}", 0}, {"2", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t whole;
+        int exponent;
+        json_float_digits(rows[i].v, &whole, &exponent);
+        assert_int_equal(whole, rows[i].whole);
+        assert_int_equal(exponent, rows[i].exponent);
+    }
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        json_doc *d = parse(arrays[i].text);
+        const json *first, *second;
+        assert_int_equal(json_two(json_root(d), &first, &second), arrays[i].two);
+        if (i == 0) assert_int_equal(json_int(first), 1);
+        if (i == 1) assert_int_equal(json_int(second), 3);
+        json_close(d);
+    }
+}
 
 /* printf shows whether the decimal point is a comma now. */
 static void test_comma_locale(void **state)

@@ -21,6 +21,7 @@
  * does. ignore_merges takes a piece that is a token as it is. Of equal merges the last counts.
  *
  * Source: Sennrich et al., arXiv 1508.07909; tokenizers, models/bpe (behaviour). */
+#include "base/pages.h"
 #include "text/tok_parts.h"
 
 #include <stdlib.h>
@@ -115,7 +116,7 @@ static mlxe_status pairs_init(const tok_reader *r, bpe *b, size_t n)
     if (n > UINT32_MAX / 4) return tok_corrupt(r, "too many merges");
     while (slots < n * 2)
         slots *= 2;
-    b->pairs = malloc(slots * sizeof *b->pairs);
+    b->pairs = pages_large(malloc(slots * sizeof *b->pairs), slots * sizeof *b->pairs);
     b->mask = (uint32_t)(slots - 1);
     if (!b->pairs) return tok_no_memory(r);
     for (size_t i = 0; i < slots; i++)
@@ -136,13 +137,11 @@ static int halves(const json *v, strv *a, strv *b)
         *b = strv_from(space + 1, s.n - a->n - 1);
         return memchr(b->p, ' ', b->n) ? -1 : 0;
     }
-    const json *key, *item[3] = {NULL, NULL, NULL};
-    json_iter it = json_iterate(v);
-    if (!json_is(v, JSON_ARRAY) || json_len(v) != 2) return -1;
-    for (int i = 0; i < 2 && json_next(&it, &key, &item[i]); i++)
-        if (!json_is(item[i], JSON_STRING)) return -1;
-    *a = json_str(item[0]);
-    *b = json_str(item[1]);
+    const json *left, *right;
+    if (!json_two(v, &left, &right) || !json_is(left, JSON_STRING) || !json_is(right, JSON_STRING))
+        return -1;
+    *a = json_str(left);
+    *b = json_str(right);
     return 0;
 }
 

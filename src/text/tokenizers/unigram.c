@@ -1,9 +1,12 @@
 /* unigram.c: the most probable segmentation of a piece (Viterbi).
  *
- *   piece -> trie walks from every character -> best path -> tokens; unknown runs are fused
+ *   piece -> from every character: texts that are tokens -> best path -> tokens
  *
- * The trie is an array of nodes in breadth-first order: the children of a node lie side by side,
- * sorted by byte. A character that no single-character token covers costs min_score - 10.
+ * From a character on, texts grow by one character while some token may begin with them, which a
+ * table of two bits for each hash says: it begins one, it is one. It is wrong in one case of ten,
+ * never about a token, and built in the time that reading the strings takes; the vocabulary itself
+ * then knows. A character that no single-character token covers costs min_score - 10; runs of
+ * unknown characters are fused.
  *
  * Traps: of two paths with equal score the one found first stays; scores are read as serde_json
  * reads them, not exactly. A fused unknown run is looked up as a string again: it can be a token
@@ -16,148 +19,81 @@
 
 #include <stdlib.h>
 
-typedef struct node {
-    uint32_t first; /* index of the first child */
-    int32_t id;     /* -1: no token ends here */
-    uint16_t n;     /* children */
-    uint8_t byte;
-} node;
+#if defined(__GNUC__)
+#define PREFETCH(p) __builtin_prefetch(p)
+#else
+#define PREFETCH(p) ((void)(p))
+#endif
 
 typedef struct unigram {
-    node *nodes;
-    size_t n_nodes;
+    uint8_t *begins; /* four hashes a byte */
+    unsigned shift;  /* of a hash, to its place in them */
     double *scores;
-    strv *texts; /* by id */
     double unk_score;
     int byte_fallback;
     int32_t byte_ids[256];
 } unigram;
 
-/* ---- the trie -------------------------------------------------------------------------------- */
+/* ---- what tokens begin with ------------------------------------------------------------------ */
 
-/* A string of the vocabulary and its first eight bytes, the first one on top, 0 past its end. */
-typedef struct sorted_text {
-    uint64_t head;
-    uint32_t n; /* bytes */
-    int32_t id;
-    const char *p;
-} sorted_text;
+enum { IS_BEGIN = 1, IS_TOKEN = 2, PLACES_A_TOKEN = 16, AHEAD = 64 };
 
-static int by_text(const void *a, const void *b)
+/* The hash of a text and one more character of it. */
+static uint64_t hash_more(uint64_t hash, const char *p, size_t width)
 {
-    const sorted_text *x = a, *y = b;
-    size_t n = x->n < y->n ? x->n : y->n;
-    int order = n ? memcmp(x->p, y->p, n) : 0;
-    if (order) return order;
-    if (x->n != y->n) return x->n < y->n ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id; /* the last of equal ones stays */
+    uint32_t x = (unsigned char)*p;
+    for (size_t i = 1; i < width; i++)
+        x = x << 8 | (unsigned char)p[i];
+    hash = (hash ^ x) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 32;
 }
 
-static uint64_t head_of(strv text)
+static uint64_t place_of(const unigram *u, uint64_t hash)
 {
-    uint64_t head = 0;
-    for (size_t i = 0; i < 8; i++)
-        head = head << 8 | (i < text.n ? (unsigned char)text.p[i] : 0);
-    return head;
+    return hash * 0xC4CEB9FE1A85EC53u >> u->shift;
 }
 
-/* By heads, byte after byte from the last one on (a string's bytes are far away, its head is at
- * hand); strings of one head then as strings. room: n elements. -> list or room, which is sorted */
-static sorted_text *sort_texts(sorted_text *list, sorted_text *room, size_t n)
+static unsigned begins_of(const unigram *u, uint64_t hash)
 {
-    for (int shift = 0; shift < 64; shift += 8) {
-        size_t at[257] = {0};
-        sorted_text *from = list;
-        for (size_t i = 0; i < n; i++)
-            at[(list[i].head >> shift & 255) + 1]++;
-        for (int b = 0; b < 256; b++)
-            at[b + 1] += at[b];
-        for (size_t i = 0; i < n; i++)
-            room[at[list[i].head >> shift & 255]++] = list[i];
-        list = room;
-        room = from;
-    }
-    for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && list[end].head == list[i].head;)
-            end++;
-        if (end - i > 1) qsort(list + i, end - i, sizeof *list, by_text);
-    }
-    return list;
+    uint64_t at = place_of(u, hash);
+    return u->begins[at >> 2] >> (at & 3) * 2 & 3;
 }
 
-static unsigned char byte_at(const sorted_text *t, size_t depth)
+/* Marks of tokens that wait for memory together. */
+typedef struct marks {
+    uint64_t at[AHEAD];
+    uint8_t bits[AHEAD];
+    size_t n;
+} marks;
+
+static void set_marks(unigram *u, marks *m)
 {
-    return depth < 8 ? (unsigned char)(t->head >> (56 - 8 * depth)) : (unsigned char)t->p[depth];
+    for (size_t i = 0; i < m->n; i++)
+        u->begins[m->at[i] >> 2] |= (uint8_t)(m->bits[i] << (m->at[i] & 3) * 2);
+    m->n = 0;
 }
 
-typedef struct range { /* sorted texts [low, high): those of one node */
-    uint32_t low, high;
-} range;
-
-/* Nodes of one depth after the other: those of the next one are put behind. */
-static void grow_trie(unigram *u, const sorted_text *sorted, size_t n, range *ranges)
+static void add_begins(unigram *u, strv text, marks *m)
 {
-    size_t depth = 0, level_end = 1;
-    ranges[0] = (range){0, (uint32_t)n};
-    u->nodes[0] = (node){.id = -1};
-    u->n_nodes = 1;
-    for (size_t k = 0; k < u->n_nodes; k++) {
-        range at = ranges[k];
-        uint32_t i = at.low;
-        if (k == level_end) {
-            depth++;
-            level_end = u->n_nodes;
-        }
-        u->nodes[k].first = (uint32_t)u->n_nodes;
-        while (i < at.high && sorted[i].n == depth)
-            u->nodes[k].id = sorted[i++].id;
-        while (i < at.high) {
-            unsigned char byte = byte_at(&sorted[i], depth);
-            uint32_t from = i;
-            while (i < at.high && byte_at(&sorted[i], depth) == byte)
-                i++;
-            ranges[u->n_nodes] = (range){from, i};
-            u->nodes[u->n_nodes++] = (node){.id = -1, .byte = byte};
-            u->nodes[k].n++;
-        }
+    uint64_t hash = 0;
+    for (size_t i = 0, width; i < text.n; i += width) {
+        width = utf8_width((unsigned char)text.p[i]);
+        hash = hash_more(hash, text.p + i, width);
+        uint64_t at = place_of(u, hash);
+        PREFETCH(&u->begins[at >> 2]);
+        m->at[m->n] = at;
+        m->bits[m->n++] = i + width < text.n ? IS_BEGIN : IS_BEGIN | IS_TOKEN;
+        if (m->n == AHEAD) set_marks(u, m);
     }
 }
 
-static mlxe_status build_trie(const tok_reader *r, const tok_model *m, unigram *u)
+static mlxe_status begins_init(const tok_reader *r, size_t n, unigram *u)
 {
-    size_t n = m->vocab.n, most = 1;
-    for (size_t i = 0; i < n; i++)
-        most += m->vocab.entries[i].text.n;
-    if (most > UINT32_MAX / 2) return tok_corrupt(r, "vocab is too large");
-    sorted_text *list = malloc((n + 1) * sizeof *list), *room = malloc((n + 1) * sizeof *room);
-    range *ranges = malloc(most * sizeof *ranges);
-    u->nodes = malloc(most * sizeof *u->nodes);
-    mlxe_status rc = list && room && ranges && u->nodes ? MLXE_OK : tok_no_memory(r);
-    if (list && room && ranges && u->nodes) {
-        for (size_t i = 0; i < n; i++) {
-            const tok_entry *e = &m->vocab.entries[i];
-            list[i] = (sorted_text){head_of(e->text), (uint32_t)e->text.n, e->id, e->text.p};
-        }
-        grow_trie(u, sort_texts(list, room, n), n, ranges);
-    }
-    free(list);
-    free(room);
-    free(ranges);
-    return rc;
-}
-
-static const node *child(const unigram *u, const node *at, unsigned char byte)
-{
-    const node *p = u->nodes + at->first;
-    size_t low = 0, high = at->n;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (p[mid].byte < byte)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < at->n && p[low].byte == byte ? p + low : NULL;
+    size_t places = 256;
+    for (u->shift = 64 - 8; places < n * PLACES_A_TOKEN; u->shift--)
+        places *= 2;
+    u->begins = calloc(places / 4, 1);
+    return u->begins ? MLXE_OK : tok_no_memory(r);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -166,77 +102,58 @@ static const node *child(const unigram *u, const node *at, unsigned char byte)
  * product or quotient by a power of ten. One in eight is a unit in the last place off, and by such
  * units it is decided which of "a aa" and "aa a" comes first. The digits are the shortest ones of
  * the value: Python and the package write no others. */
-enum { EXACT_POWER = 27 }; /* of ten, in a long double */
-static double serde_score(double score, buf *digits)
+enum { EXACT_POWER = 27 };
+static const double TENS[EXACT_POWER + 1] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+    1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27};
+static double serde_score(double score)
 {
-    uint64_t whole = 0;
-    int point = 0, exponent = 0, e = 0;
-    long double power = 1;
-    const char *p;
-    buf_clear(digits);
-    json_write_float(digits, score < 0 ? -score : score);
-    for (p = buf_str(digits); *p == '.' || (*p >= '0' && *p <= '9'); p++) {
-        if (*p == '.') {
-            point = 1;
-        } else {
-            whole = whole * 10 + (uint64_t)(*p - '0');
-            exponent -= point;
-        }
-    }
-    if (*p == 'e') {
-        for (const char *d = p + 2; *d; d++)
-            e = e * 10 + (*d - '0');
-        exponent += p[1] == '-' ? -e : e;
-    } else if (*p) {
-        return score; /* Infinity, NaN */
-    }
-    if (exponent < -EXACT_POWER || exponent > EXACT_POWER) return score; /* no log probability */
-    for (int i = 0; i < (exponent < 0 ? -exponent : exponent); i++)
-        power *= 10;
-    double value = (double)whole;
-    value = exponent < 0 ? value / (double)power : value * (double)power;
+    uint64_t whole;
+    int exponent;
+    if (!(score > -1e15 && score < 1e15)) return score; /* no log probability */
+    json_float_digits(score, &whole, &exponent);
+    if (exponent < -EXACT_POWER || exponent >= 0) return score;
+    double value = (double)whole / TENS[-exponent];
     return score < 0 ? -value : value;
 }
 
 static mlxe_status read_vocab(const tok_reader *r, const json *v, int exact, tok_model *m,
                               unigram *u)
 {
-    const json *key, *row, *item[2] = {NULL, NULL};
+    const json *row, *item, *number;
     size_t n = json_len(v);
     double low = 0;
-    buf digits = {0};
+    marks waiting = {.n = 0};
     int32_t id = 0;
     mlxe_status rc =
         n > INT32_MAX - 1 ? tok_corrupt(r, "vocab is too large") : tok_vocab_init(r, &m->vocab, n);
+    if (rc == MLXE_OK) rc = begins_init(r, n, u);
     if (rc) return rc;
     u->scores = arena_array(r->mem, n + 1, sizeof *u->scores);
-    u->texts = arena_array(r->mem, n + 1, sizeof *u->texts);
-    if (!u->scores || !u->texts) return tok_no_memory(r);
+    if (!u->scores) return tok_no_memory(r);
     json_iter it = json_iterate(v);
-    for (; json_next(&it, &key, &row); id++) {
-        json_iter pair = json_iterate(row);
-        if (!json_is(row, JSON_ARRAY) || json_len(row) != 2 || !json_next(&pair, &key, &item[0]) ||
-            !json_next(&pair, &key, &item[1]) || !json_is(item[0], JSON_STRING) ||
-            (!json_is(item[1], JSON_FLOAT) && !json_is(item[1], JSON_INT)))
-            rc = tok_corrupt(r, "a vocab entry is no [string, score]");
-        if (rc) break;
-        u->texts[id] = json_str(item[0]);
-        u->scores[id] = json_float(item[1]);
-        if (!exact && json_is(item[1], JSON_FLOAT))
-            u->scores[id] = serde_score(u->scores[id], &digits);
-        if (id == 0 || u->scores[id] < low) low = u->scores[id];
-        tok_vocab_add_again(&m->vocab, u->texts[id], id);
+    for (; json_next(&it, NULL, &row); id++) {
+        int is_float = 0;
+        if (!json_two(row, &item, &number) || !json_is(item, JSON_STRING) ||
+            (!(is_float = json_is(number, JSON_FLOAT)) && !json_is(number, JSON_INT)))
+            return tok_corrupt(r, "a vocab entry is no [string, score]");
+        double score = json_float(number);
+        if (!exact && is_float) score = serde_score(score);
+        if (id == 0 || score < low) low = score;
+        u->scores[id] = score;
+        m->vocab.entries[id] = (tok_entry){.text = json_str(item), .id = id};
+        add_begins(u, m->vocab.entries[id].text, &waiting);
     }
+    set_marks(u, &waiting);
+    tok_vocab_fill(&m->vocab, n);
     u->unk_score = low - 10.0;
-    if (rc == MLXE_OK && digits.failed) rc = tok_no_memory(r);
-    buf_deinit(&digits);
-    return rc ? rc : tok_vocab_finish(r, &m->vocab);
+    return tok_vocab_finish(r, &m->vocab);
 }
 
 static void unigram_close(tok_model *m)
 {
     unigram *u = m->own;
-    if (u) free(u->nodes);
+    if (u) free(u->begins);
     m->own = NULL;
 }
 
@@ -256,7 +173,6 @@ static mlxe_status unigram_open(const tok_reader *r, const json *v, tok_model *m
     if (rc == MLXE_OK && unk >= (int64_t)json_len(vocab))
         rc = tok_corrupt(r, "unk_id is not in the vocab");
     if (rc == MLXE_OK) rc = read_vocab(r, vocab, exact, m, u);
-    if (rc == MLXE_OK) rc = build_trie(r, m, u);
     if (rc) return rc;
     m->unk = (int32_t)unk;
     for (unsigned i = 0; i < 256; i++) {
@@ -289,24 +205,29 @@ static mlxe_status viterbi(const tok_model *m, const tok_work *w, strv piece, be
         b[i] = (best){.id = FROM_NOWHERE};
     b[0].score = 0;
     for (size_t at = 0, width; at < piece.n; at += width) {
-        const node *n = u->nodes;
+        uint64_t hash = 0;
         double here = b[at].score;
         int single = 0;
         width = utf8_width((unsigned char)piece.p[at]);
-        for (size_t i = at; i < piece.n; i++) {
-            n = child(u, n, (unsigned char)piece.p[i]);
-            if (!n) break;
-            if (!tok_may_give(w, n->id)) continue;
-            reach(&b[i + 1], u->scores[n->id] + here, n->id, at);
-            if (i + 1 - at == width) single = 1;
+        for (size_t end = at, more; end < piece.n;) {
+            more = utf8_width((unsigned char)piece.p[end]);
+            hash = hash_more(hash, piece.p + end, more);
+            end += more;
+            unsigned bits = begins_of(u, hash);
+            if (!bits) break;
+            if (!(bits & IS_TOKEN)) continue;
+            int32_t id = tok_vocab_id(&m->vocab, strv_from(piece.p + at, end - at));
+            if (!tok_may_give(w, id)) continue;
+            reach(&b[end], u->scores[id] + here, id, at);
+            if (end - at == width) single = 1;
         }
         if (single) continue;
         double score = u->unk_score + here;
-        best *end = &b[at + width];
-        if (end->id != FROM_NOWHERE && score <= end->score) continue;
+        best *behind = &b[at + width];
+        if (behind->id != FROM_NOWHERE && score <= behind->score) continue;
         if (m->unk < 0)
             return err_set(err, MLXE_E_CORRUPT, "Unigram: an unknown token, and unk_id is missing");
-        *end = (best){score, m->unk, (uint32_t)at};
+        *behind = (best){score, m->unk, (uint32_t)at};
     }
     return MLXE_OK;
 }
