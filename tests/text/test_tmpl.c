@@ -217,9 +217,16 @@ static void hostile_templates_end(void **state)
         "{{ '{:1000000000}'.format(1) }}",
         "{{ 'a'.center(100000000000) }}",
         "{{ 'a' | indent(100000000000, true) }}",
-        "{{ 9223372036854775807 + 1 }}",
-        "{{ 2 ** 64 }}",
-        "{{ -9223372036854775807 - 2 }}",
+        "{% set n = namespace(v=3) %}{% for i in range(99) %}{% set n.v = n.v * n.v %}{% endfor %}",
+        "{{ 2 ** 10000000 }}",
+        "{{ 9 ** (9 ** 99) }}",
+        "{% set n = 3 ** 600000 %}{% for i in range(99999) %}{{ n // 7 == n * n }}{% endfor %}",
+        "{{ (2 ** 1000000) % (10 ** 200000) % (10 ** 150000) == (3 ** 600000) * (3 ** 50000) }}",
+        "{% block a %}{{ self.a() }}{% endblock %}",
+        "{{ lipsum(n=1000000000) }}",
+        "{% set n=namespace(l=1) %}{% for i in [1]*60 %}{% set n.l=[n.l]*2 %}{% endfor %}{{ "
+        "n.l|pprint }}",
+        "{{ 'a'.encode() * 100000000000 }}",
         "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
         "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
         "{% set n=namespace(l=1) %}{% for i in [1]*60 %}{% set n.l=[n.l]*2 %}{% endfor %}{{ n.l }}",
@@ -229,7 +236,7 @@ static void hostile_templates_end(void **state)
         "{{ range(99999) | batch(1, 'x') | map('string') | map('center', 99999) | list | length }}",
         "{{ ('a' * 1000000) | replace('', 'b' * 1000000) }}",
         "{{ [1] | batch(1000000000000, 1) | list }}",
-        "{{ 'a' | tojson(indent=100000000000) }}",
+        "{{ [1] | tojson(indent=100000000000) }}",
     };
     json_doc *doc = parse("{}", 2);
     (void)state;

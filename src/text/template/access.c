@@ -10,6 +10,7 @@
  *        underscores that exist on the Python type. A slice of something that cannot be sliced is
  *        an error; an index of the wrong type is only undefined.
  * Source: jinja2 3.1.6 sandbox.py (ImmutableSandboxedEnvironment). */
+#include "text/template/big.h"
 #include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
@@ -27,7 +28,7 @@ static int in_words(const char *words, strv name)
 }
 
 /* Whether Python's type has this attribute of two underscores; single ones exist nowhere. */
-static int has_dunder(jv v, strv name)
+int jj_has_attribute(jv v, strv name)
 {
     static const char OBJECT[] =
         "__class__ __delattr__ __dir__ __doc__ __eq__ __format__ __ge__ __getattribute__ "
@@ -43,6 +44,13 @@ static int has_dunder(jv v, strv name)
     static const char DICT[] = "__class_getitem__ __contains__ __delitem__ __getitem__ __ior__ "
                                "__iter__ __len__ __or__ __reversed__ __ror__ __setitem__";
     static const char INSTANCE[] = "__dict__ __module__ __weakref__";
+    static const char UNDEFINED[] =
+        "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __div__ __rdiv__ __truediv__ "
+        "__rtruediv__ __floordiv__ __rfloordiv__ __mod__ __rmod__ __pos__ __neg__ __call__ "
+        "__getitem__ __int__ __float__ __complex__ __pow__ __rpow__ __len__ __iter__ __bool__ "
+        "__aiter__ __module__ __getattr__ __slots__ _fail_with_undefined_error "
+        "_undefined_message _undefined_hint _undefined_obj _undefined_name _undefined_exception";
+    if (v.type == JJ_UNDEFINED && in_words(UNDEFINED, name)) return 1;
     if (!strv_starts(name, STRV("__"))) return 0;
     if (in_words(OBJECT, name)) return 1;
     switch (v.type) {
@@ -53,6 +61,8 @@ static int has_dunder(jv v, strv name)
         return in_words(NUMBER, name);
     case JJ_NONE:
         return strv_is(name, "__bool__");
+    case JJ_BYTES:
+        return in_words(SEQUENCE, name) || in_words("__mod__ __rmod__ __getnewargs__", name);
     case JJ_STR:
         return in_words(SEQUENCE, name) || in_words("__mod__ __rmod__ __getnewargs__", name) ||
                (v.u.s->markup && in_words("__html__ __dict__ __module__", name));
@@ -73,6 +83,8 @@ static int has_dunder(jv v, strv name)
     case JJ_FUNCTION:
     case JJ_METHOD:
         return in_words("__call__ __name__ __qualname__ __self__ __module__", name);
+    case JJ_UNDEFINED:
+        return 0;
     default:
         return in_words(INSTANCE, name) || strv_is(name, "__call__");
     }
@@ -115,6 +127,14 @@ static jv object_attribute(jj_rt *rt, jv v, strv name, int *found)
         if (strv_is(name, "pos")) return jj_int((int64_t)v.u.cycler->at);
         if (strv_is(name, "items")) return jj_tuple_value(rt, v.u.cycler->items);
         break;
+    case JJ_SELF:
+        v = jj_block_of(rt, v.u.context, name);
+        if (v.type != JJ_MISSING) return v;
+        break;
+    case JJ_BLOCK:
+        if (strv_is(name, "name")) return jj_borrow(rt, v.u.block->node->name);
+        if (strv_is(name, "super")) return jj_block_super(rt, v.u.block->node->name);
+        break;
     case JJ_JOINER:
         if (strv_is(name, "sep")) return v.u.joiner->separator;
         if (strv_is(name, "used")) return jj_bool(v.u.joiner->used);
@@ -126,8 +146,8 @@ static jv object_attribute(jj_rt *rt, jv v, strv name, int *found)
         break;
     case JJ_BOOL:
     case JJ_INT:
-        if (strv_is(name, "real") || strv_is(name, "numerator"))
-            return jj_int(v.type == JJ_INT ? v.u.i : v.u.b);
+    case JJ_BIG:
+        if (strv_is(name, "real") || strv_is(name, "numerator")) return jj_plus(rt, v);
         if (strv_is(name, "imag")) return jj_int(0);
         if (strv_is(name, "denominator")) return jj_int(1);
         break;
@@ -151,17 +171,27 @@ jv jj_attribute(jj_rt *rt, jv v, strv name, int *found)
 {
     static const char CHANGES_LIST[] = "append clear pop reverse insert sort extend remove";
     static const char CHANGES_DICT[] = "clear pop popitem setdefault update";
-    jv out = object_attribute(rt, v, name, found);
+    jv out;
     int id;
+    *found = 1;
+    if (v.type == JJ_UNDEFINED)
+        return jj_has_attribute(v, name) ? jj_undefined(rt, UNSAFE) : jj_fail_undefined(rt, v);
+    out = object_attribute(rt, v, name, found);
     if (*found || !jj_ok(rt)) return out;
     *found = 1;
     if (v.type == JJ_LIST && in_words(CHANGES_LIST, name)) return jj_undefined(rt, UNSAFE);
     if (v.type == JJ_DICT && in_words(CHANGES_DICT, name)) return jj_undefined(rt, UNSAFE);
-    if (v.type != JJ_NAMESPACE && has_dunder(v, name)) return jj_undefined(rt, UNSAFE);
+    if (v.type != JJ_NAMESPACE && jj_has_attribute(v, name)) return jj_undefined(rt, UNSAFE);
     id = jj_method_id(v, name);
     if (id) return jj_method_value(rt, v, id);
     *found = 0;
     return jj_none();
+}
+
+static int is_sequence(jv v)
+{
+    return v.type == JJ_STR || v.type == JJ_LIST || v.type == JJ_TUPLE || v.type == JJ_RANGE ||
+           v.type == JJ_BYTES;
 }
 
 /* v[key] without attributes; *found 0: TypeError or LookupError. */
@@ -176,13 +206,18 @@ static jv item_of(jj_rt *rt, jv v, jv key, int *found)
         *found = e != NULL;
         return e ? e->value : jj_none();
     }
-    if (v.type != JJ_STR && v.type != JJ_LIST && v.type != JJ_TUPLE && v.type != JJ_RANGE)
-        return jj_none();
+    if (v.type == JJ_SELF && jj_is_str(key)) {
+        key = jj_block_of(rt, v.u.context, jj_strv(key));
+        *found = key.type != JJ_MISSING;
+        return key;
+    }
+    if (!is_sequence(v)) return jj_none();
     if (!jj_as_int(key, &i) || !jj_len(rt, v, &n)) return jj_none();
     if (i < 0) i += (int64_t)n;
     if (i < 0 || (uint64_t)i >= n) return jj_none();
     *found = 1;
     if (v.type == JJ_RANGE) return jj_int(jj_range_at(v.u.range, (size_t)i));
+    if (v.type == JJ_BYTES) return jj_int((unsigned char)v.u.s->p[i]);
     if (v.type != JJ_STR) return v.u.l->v[i];
     if (v.u.s->chars != v.u.s->n) jj_work(rt, v.u.s->n);
     at = jj_offset(v.u.s, (size_t)i);
@@ -197,7 +232,6 @@ jv jj_getattr(jj_rt *rt, jv v, strv name)
     jj_entry *e;
     jv out;
     if (!jj_ok(rt)) return jj_none();
-    if (v.type == JJ_UNDEFINED) return jj_fail_undefined(rt, v);
     out = jj_attribute(rt, v, name, &found);
     if (found || !jj_ok(rt)) return out;
     e = v.type == JJ_DICT ? jj_dict_find_str(v.u.d, name) : NULL;
@@ -225,7 +259,7 @@ static int slice_part(jj_rt *rt, jv v, int64_t *out)
 {
     if (v.type == JJ_NONE || !jj_ok(rt)) return 0;
     if (v.type == JJ_BIG) {
-        *out = v.u.s->p[0] == '-' ? INT64_MIN : INT64_MAX;
+        *out = jj_is_minus(v) ? INT64_MIN : INT64_MAX;
         return 1;
     }
     if (!jj_as_int(v, out)) jj_fail(rt, "slice indices must be integers or None");
@@ -278,16 +312,24 @@ static jv slice_text(jj_rt *rt, jv v, int64_t start, int64_t step, size_t count)
     return jj_take(rt, &b);
 }
 
+int jj_can_slice(jv v, const jv part[3])
+{
+    if (v.type == JJ_UNDEFINED) return 1;
+    if (is_sequence(v) && part[2].type == JJ_INT && !part[2].u.i) return 1; /* a ValueError */
+    for (int i = 0; i < 3; i++)
+        if (part[i].type != JJ_NONE && !jj_is_int(part[i])) return 0;
+    return is_sequence(v);
+}
+
 jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step)
 {
-    int64_t from, to, by = 1, n;
+    int64_t from, to, by = 1, n, stride;
     size_t len = 0, count = 0;
     jj_list *l;
     if (!jj_ok(rt)) return jj_none();
     if (v.type == JJ_UNDEFINED) return jj_fail_undefined(rt, v);
-    if (v.type != JJ_STR && v.type != JJ_LIST && v.type != JJ_TUPLE && v.type != JJ_RANGE)
-        return jj_fail(rt, "'%s' object cannot be sliced", jj_type_name(v));
-    if (v.type == JJ_STR) jj_work(rt, v.u.s->n);
+    if (!is_sequence(v)) return jj_fail(rt, "'%s' object cannot be sliced", jj_type_name(v));
+    if (v.type == JJ_STR || v.type == JJ_BYTES) jj_work(rt, v.u.s->n);
     jj_len(rt, v, &len);
     n = (int64_t)len;
     slice_part(rt, step, &by);
@@ -302,16 +344,25 @@ jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step)
     if (!jj_ok(rt)) return jj_none();
     if (by > 0 && from < to) count = (size_t)((to - from - 1) / by + 1);
     if (by < 0 && from > to) count = (size_t)((from - to - 1) / -by + 1);
+    if (__builtin_mul_overflow(by, v.type == JJ_RANGE ? v.u.range->step : 1, &stride))
+        stride = by > 0 ? INT64_MAX : INT64_MIN;
     if (by > n) by = n + 1;
     if (by < -n) by = -n - 1;
+    if (v.type == JJ_BYTES) {
+        buf b = {0};
+        for (size_t i = 0; i < count; i++, from += by)
+            jj_put(rt, &b, (strv){v.u.s->p + from, 1});
+        v = jj_take(rt, &b);
+        if (jj_ok(rt)) v.type = JJ_BYTES;
+        return v;
+    }
     if (v.type == JJ_STR) {
         jv out = slice_text(rt, v, count ? from : 0, by, count);
         return v.u.s->markup ? jj_marked(rt, out) : out;
     }
     if (v.type == JJ_RANGE)
         return jj_range_new(rt, jj_range_at(v.u.range, (size_t)from),
-                            jj_range_at(v.u.range, (size_t)to),
-                            (int64_t)((uint64_t)v.u.range->step * (uint64_t)by));
+                            jj_range_at(v.u.range, (size_t)to), stride);
     l = jj_list_new(rt, count);
     for (size_t i = 0; i < count && jj_step(rt, 1); i++, from += by)
         jj_push(rt, l, v.u.l->v[from]);
@@ -329,6 +380,7 @@ int jj_callable(jv v)
     case JJ_MACRO:
     case JJ_LOOP:
     case JJ_JOINER:
+    case JJ_BLOCK:
         return 1;
     default:
         return 0;
@@ -362,6 +414,8 @@ jv jj_call(jj_rt *rt, jv fn, const jj_args *args)
         return jj_call_method(rt, fn.u.method->self, fn.u.method->id, args);
     case JJ_MACRO:
         return jj_macro_call(rt, fn.u.macro, args);
+    case JJ_BLOCK:
+        return jj_block_call(rt, fn.u.block, args);
     case JJ_LOOP:
         return jj_loop_call(rt, fn.u.loop, args);
     case JJ_JOINER:
@@ -407,7 +461,10 @@ int jj_bind(jj_rt *rt, const char *fn, const char *params, size_t required, cons
 int jj_arg_int(jj_rt *rt, const char *what, jv v, int64_t *out)
 {
     if (v.type == JJ_MISSING) return jj_ok(rt);
-    if (!jj_as_int(v, out)) jj_fail(rt, "%s is '%s', want an integer", what, jj_type_name(v));
+    if (v.type == JJ_BIG)
+        jj_limit(rt, "%s is an integer beyond 64 bits", what);
+    else if (!jj_as_int(v, out))
+        jj_fail(rt, "%s is '%s', want an integer", what, jj_type_name(v));
     return jj_ok(rt);
 }
 

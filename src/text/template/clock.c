@@ -8,6 +8,7 @@
 #include "text/template/value.h"
 
 #include <stdio.h>
+#include <time.h>
 
 static const char *const DAYS[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
@@ -69,6 +70,19 @@ static void word(buf *b, const char *text, size_t n, char flag)
         char c = text[i];
         buf_add_char(b, flag == '^' && c >= 'a' && c <= 'z' ? (char)(c - 32) : c);
     }
+}
+
+/* Seconds since 1970 of a local time. */
+static time_t seconds_of(const jj_time *t)
+{
+    struct tm local = {.tm_year = t->year - 1900,
+                       .tm_mon = t->month - 1,
+                       .tm_mday = t->day,
+                       .tm_hour = t->hour,
+                       .tm_min = t->minute,
+                       .tm_sec = t->second,
+                       .tm_isdst = -1};
+    return mktime(&local);
 }
 
 static int conversion(jj_rt *rt, buf *b, const jj_time *t, char c, char flag);
@@ -199,6 +213,9 @@ static int conversion(jj_rt *rt, buf *b, const jj_time *t, char c, char flag)
         break;
     case 'R':
         composed(rt, b, t, "%H:%M", flag);
+        break;
+    case 's':
+        buf_addf(b, "%lld", (long long)seconds_of(t));
         break;
     case 'n':
         buf_add_char(b, '\n');

@@ -5,6 +5,7 @@
  *        equals every undefined value and nothing else. Order compares lists element by element and
  *        asks for an order only of the first elements that differ. Numbers of 64 bits are compared
  *        with floats exactly, not after rounding. */
+#include "text/template/big.h"
 #include "text/template/text.h"
 
 #include <math.h>
@@ -24,6 +25,8 @@ const char *jj_type_name(jv v)
         return "int";
     case JJ_FLOAT:
         return "float";
+    case JJ_BYTES:
+        return "bytes";
     case JJ_STR:
         return v.u.s->markup ? "Markup" : "str";
     case JJ_LIST:
@@ -54,6 +57,10 @@ const char *jj_type_name(jv v)
         return "Cycler";
     case JJ_JOINER:
         return "Joiner";
+    case JJ_SELF:
+        return "TemplateReference";
+    case JJ_BLOCK:
+        return "BlockReference";
     }
     return "object";
 }
@@ -72,6 +79,7 @@ int jj_truth(jv v)
     case JJ_FLOAT:
         return v.u.f != 0;
     case JJ_STR:
+    case JJ_BYTES:
         return v.u.s->n != 0;
     case JJ_LIST:
     case JJ_TUPLE:
@@ -87,6 +95,8 @@ int jj_truth(jv v)
     }
 }
 
+int jj_is_int(jv v) { return v.type == JJ_INT || v.type == JJ_BOOL || v.type == JJ_BIG; }
+
 int jj_is_number(jv v) { return v.type == JJ_INT || v.type == JJ_FLOAT || v.type == JJ_BOOL; }
 
 double jj_as_double(jv v)
@@ -94,15 +104,12 @@ double jj_as_double(jv v)
     return v.type == JJ_FLOAT ? v.u.f : v.type == JJ_BOOL ? (double)v.u.b : (double)v.u.i;
 }
 
-/* Sign of a - b, exactly. b is no NaN. */
-static int compare_int_float(int64_t a, double b)
+int jj_double_of(jj_rt *rt, jv v, double *f)
 {
-    double whole;
-    if (b >= 9223372036854775808.0) return -1;
-    if (b < -9223372036854775808.0) return 1;
-    whole = trunc(b);
-    if (a != (int64_t)whole) return a < (int64_t)whole ? -1 : 1;
-    return b > whole ? -1 : b < whole ? 1 : 0;
+    int fits = 1;
+    *f = v.type == JJ_BIG ? jj_big_to_double(v, &fits) : jj_as_double(v);
+    if (!fits) jj_fail(rt, "int too large to convert to float");
+    return fits;
 }
 
 /* Order of two numbers; NaN is told apart by *ordered. */
@@ -115,28 +122,15 @@ static int compare_numbers(jv a, jv b, int *ordered)
         return 1;
     }
     if (a.type == JJ_FLOAT && b.type == JJ_FLOAT) return a.u.f < b.u.f ? -1 : a.u.f > b.u.f;
-    if (a.type == JJ_FLOAT) return jj_as_int(b, &y) ? -compare_int_float(y, a.u.f) : 0;
-    if (b.type == JJ_FLOAT) return jj_as_int(a, &x) ? compare_int_float(x, b.u.f) : 0;
+    if (a.type == JJ_FLOAT) return -jj_big_compare_float(b, a.u.f);
+    if (b.type == JJ_FLOAT) return jj_big_compare_float(a, b.u.f);
+    if (a.type == JJ_BIG || b.type == JJ_BIG) return jj_big_compare(a, b);
     jj_as_int(a, &x);
     jj_as_int(b, &y);
     return x < y ? -1 : x > y;
 }
 
-/* Digits of big integers, or of a big and an ordinary number: by sign, length, digits. */
-static int compare_big(jv a, jv b)
-{
-    int minus_a = a.type == JJ_BIG ? a.u.s->p[0] == '-' : 0;
-    int minus_b = b.type == JJ_BIG ? b.u.s->p[0] == '-' : 0;
-    int order;
-    if (a.type != JJ_BIG) return minus_b ? 1 : -1;
-    if (b.type != JJ_BIG) return minus_a ? -1 : 1;
-    if (minus_a != minus_b) return minus_a ? -1 : 1;
-    if (a.u.s->n != b.u.s->n)
-        order = a.u.s->n < b.u.s->n ? -1 : 1;
-    else
-        order = memcmp(a.u.s->p, b.u.s->p, a.u.s->n);
-    return minus_a ? -order : order;
-}
+static int numeric(jv v) { return jj_is_number(v) || v.type == JJ_BIG; }
 
 static int compare_text(jv a, jv b)
 {
@@ -207,13 +201,13 @@ static int equal_views(jj_rt *rt, const jj_view *a, const jj_view *b)
 int jj_equal(jj_rt *rt, jv a, jv b)
 {
     int ordered, same = 0;
-    if (jj_is_number(a) && jj_is_number(b)) return compare_numbers(a, b, &ordered) == 0 && ordered;
+    if (numeric(a) && numeric(b)) return compare_numbers(a, b, &ordered) == 0 && ordered;
     if (a.type != b.type) return 0;
     switch (a.type) {
     case JJ_UNDEFINED:
         return 1;
     case JJ_STR:
-    case JJ_BIG:
+    case JJ_BYTES:
         return a.u.s->n == b.u.s->n && jj_work(rt, a.u.s->n) && strv_eq(jj_strv(a), jj_strv(b));
     case JJ_RANGE:
         return equal_ranges(a.u.range, b.u.range);
@@ -234,6 +228,28 @@ int jj_equal(jj_rt *rt, jv a, jv b)
     return same;
 }
 
+int jj_orderable(jj_rt *rt, jv a, jv b)
+{
+    if (a.type == JJ_UNDEFINED || b.type == JJ_UNDEFINED || (numeric(a) && numeric(b))) return 1;
+    if (a.type != b.type || !jj_step(rt, 1)) return 0;
+    if (a.type == JJ_STR || a.type == JJ_BYTES) return 1;
+    if (a.type != JJ_LIST && a.type != JJ_TUPLE) return 0;
+    for (size_t i = 0; i < a.u.l->n && i < b.u.l->n; i++)
+        if (!jj_same(a.u.l->v[i], b.u.l->v[i]) && !jj_equal(rt, a.u.l->v[i], b.u.l->v[i]))
+            return jj_orderable(rt, a.u.l->v[i], b.u.l->v[i]);
+    return 1;
+}
+
+static int is_within(jj_rt *rt, jv a, jv b)
+{
+    jj_iter *it = jj_iterate(rt, a);
+    int within = a.u.view->d->n <= b.u.view->d->n;
+    jv item;
+    while (within && jj_next(rt, it, &item))
+        within = jj_contains(rt, item, b);
+    return within;
+}
+
 int jj_compare(jj_rt *rt, jv a, jv b, const char *op)
 {
     int ordered, order = 0;
@@ -242,15 +258,12 @@ int jj_compare(jj_rt *rt, jv a, jv b, const char *op)
         jj_fail_undefined(rt, a.type == JJ_UNDEFINED ? a : b);
         return 0;
     }
-    if (jj_is_number(a) && jj_is_number(b)) {
+    if (numeric(a) && numeric(b)) {
         order = compare_numbers(a, b, &ordered);
         /* Not ordered: every question about order is answered no. */
         return ordered ? order : op[0] == '<' ? 1 : -1;
     }
-    if ((a.type == JJ_BIG && (b.type == JJ_BIG || jj_is_number(b))) ||
-        (b.type == JJ_BIG && jj_is_number(a)))
-        return compare_big(a, b);
-    if (a.type == JJ_STR && b.type == JJ_STR) {
+    if (a.type == b.type && (a.type == JJ_STR || a.type == JJ_BYTES)) {
         jj_work(rt, a.u.s->n < b.u.s->n ? a.u.s->n : b.u.s->n);
         return compare_text(a, b);
     }
@@ -267,6 +280,12 @@ int jj_compare(jj_rt *rt, jv a, jv b, const char *op)
         jj_leave(rt);
         return order;
     }
+    if (a.type == JJ_VIEW && b.type == JJ_VIEW && a.u.view->kind != JJ_VALUES &&
+        b.u.view->kind != JJ_VALUES) {
+        int within = is_within(rt, a, b), around = is_within(rt, b, a);
+        if (within != around) return within ? -1 : 1;
+        return within ? 0 : op[0] == '<' ? 1 : -1;
+    }
     jj_fail(rt, "'%s' not supported between instances of '%s' and '%s'", op, jj_type_name(a),
             jj_type_name(b));
     return 0;
@@ -281,6 +300,9 @@ int jj_len(jj_rt *rt, jv v, size_t *n)
         return 1;
     case JJ_STR:
         *n = jj_chars(v.u.s);
+        return 1;
+    case JJ_BYTES:
+        *n = v.u.s->n;
         return 1;
     case JJ_LIST:
     case JJ_TUPLE:
@@ -348,6 +370,15 @@ int jj_contains(jj_rt *rt, jv item, jv container)
         }
         jj_work(rt, container.u.s->n);
         return jj_find(jj_strv(container), jj_strv(item), 0) != SIZE_MAX;
+    case JJ_BYTES: {
+        int64_t byte;
+        if (item.type == JJ_BYTES) return jj_find(jj_strv(container), jj_strv(item), 0) != SIZE_MAX;
+        if (!jj_as_int(item, &byte) || byte < 0 || byte > 255) {
+            jj_fail(rt, "a bytes-like object or a byte is required, not '%s'", jj_type_name(item));
+            return 0;
+        }
+        return container.u.s->n && memchr(container.u.s->p, (int)byte, container.u.s->n);
+    }
     case JJ_DICT: {
         jj_entry *e = jj_dict_find(rt, container.u.d, item, &hashable);
         if (!hashable) jj_fail(rt, "unhashable type: '%s'", jj_type_name(item));

@@ -130,7 +130,6 @@ void jj_rt_init(jj_rt *rt, const jj_template *t, const jj_limits *limits, buf *o
     rt->depth_limit = limits->depth;
     rt->mem.limit_bytes = limits->memory_bytes;
     rt->vars = jj_dict_new(rt);
-    rt->exported = jj_dict_new(rt);
 }
 
 void jj_rt_deinit(jj_rt *rt) { arena_deinit(&rt->mem); }

@@ -79,7 +79,7 @@ static jv eval_concat(jj_rt *rt, jj_frame *f, const jj_node *n)
     int markup = 0;
     buf b = {0};
     if (!parts || !jj_ok(rt)) return jj_none();
-    for (size_t i = 0; escaping && i < parts->n; i++)
+    for (size_t i = 0; escaping && !n->flag && i < parts->n; i++)
         markup |= jj_is_str(parts->v[i]) && parts->v[i].u.s->markup;
     for (size_t i = 0; i < parts->n; i++) {
         if (markup)
@@ -98,6 +98,8 @@ static jv eval_getitem(jj_rt *rt, jj_frame *f, const jj_node *n)
     part[0] = s->a ? jj_eval(rt, f, s->a) : jj_none();
     part[1] = s->b ? jj_eval(rt, f, s->b) : jj_none();
     part[2] = s->c ? jj_eval(rt, f, s->c) : jj_none();
+    if (n->flag && jj_ok(rt) && !jj_can_slice(v, part))
+        return jj_undefined_name(rt, jj_type_name(v), STRV("[...]"));
     return jj_slice(rt, v, part[0], part[1], part[2]);
 }
 
@@ -114,8 +116,8 @@ static void add_named(jj_rt *rt, jj_args *args, size_t cap, strv name, jv v)
     args->named[args->n_named++] = v;
 }
 
-/* Arguments of a call node; room for `extra` more named ones is left. */
-static int eval_args(jj_rt *rt, jj_frame *f, const jj_node *n, size_t extra, jj_args *args)
+/* Arguments of a call node. caller: a call block's, which goes before **; NULL: none. */
+static int eval_args(jj_rt *rt, jj_frame *f, const jj_node *n, const jv *caller, jj_args *args)
 {
     jj_list *list = jj_list_new(rt, n->x.n);
     jj_dict *more = NULL;
@@ -129,7 +131,7 @@ static int eval_args(jj_rt *rt, jj_frame *f, const jj_node *n, size_t extra, jj_
             jj_push(rt, list, item);
     }
     *args = (jj_args){0};
-    cap = n->y.n + extra;
+    cap = n->y.n + (caller != NULL);
     if (cap || n->c) {
         jv *values = jj_array(rt, cap ? cap : 1, sizeof *values);
         strv *names = jj_array(rt, cap ? cap : 1, sizeof *names);
@@ -138,6 +140,7 @@ static int eval_args(jj_rt *rt, jj_frame *f, const jj_node *n, size_t extra, jj_
         args->names = names;
         for (size_t i = 0; i < n->y.n && jj_ok(rt); i++)
             add_named(rt, args, cap, n->y.p[i]->name, jj_eval(rt, f, n->y.p[i]->a));
+        if (caller) add_named(rt, args, cap, STRV("caller"), *caller);
     }
     if (n->c && jj_ok(rt)) {
         jv v = jj_eval(rt, f, n->c);
@@ -174,7 +177,7 @@ static jv eval_call(jj_rt *rt, jj_frame *f, const jj_node *n)
 {
     jv fn = jj_eval(rt, f, n->a);
     jj_args args;
-    if (!jj_ok(rt) || !eval_args(rt, f, n, 0, &args)) return jj_none();
+    if (!jj_ok(rt) || !eval_args(rt, f, n, NULL, &args)) return jj_none();
     return jj_call(rt, fn, &args);
 }
 
@@ -182,12 +185,7 @@ jv jj_eval_call_with(jj_rt *rt, jj_frame *f, const jj_node *n, jv caller)
 {
     jv fn = jj_eval(rt, f, n->a);
     jj_args args;
-    if (!jj_ok(rt) || !eval_args(rt, f, n, 1, &args)) return jj_none();
-    for (size_t i = 0; i < args.n_named; i++)
-        if (strv_is(args.names[i], "caller"))
-            return jj_fail(rt, "got two values for the argument 'caller'");
-    args.names[args.n_named] = STRV("caller");
-    args.named[args.n_named++] = caller;
+    if (!jj_ok(rt) || !eval_args(rt, f, n, &caller, &args)) return jj_none();
     return jj_call(rt, fn, &args);
 }
 
@@ -199,7 +197,7 @@ static jv apply(jj_rt *rt, jj_frame *f, const jj_node *n, jv operand)
     if (!n->fn)
         return jj_fail(rt, "there is no %s '%.*s'", n->kind == N_FILTER ? "filter" : "test",
                        (int)(n->name.n < 80 ? n->name.n : 80), n->name.p);
-    if (!jj_ok(rt) || !eval_args(rt, f, n, 0, &args)) return jj_none();
+    if (!jj_ok(rt) || !eval_args(rt, f, n, NULL, &args)) return jj_none();
     v = jj_array(rt, args.n + 1, sizeof *v);
     if (!v) return jj_none();
     v[0] = operand;

@@ -4,6 +4,7 @@
  * Traps: `int` and `float` give their default for what is no number, but an undefined value is an
  *        error. `round` gives an int for an int. `title` splits at other places than str.title. */
 #include "text/template/filters.h"
+#include "text/template/big.h"
 #include "text/template/content.h"
 #include "text/template/text.h"
 
@@ -133,6 +134,18 @@ static jv f_indent(jj_rt *rt, const jj_args *args)
     return v[0].u.s->markup ? jj_marked(rt, s) : s;
 }
 
+/* truncate: whether the text is short enough, for numbers and an end of any type. */
+static int fits_length(jj_rt *rt, const jv v[5], int64_t leeway)
+{
+    jv length = v[1].type == JJ_MISSING ? jj_int(255) : v[1];
+    jv more = v[4].type == JJ_MISSING || v[4].type == JJ_NONE ? jj_int(leeway) : v[4];
+    size_t n = 0, end = 3;
+    if (!jj_is_number(length) || !jj_is_number(more) || jj_as_double(more) < 0) return 0;
+    if (v[3].type != JJ_MISSING && !jj_len(rt, v[3], &end)) return 0;
+    return jj_len(rt, v[0], &n) && jj_as_double(length) >= (double)end &&
+           (double)n <= jj_as_double(length) + jj_as_double(more);
+}
+
 static jv f_truncate(jj_rt *rt, const jj_args *args)
 {
     jv v[5];
@@ -140,15 +153,12 @@ static jv f_truncate(jj_rt *rt, const jj_args *args)
     strv end = STRV("..."), s;
     size_t n = 0, at;
     buf b = {0};
-    if (!jj_bind(rt, "truncate", "s,length,killwords,end,leeway", 1, args, v) ||
-        !jj_arg_str(rt, "end", v[3], &end))
+    if (!jj_bind(rt, "truncate", "s,length,killwords,end,leeway", 1, args, v)) return jj_none();
+    /* The arguments only have to be numbers and to have a length as long as nothing is cut. */
+    if (fits_length(rt, v, leeway)) return v[0];
+    if (v[3].type == JJ_UNDEFINED) return jj_fail_undefined(rt, v[3]);
+    if (!jj_arg_str(rt, "end", v[3], &end) || !jj_arg_int(rt, "length", v[1], &length))
         return jj_none();
-    /* A length with a fraction is one, as long as nothing has to be cut there. */
-    if (v[1].type == JJ_FLOAT && v[1].u.f >= (double)jj_count(end) &&
-        (v[4].type == JJ_NONE || v[4].type == JJ_MISSING) && jj_len(rt, v[0], &n) &&
-        (double)n <= v[1].u.f + (double)leeway)
-        return v[0];
-    if (!jj_arg_int(rt, "length", v[1], &length)) return jj_none();
     if (v[4].type != JJ_NONE && !jj_arg_int(rt, "leeway", v[4], &leeway)) return jj_none();
     if (length < (int64_t)jj_count(end) || leeway < 0)
         return jj_fail(rt, "truncate wants a length of at least %zu and no negative leeway",
@@ -341,7 +351,8 @@ static jv f_abs(jj_rt *rt, const jj_args *args)
     int64_t i;
     if (!jj_bind(rt, "abs", "/x", 1, args, v)) return jj_none();
     if (v[0].type == JJ_FLOAT) return jj_float(fabs(v[0].u.f));
-    if (jj_as_int(v[0], &i)) return i < 0 ? jj_negate(rt, v[0]) : jj_int(i);
+    if (jj_as_int(v[0], &i) && i >= 0) return jj_int(i);
+    if (jj_is_int(v[0])) return jj_is_minus(v[0]) ? jj_negate(rt, v[0]) : v[0];
     if (v[0].type == JJ_UNDEFINED) return jj_fail_undefined(rt, v[0]);
     return jj_fail(rt, "bad operand type for abs(): '%s'", jj_type_name(v[0]));
 }
@@ -381,20 +392,23 @@ static jv f_float(jj_rt *rt, const jj_args *args)
     return v[1].type == JJ_MISSING ? jj_float(0) : v[1];
 }
 
-static jv round_int(jj_rt *rt, int64_t i, int64_t precision)
+/* To a multiple of a power of ten, halves to even multiples. */
+static jv round_int(jj_rt *rt, jv v, int64_t precision)
 {
-    int64_t unit = 1, rest, down;
-    if (precision >= 0) return jj_int(i);
-    for (; precision < 0; precision++)
-        if (__builtin_mul_overflow(unit, 10, &unit)) return jj_int(0);
-    rest = i % unit;
-    if (rest < 0) rest += unit;
-    if (__builtin_sub_overflow(i, rest, &down))
-        return jj_limit(rt, "an integer of more than 64 bits");
-    if (rest > unit - rest || (rest == unit - rest && (down / unit) % 2 != 0))
-        if (__builtin_add_overflow(down, unit, &down))
-            return jj_limit(rt, "an integer of more than 64 bits");
-    return jj_int(down);
+    jv unit, down, rest;
+    int order;
+    if (precision >= 0) return jj_plus(rt, v);
+    if (precision < -JJ_BIG_DIGITS) return jj_int(0);
+    unit = jj_binary(rt, JJ_POW, jj_int(10), jj_int(-precision));
+    rest = jj_binary(rt, JJ_MOD, v, unit);
+    down = jj_binary(rt, JJ_SUB, v, rest);
+    if (!jj_ok(rt)) return jj_none();
+    order = jj_big_compare(jj_binary(rt, JJ_MUL, rest, jj_int(2)), unit);
+    if (!order) {
+        jv odd = jj_binary(rt, JJ_MOD, jj_binary(rt, JJ_FLOORDIV, down, unit), jj_int(2));
+        order = jj_ok(rt) && odd.u.i ? 1 : -1;
+    }
+    return order > 0 ? jj_binary(rt, JJ_ADD, down, unit) : down;
 }
 
 /* round(f, n) as Python: to the nearest decimal of the exact value, halves to even. */
@@ -423,7 +437,7 @@ static jv round_float(jj_rt *rt, double f, int64_t precision)
 static jv f_round(jj_rt *rt, const jj_args *args)
 {
     jv v[3], scale, value;
-    int64_t precision = 0, i;
+    int64_t precision = 0;
     strv method = STRV("common");
     double f;
     if (!jj_bind(rt, "round", "value,precision,method", 1, args, v) ||
@@ -436,13 +450,13 @@ static jv f_round(jj_rt *rt, const jj_args *args)
             return jj_none();
         if (v[1].type == JJ_NONE && v[0].type == JJ_FLOAT)
             return jj_to_int(rt, jj_float(rint(v[0].u.f)), &(int){0});
-        if (jj_as_int(v[0], &i)) return round_int(rt, i, precision);
+        if (jj_is_int(v[0])) return round_int(rt, v[0], precision);
         if (v[0].type == JJ_FLOAT) return round_float(rt, v[0].u.f, precision);
         return jj_fail(rt, "'%s' cannot be rounded", jj_type_name(v[0]));
     }
     scale = jj_binary(rt, JJ_POW, jj_int(10), v[1].type == JJ_MISSING ? jj_int(0) : v[1]);
     value = jj_binary(rt, JJ_MUL, v[0], scale);
-    if (jj_ok(rt) && !jj_is_number(value))
+    if (jj_ok(rt) && !jj_is_int(value) && value.type != JJ_FLOAT)
         return jj_fail(rt, "'%s' cannot be rounded", jj_type_name(v[0]));
     if (!jj_ok(rt)) return jj_none();
     if (value.type == JJ_FLOAT) {
@@ -470,7 +484,8 @@ static jv f_attr(jj_rt *rt, const jj_args *args)
     int found;
     if (!jj_bind(rt, "attr", "obj,name", 2, args, v) || !jj_arg_str(rt, "name", v[1], &name))
         return jj_none();
-    if (v[0].type == JJ_UNDEFINED) return jj_fail_undefined(rt, v[0]);
+    if (v[0].type == JJ_UNDEFINED && strv_starts(name, STRV("__")) && !jj_has_attribute(v[0], name))
+        return jj_undefined_name(rt, jj_type_name(v[0]), name);
     out = jj_attribute(rt, v[0], name, &found);
     return found || !jj_ok(rt) ? out : jj_undefined_name(rt, jj_type_name(v[0]), name);
 }
@@ -510,16 +525,18 @@ static jv f_tojson(jj_rt *rt, const jj_args *args)
     jv v[5];
     jj_json_style style = {.item = STRV(", "), .colon = STRV(": ")};
     if (!jj_bind(rt, "tojson", "x,ensure_ascii,indent,separators,sort_keys", 1, args, v) ||
-        !json_indent(rt, v[2], &style))
+        (!jj_is_str(v[0]) && !json_indent(rt, v[2], &style)))
         return jj_none();
     style.ensure_ascii = jj_truth(v[1]);
     style.sort_keys = jj_truth(v[4]);
     if (style.has_indent) style.item = STRV(",");
     if (v[3].type != JJ_NONE && v[3].type != JJ_MISSING) {
         jj_list *pair = jj_collect(rt, v[3]);
-        if (pair && (pair->n != 2 || !jj_is_str(pair->v[0]) || !jj_is_str(pair->v[1])))
-            jj_fail(rt, "separators must be two texts");
+        if (pair && pair->n != 2) jj_fail(rt, "separators must be two texts");
         if (!pair || !jj_ok(rt)) return jj_none();
+        if (jj_is_str(v[0])) return jj_json(rt, v[0], &style); /* asks nothing of them */
+        if (!jj_is_str(pair->v[0]) || !jj_is_str(pair->v[1]))
+            return jj_fail(rt, "separators must be two texts");
         style.item = jj_strv(pair->v[0]);
         style.colon = jj_strv(pair->v[1]);
     }
@@ -529,60 +546,60 @@ static jv f_tojson(jj_rt *rt, const jj_args *args)
 /* ---- the table ---- */
 
 static const jj_function FILTERS[] = {
-    {"abs", f_abs},
-    {"attr", f_attr},
-    {"batch", jj_filter_batch},
-    {"capitalize", f_capitalize},
-    {"center", f_center},
-    {"count", f_length},
-    {"d", f_default},
-    {"default", f_default},
-    {"dictsort", jj_filter_dictsort},
-    {"e", f_escape},
-    {"escape", f_escape},
-    {"filesizeformat", f_filesizeformat},
-    {"first", jj_filter_first},
-    {"float", f_float},
-    {"forceescape", f_forceescape},
-    {"format", f_format},
-    {"groupby", jj_filter_groupby},
-    {"indent", f_indent},
-    {"int", f_int},
-    {"items", jj_filter_items},
-    {"join", jj_filter_join},
-    {"last", jj_filter_last},
-    {"length", f_length},
-    {"list", jj_filter_list},
-    {"lower", f_lower},
-    {"map", jj_filter_map},
-    {"max", jj_filter_max},
-    {"min", jj_filter_min},
-    {"pprint", jj_filter_pprint},
-    {"random", jj_filter_random},
-    {"reject", jj_filter_reject},
-    {"rejectattr", jj_filter_rejectattr},
-    {"replace", f_replace},
-    {"reverse", jj_filter_reverse},
-    {"round", f_round},
-    {"safe", f_safe},
-    {"select", jj_filter_select},
-    {"selectattr", jj_filter_selectattr},
-    {"slice", jj_filter_slice},
-    {"sort", jj_filter_sort},
-    {"string", f_string},
-    {"striptags", jj_filter_striptags},
-    {"sum", jj_filter_sum},
-    {"title", f_title},
-    {"tojson", f_tojson},
-    {"trim", f_trim},
-    {"truncate", f_truncate},
-    {"unique", jj_filter_unique},
-    {"upper", f_upper},
-    {"urlencode", f_urlencode},
-    {"urlize", jj_filter_urlize},
-    {"wordcount", f_wordcount},
-    {"wordwrap", jj_filter_wordwrap},
-    {"xmlattr", f_xmlattr},
+    {"abs", f_abs, NULL},
+    {"attr", f_attr, NULL},
+    {"batch", jj_filter_batch, NULL},
+    {"capitalize", f_capitalize, NULL},
+    {"center", f_center, NULL},
+    {"count", f_length, NULL},
+    {"d", f_default, NULL},
+    {"default", f_default, NULL},
+    {"dictsort", jj_filter_dictsort, NULL},
+    {"e", f_escape, NULL},
+    {"escape", f_escape, NULL},
+    {"filesizeformat", f_filesizeformat, NULL},
+    {"first", jj_filter_first, NULL},
+    {"float", f_float, NULL},
+    {"forceescape", f_forceescape, NULL},
+    {"format", f_format, NULL},
+    {"groupby", jj_filter_groupby, NULL},
+    {"indent", f_indent, NULL},
+    {"int", f_int, NULL},
+    {"items", jj_filter_items, NULL},
+    {"join", jj_filter_join, NULL},
+    {"last", jj_filter_last, NULL},
+    {"length", f_length, NULL},
+    {"list", jj_filter_list, NULL},
+    {"lower", f_lower, NULL},
+    {"map", jj_filter_map, NULL},
+    {"max", jj_filter_max, NULL},
+    {"min", jj_filter_min, NULL},
+    {"pprint", jj_filter_pprint, NULL},
+    {"random", jj_filter_random, NULL},
+    {"reject", jj_filter_reject, NULL},
+    {"rejectattr", jj_filter_rejectattr, NULL},
+    {"replace", f_replace, NULL},
+    {"reverse", jj_filter_reverse, NULL},
+    {"round", f_round, NULL},
+    {"safe", f_safe, NULL},
+    {"select", jj_filter_select, NULL},
+    {"selectattr", jj_filter_selectattr, NULL},
+    {"slice", jj_filter_slice, NULL},
+    {"sort", jj_filter_sort, NULL},
+    {"string", f_string, NULL},
+    {"striptags", jj_filter_striptags, NULL},
+    {"sum", jj_filter_sum, NULL},
+    {"title", f_title, NULL},
+    {"tojson", f_tojson, NULL},
+    {"trim", f_trim, NULL},
+    {"truncate", f_truncate, NULL},
+    {"unique", jj_filter_unique, NULL},
+    {"upper", f_upper, NULL},
+    {"urlencode", f_urlencode, NULL},
+    {"urlize", jj_filter_urlize, NULL},
+    {"wordcount", f_wordcount, NULL},
+    {"wordwrap", jj_filter_wordwrap, NULL},
+    {"xmlattr", f_xmlattr, NULL},
 };
 
 const jj_function *jj_filter_find(strv name)

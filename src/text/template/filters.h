@@ -1,6 +1,5 @@
-/* filters.h: the filters over sequences (sequences.c) pages (filters_text.c) and links
- * (filters_links.c), for the table in
- * filters.c. */
+/* filters.h: the filters over sequences (sequences.c) pages (filters_text.c, pprint.c) and links
+ * (filters_links.c), for the table in filters.c. */
 #ifndef TEMPLATE_FILTERS_H
 #define TEMPLATE_FILTERS_H
 
@@ -31,5 +30,6 @@ jv jj_filter_sum(jj_rt *rt, const jj_args *args);
 jv jj_filter_unique(jj_rt *rt, const jj_args *args);
 jv jj_filter_urlize(jj_rt *rt, const jj_args *args);
 jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args);
+jv jj_lipsum(jj_rt *rt, const jj_args *args); /* a global function (lipsum.c) */
 
 #endif

@@ -167,7 +167,7 @@ typedef struct links {
     jj_rt *rt;
     buf out, attributes; /* ` rel=".." target=".."` */
     int trims;
-    int64_t limit; /* code points of an address that are shown */
+    jv limit; /* trim_url_limit, when trims */
     jj_list *schemes;
     buf link; /* of one word */
 } links;
@@ -227,7 +227,8 @@ static size_t balance(strv word, size_t head, size_t tail)
 static void put_shown(links *l, strv s)
 {
     jj_str text = {s.p, s.n, JJ_UNCOUNTED, 0};
-    int64_t chars = (int64_t)jj_chars(&text), keep = l->limit;
+    int64_t chars = (int64_t)jj_chars(&text), keep = 0;
+    if (l->trims && !jj_arg_int(l->rt, "trim_url_limit", l->limit, &keep)) return;
     if (!l->trims || chars <= keep) {
         jj_put(l->rt, &l->link, s);
         return;
@@ -353,7 +354,7 @@ static int read_options(links *l, jv *v)
     strv rel = {"", 0};
     if (v[1].type != JJ_MISSING && v[1].type != JJ_NONE) {
         l->trims = 1;
-        if (!jj_arg_int(rt, "trim_url_limit", v[1], &l->limit)) return 0;
+        l->limit = v[1]; /* read where the first link is */
     }
     if (v[4].type != JJ_MISSING && jj_truth(v[4]) && !jj_arg_str(rt, "rel", v[4], &rel)) return 0;
     add_rel(l, rel, v[2].type != JJ_MISSING && jj_truth(v[2]));

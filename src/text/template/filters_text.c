@@ -232,6 +232,7 @@ jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args)
     if (!jj_bind(rt, "wordwrap", "s,width,break_long_words,wrapstring,break_on_hyphens", 1, args,
                  v))
         return jj_none();
+    if (jj_is_str(v[0]) && !v[0].u.s->n) return v[0]; /* no line, so nothing else is asked */
     w.is_float = v[1].type == JJ_FLOAT;
     if (w.is_float && !(v[1].u.f >= 1)) /* below 1 the reference goes on for ever, or nearly so */
         return jj_fail(rt, "invalid width (must be > 0; a float at least 1)");
@@ -258,41 +259,4 @@ jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args)
         if (w.b.n == before && w.any == any) put_line(&w, (strv){"", 0});
     }
     return jj_take(rt, &w.b);
-}
-
-/* ---- pprint ---- */
-
-enum { PPRINT_COLUMNS = 80 };
-
-/* Whether every dict in v has its keys in order. */
-static int in_order(jj_rt *rt, jv v)
-{
-    int ok = jj_step(rt, 1) && jj_enter(rt);
-    if (!ok) return 0;
-    if (v.type == JJ_LIST || v.type == JJ_TUPLE)
-        for (size_t i = 0; i < v.u.l->n && ok; i++)
-            ok = in_order(rt, v.u.l->v[i]);
-    if (v.type == JJ_DICT)
-        for (size_t i = 0; i < v.u.d->n && ok; i++) {
-            const jj_entry *e = v.u.d->e + i;
-            ok = jj_is_str(e->key) && in_order(rt, e->value) &&
-                 (!i || jj_compare(rt, e[-1].key, e->key, "<") < 0);
-        }
-    jj_leave(rt);
-    return ok;
-}
-
-jv jj_filter_pprint(jj_rt *rt, const jj_args *args)
-{
-    jv v[1], out;
-    buf b = {0};
-    if (!jj_bind(rt, "pprint", "value", 1, args, v)) return jj_none();
-    jj_write_repr(rt, &b, v[0]);
-    out = jj_take(rt, &b);
-    if (jj_ok(rt) && jj_chars(out.u.s) > PPRINT_COLUMNS && v[0].type != JJ_INT &&
-        v[0].type != JJ_BIG)
-        return jj_fail(rt, "pprint of more than %d characters is not supported", PPRINT_COLUMNS);
-    if (jj_ok(rt) && !in_order(rt, v[0]))
-        return jj_fail(rt, "pprint of a dict whose keys are not in order is not supported");
-    return out;
 }

@@ -9,6 +9,7 @@
  *        sandbox's attribute rules. `g` without a type and without precision is repr.
  * Source: CPython 3.11 unicode_format, formatter_unicode.c, string.Formatter; jinja2's
  *         SandboxedFormatter. */
+#include "text/template/big.h"
 #include "text/template/content.h"
 #include "text/template/text.h"
 
@@ -16,7 +17,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MAX_WIDTH = 100000, MAX_PRECISION = 1000 };
+enum { MAX_WIDTH = 1 << 24, MAX_PRECISION = 1000 };
 
 /* ---- digits of numbers ---- */
 
@@ -43,20 +44,6 @@ static void float_digits(buf *b, double f, int precision, char type, int alterna
     }
 }
 
-static void int_digits(buf *b, uint64_t v, unsigned base, int upper)
-{
-    char text[64];
-    size_t n = 0;
-    do {
-        text[n++] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
-        v /= base;
-    } while (v);
-    while (n)
-        buf_add_char(b, text[--n]);
-}
-
-static uint64_t magnitude(int64_t i) { return i < 0 ? 0 - (uint64_t)i : (uint64_t)i; }
-
 /* ---- layout ---- */
 
 typedef struct layout {
@@ -64,6 +51,7 @@ typedef struct layout {
     strv fill;
     char sign;                /* + - space */
     int alternate, zero;      /* zero: '0' before the width */
+    int no_minus_zero;        /* z: what is rounded to -0 becomes 0 */
     int64_t width, precision; /* precision -1: none */
     char group;               /* , _ or 0 */
     char type;
@@ -166,7 +154,7 @@ static int parse_spec(jj_rt *rt, strv spec, layout *l)
     } else
         l->align = (char)next_is(&spec, "<>=^");
     l->sign = (char)next_is(&spec, "+- ");
-    if (next_is(&spec, "z")) return jj_fail(rt, "the format option 'z' is not supported"), 0;
+    l->no_minus_zero = next_is(&spec, "z");
     l->alternate = next_is(&spec, "#");
     if (spec.n && spec.p[0] == '0') {
         l->zero = 1;
@@ -273,19 +261,26 @@ static void format_float(jj_rt *rt, buf *b, double f, layout *l)
         buf_add(&grouped, text.p + whole, text.n - whole);
         text = buf_view(&grouped);
     }
+    if (l->no_minus_zero && negative && !strpbrk(buf_str(&digits), "123456789in")) negative = 0;
     put_number(rt, b, l, sign_text(negative, l->sign), "", text);
     buf_deinit(&digits);
     buf_deinit(&grouped);
 }
 
-static void format_int(jj_rt *rt, buf *b, int64_t i, layout *l)
+static void format_int(jj_rt *rt, buf *b, jv v, layout *l)
 {
     buf digits = {0}, grouped = {0};
     strv text;
-    const char *prefix = "", *sign = sign_text(i < 0, l->sign);
+    const char *prefix = "", *sign = sign_text(jj_is_minus(v), l->sign);
     unsigned base = 10;
+    int64_t i = -1;
     if (l->type && strchr("eEfFgG%", l->type)) {
-        format_float(rt, b, (double)i, l);
+        double f;
+        if (jj_double_of(rt, v, &f)) format_float(rt, b, f, l);
+        return;
+    }
+    if (l->no_minus_zero) {
+        jj_fail(rt, "negative zero coercion (z) not allowed in an integer format specifier");
         return;
     }
     if (l->precision >= 0) {
@@ -311,7 +306,7 @@ static void format_int(jj_rt *rt, buf *b, int64_t i, layout *l)
         prefix = l->type == 'x' ? "0x" : "0X";
         break;
     case 'c':
-        if (i < 0 || i > 0x10FFFF || l->sign || l->alternate) {
+        if (!jj_as_int(v, &i) || i < 0 || i > 0x10FFFF || l->sign || l->alternate) {
             jj_fail(rt, "%%c arg not in range(0x110000)");
             return;
         }
@@ -327,7 +322,7 @@ static void format_int(jj_rt *rt, buf *b, int64_t i, layout *l)
         jj_fail(rt, "cannot specify '%c' with '%c'", l->group, l->type);
         return;
     }
-    int_digits(&digits, magnitude(i), base, l->type == 'X');
+    jj_big_write(rt, &digits, v, base, l->type == 'X');
     text = buf_view(&digits);
     if (!l->alternate) prefix = "";
     if (l->group) {
@@ -345,7 +340,8 @@ static void format_text(jj_rt *rt, buf *b, strv text, layout *l)
 {
     if (l->type && l->type != 's')
         jj_fail(rt, "unknown format code '%c' for a text", l->type);
-    else if (l->sign || l->alternate || l->group || (l->align == '=' && l->zero != '='))
+    else if (l->sign || l->alternate || l->group || l->no_minus_zero ||
+             (l->align == '=' && l->zero != '='))
         jj_fail(rt, "this format specifier is not allowed for a text");
     else {
         if (l->align == '=') l->align = '<';
@@ -361,7 +357,7 @@ void jj_format_spec(jj_rt *rt, buf *b, jv v, strv spec)
         jj_write_str(rt, b, v);
         return;
     }
-    if (!jj_is_str(v) && !jj_is_number(v) && v.type != JJ_BIG) {
+    if (!jj_is_str(v) && !jj_is_int(v) && v.type != JJ_FLOAT) {
         jj_fail(rt, "unsupported format string passed to %s", jj_type_name(v));
         return;
     }
@@ -370,10 +366,8 @@ void jj_format_spec(jj_rt *rt, buf *b, jv v, strv spec)
         format_text(rt, b, jj_strv(v), &l);
     else if (v.type == JJ_FLOAT)
         format_float(rt, b, v.u.f, &l);
-    else if (v.type == JJ_BIG)
-        jj_limit(rt, "an integer of more than 64 bits cannot be formatted");
     else
-        format_int(rt, b, v.type == JJ_BOOL ? v.u.b : v.u.i, &l);
+        format_int(rt, b, v, &l);
 }
 
 /* ---- "%" ---- */
@@ -440,7 +434,7 @@ static void percent_text(percent *p, buf *b, jv v, const layout *l)
     text_drop(p->rt, &plain);
 }
 
-static void percent_char(percent *p, buf *b, jv v, const layout *l)
+static void percent_char(percent *p, buf *b, jv v, layout *l)
 {
     buf text = {0};
     int64_t i;
@@ -451,6 +445,7 @@ static void percent_char(percent *p, buf *b, jv v, const layout *l)
         jj_put(p->rt, &text, jj_strv(v));
     else
         jj_fail(p->rt, "%%c requires int or char");
+    l->precision = -1;
     put_text(p->rt, b, l, buf_view(&text));
     text_drop(p->rt, &text);
 }
@@ -459,19 +454,18 @@ static void percent_int(percent *p, buf *b, jv v, layout *l)
 {
     buf digits = {0}, padded = {0};
     unsigned base = l->type == 'o' ? 8 : (l->type | 0x20) == 'x' ? 16 : 10;
-    int64_t i = 0;
     int ok = 1;
     const char *prefix = !l->alternate || base == 10 ? "" : base == 8 ? "0o" : "0x";
     if (v.type == JJ_FLOAT && base == 10) v = jj_to_int(p->rt, v, &ok);
-    if (!ok || !jj_as_int(v, &i)) {
+    if (!ok || !jj_is_int(v)) {
         jj_fail(p->rt, "%%%c format: a number is required, not %s", l->type, jj_type_name(v));
         return;
     }
-    int_digits(&digits, magnitude(i), base, l->type == 'X');
+    jj_big_write(p->rt, &digits, v, base, l->type == 'X');
     fill_with(p->rt, &padded, STRV("0"), l->precision - (int64_t)digits.n);
     buf_add_strv(&padded, buf_view(&digits));
-    put_number(p->rt, b, l, sign_text(i < 0, l->sign), l->type == 'X' && *prefix ? "0X" : prefix,
-               buf_view(&padded));
+    put_number(p->rt, b, l, sign_text(jj_is_minus(v), l->sign),
+               l->type == 'X' && *prefix ? "0X" : prefix, buf_view(&padded));
     buf_deinit(&digits);
     buf_deinit(&padded);
 }
@@ -485,12 +479,12 @@ static void percent_float(percent *p, buf *b, jv v, layout *l)
         jj_fail_undefined(p->rt, v);
         return;
     }
-    if (!jj_is_number(v)) ok = 0;
+    if (!jj_is_int(v) && v.type != JJ_FLOAT) ok = 0;
     if (!ok || l->precision > MAX_PRECISION) {
         jj_fail(p->rt, "must be a real number with a sane precision, not %s", jj_type_name(v));
         return;
     }
-    f = jj_as_double(v);
+    if (!jj_double_of(p->rt, v, &f)) return;
     if (l->precision < 0) l->precision = 6;
     if (!l->precision && (l->type | 0x20) == 'g') l->precision = 1;
     float_digits(&digits, f, (int)l->precision, l->type, l->alternate);

@@ -4,6 +4,7 @@
  *         globals raise_exception, strftime_now, dict, namespace.
  * Traps: `number` holds for booleans, `integer` does not. An undefined value is a sequence and
  *        callable, as its Python class is. */
+#include "text/template/filters.h"
 #include "text/template/text.h"
 
 enum { MAX_RANGE = 100000 };
@@ -152,7 +153,8 @@ static jv t_sequence(jj_rt *rt, const jj_args *args)
 static jv t_iterable(jj_rt *rt, const jj_args *args)
 {
     jv v[1];
-    return one(rt, "iterable", args, v) ? jj_bool(jj_iterable(v[0])) : jj_none();
+    return one(rt, "iterable", args, v) ? jj_bool(jj_iterable(v[0]) || v[0].type == JJ_SELF)
+                                        : jj_none();
 }
 
 static jv t_callable(jj_rt *rt, const jj_args *args)
@@ -231,45 +233,45 @@ static jv t_le(jj_rt *rt, const jj_args *args)
 }
 
 static const jj_function TESTS[] = {
-    {"odd", t_odd},
-    {"even", t_even},
-    {"divisibleby", t_divisibleby},
-    {"defined", t_defined},
-    {"undefined", t_undefined},
-    {"filter", t_filter},
-    {"test", t_test},
-    {"none", t_none},
-    {"boolean", t_boolean},
-    {"false", t_false},
-    {"true", t_true},
-    {"integer", t_integer},
-    {"float", t_float},
-    {"lower", t_lower},
-    {"upper", t_upper},
-    {"string", t_string},
-    {"mapping", t_mapping},
-    {"number", t_number},
-    {"sequence", t_sequence},
-    {"iterable", t_iterable},
-    {"callable", t_callable},
-    {"sameas", t_sameas},
-    {"escaped", t_escaped},
-    {"in", t_in},
-    {"==", t_eq},
-    {"eq", t_eq},
-    {"equalto", t_eq},
-    {"!=", t_ne},
-    {"ne", t_ne},
-    {">", t_gt},
-    {"gt", t_gt},
-    {"greaterthan", t_gt},
-    {">=", t_ge},
-    {"ge", t_ge},
-    {"<", t_lt},
-    {"lt", t_lt},
-    {"lessthan", t_lt},
-    {"<=", t_le},
-    {"le", t_le},
+    {"odd", t_odd, NULL},
+    {"even", t_even, NULL},
+    {"divisibleby", t_divisibleby, NULL},
+    {"defined", t_defined, NULL},
+    {"undefined", t_undefined, NULL},
+    {"filter", t_filter, NULL},
+    {"test", t_test, NULL},
+    {"none", t_none, NULL},
+    {"boolean", t_boolean, NULL},
+    {"false", t_false, NULL},
+    {"true", t_true, NULL},
+    {"integer", t_integer, NULL},
+    {"float", t_float, NULL},
+    {"lower", t_lower, NULL},
+    {"upper", t_upper, NULL},
+    {"string", t_string, NULL},
+    {"mapping", t_mapping, NULL},
+    {"number", t_number, NULL},
+    {"sequence", t_sequence, NULL},
+    {"iterable", t_iterable, NULL},
+    {"callable", t_callable, NULL},
+    {"sameas", t_sameas, NULL},
+    {"escaped", t_escaped, NULL},
+    {"in", t_in, NULL},
+    {"==", t_eq, NULL},
+    {"eq", t_eq, NULL},
+    {"equalto", t_eq, NULL},
+    {"!=", t_ne, NULL},
+    {"ne", t_ne, NULL},
+    {">", t_gt, NULL},
+    {"gt", t_gt, NULL},
+    {"greaterthan", t_gt, NULL},
+    {">=", t_ge, NULL},
+    {"ge", t_ge, NULL},
+    {"<", t_lt, NULL},
+    {"lt", t_lt, NULL},
+    {"lessthan", t_lt, NULL},
+    {"<=", t_le, NULL},
+    {"le", t_le, NULL},
 };
 
 const jj_function *jj_test_find(strv name)
@@ -384,13 +386,16 @@ static jv g_strftime_now(jj_rt *rt, const jj_args *args)
 }
 
 static const jj_function GLOBALS[] = {
-    {"range", g_range},
-    {"dict", g_dict},
-    {"namespace", g_namespace},
-    {"cycler", g_cycler},
-    {"joiner", g_joiner},
-    {"raise_exception", g_raise_exception},
-    {"strftime_now", g_strftime_now},
+    {"range", g_range, NULL},
+    {"dict", g_dict, NULL},
+    {"namespace", g_namespace,
+     "transformers.utils.chat_template_utils._cached_compile_jinja_template.<locals>."
+     "TemplateNamespace"},
+    {"cycler", g_cycler, "jinja2.utils.Cycler"},
+    {"joiner", g_joiner, "jinja2.utils.Joiner"},
+    {"lipsum", jj_lipsum, NULL},
+    {"raise_exception", g_raise_exception, NULL},
+    {"strftime_now", g_strftime_now, NULL},
 };
 
 const jj_function *jj_global_find(strv name)

@@ -14,6 +14,8 @@ typedef enum iter_kind {
     ITER_RANGE,
     ITER_RANGE_BACK,
     ITER_TEXT_BACK,
+    ITER_BYTES,
+    ITER_BYTES_BACK,
     ITER_GENERATOR,
     ITER_LOOP,
     ITER_ENDED
@@ -42,6 +44,7 @@ int jj_iterable(jv v)
     switch (v.type) {
     case JJ_UNDEFINED:
     case JJ_STR:
+    case JJ_BYTES:
     case JJ_LIST:
     case JJ_TUPLE:
     case JJ_DICT:
@@ -69,6 +72,8 @@ jj_iter *jj_iterate(jj_rt *rt, jv v)
         return iter_new(rt, ITER_ENDED, v);
     case JJ_STR:
         return iter_new(rt, ITER_TEXT, v);
+    case JJ_BYTES:
+        return iter_new(rt, ITER_BYTES, v);
     case JJ_LIST:
     case JJ_TUPLE:
         return iter_new(rt, ITER_LIST, v);
@@ -129,6 +134,13 @@ static int next_of(jj_rt *rt, jj_iter *it, jv *out)
         n = jj_last_char((strv){s->u.s->p, s->u.s->n - it->at});
         it->at += n;
         *out = jj_borrow(rt, (strv){s->u.s->p + s->u.s->n - it->at, n});
+        return 1;
+    case ITER_BYTES:
+    case ITER_BYTES_BACK:
+        if (it->at >= s->u.s->n) return 0;
+        n = it->kind == ITER_BYTES ? it->at : s->u.s->n - 1 - it->at;
+        it->at++;
+        *out = jj_int((unsigned char)s->u.s->p[n]);
         return 1;
     case ITER_DICT:
         if (it->at >= s->u.d->n) return 0;
@@ -191,6 +203,9 @@ jv jj_reversed(jj_rt *rt, jv v, int *can)
         break;
     case JJ_STR:
         it = iter_new(rt, ITER_TEXT_BACK, v);
+        break;
+    case JJ_BYTES:
+        it = iter_new(rt, ITER_BYTES_BACK, v);
         break;
     case JJ_DICT:
         it = iter_new(rt, ITER_DICT_BACK, v);

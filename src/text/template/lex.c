@@ -110,7 +110,8 @@ static void raw_block(lexer *x, size_t tag)
         set_line_starting(x);
         return;
     }
-    jj_syntax(x->c, tag, "a raw block that does not end, want {%% endraw %%}");
+    /* The reference misses the end only of a block that has begun. */
+    if (begin < x->s.n) jj_syntax(x->c, tag, "a raw block that does not end, want {%% endraw %%}");
     x->at = x->s.n;
 }
 
@@ -123,7 +124,7 @@ static void comment(lexer *x, size_t tag)
         set_line_starting(x);
         return;
     }
-    jj_syntax(x->c, tag, "a comment that does not end, want #}");
+    if (x->at < x->s.n) jj_syntax(x->c, tag, "a comment that does not end, want #}");
     x->at = x->s.n;
 }
 
@@ -218,7 +219,7 @@ static size_t hex_escape(lexer *x, buf *b, strv text, size_t i, size_t pos)
         c = c << 4 | (unsigned)digit;
     }
     if (c > 0x10FFFF) jj_syntax(x->c, pos, "\\U escape beyond U+10FFFF in a string");
-    buf_add_utf8(b, c);
+    jj_add_code(b, c);
     return i + n + 1;
 }
 

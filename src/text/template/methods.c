@@ -1,8 +1,8 @@
-/* methods.c: the methods of dict, list, tuple, range, numbers, cycler and loop; finding a method.
+/* methods.c: the methods of dict, list, tuple, range, cycler and loop; finding a method.
  *
- * A row is one method of one type; str's are in methods_text.c. What would change a list or dict is
- * refused in access.c; what is there in Python and makes no sense in a template (encode, translate)
- * is refused when it is called.
+ * A row is one method of one type; those of str, bytes and numbers have files of their own. What
+ * would change a list or dict is refused in access.c; the few that are there in Python and not here
+ * are refused when they are called.
  * Source: CPython 3.11, jinja2 3.1.6 runtime.py and utils.py. */
 #include "text/template/methods.h"
 #include "text/template/text.h"
@@ -103,33 +103,19 @@ static jv items_index(jj_rt *rt, jv self, const jj_args *args)
     return jj_fail(rt, "the value is not in the %s", jj_type_name(self));
 }
 
-/* ---- numbers, objects ---- */
+/* ---- views, objects ---- */
 
-static jv float_is_integer(jj_rt *rt, jv self, const jj_args *args)
+static jv view_isdisjoint(jj_rt *rt, jv self, const jj_args *args)
 {
-    int64_t i;
-    if (!jj_bind(rt, "is_integer", "/", 0, args, NULL)) return jj_none();
-    if (!(self.u.f >= -9e15 && self.u.f <= 9e15))
-        return jj_bool(self.u.f - self.u.f == 0); /* large ones are whole; infinity and NaN not */
-    i = (int64_t)self.u.f;
-    return jj_bool((double)i == self.u.f);
-}
-
-static jv int_bit_length(jj_rt *rt, jv self, const jj_args *args)
-{
-    int64_t i = 0, n = 0;
-    uint64_t u;
-    if (!jj_bind(rt, "bit_length", "/", 0, args, NULL)) return jj_none();
-    jj_as_int(self, &i);
-    for (u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i; u; u >>= 1)
-        n++;
-    return jj_int(n);
-}
-
-static jv number_conjugate(jj_rt *rt, jv self, const jj_args *args)
-{
-    if (!jj_bind(rt, "conjugate", "/", 0, args, NULL)) return jj_none();
-    return jj_plus(rt, self);
+    jv v[1], item;
+    jj_iter *it;
+    if (self.u.view->kind == JJ_VALUES)
+        return jj_fail(rt, "'dict_values' object has no attribute 'isdisjoint'");
+    if (!jj_bind(rt, "isdisjoint", "/other", 1, args, v)) return jj_none();
+    it = jj_iterate(rt, v[0]);
+    while (jj_next(rt, it, &item))
+        if (jj_contains(rt, item, self)) return jj_bool(0);
+    return jj_bool(1);
 }
 
 static jv cycler_next(jj_rt *rt, jv self, const jj_args *args)
@@ -184,9 +170,6 @@ static const struct {
     const char *name;
     jj_method_fn call;
 } METHODS[] = {
-    {JJ_STR, "encode", unsupported},
-    {JJ_STR, "translate", unsupported},
-    {JJ_STR, "maketrans", unsupported},
     {JJ_DICT, "get", dict_get},
     {JJ_DICT, "items", dict_items},
     {JJ_DICT, "keys", dict_keys},
@@ -200,18 +183,18 @@ static const struct {
     {JJ_TUPLE, "count", items_count},
     {JJ_RANGE, "index", items_index},
     {JJ_RANGE, "count", items_count},
-    {JJ_FLOAT, "is_integer", float_is_integer},
-    {JJ_FLOAT, "conjugate", number_conjugate},
-    {JJ_FLOAT, "as_integer_ratio", unsupported},
-    {JJ_FLOAT, "hex", unsupported},
+    {JJ_FLOAT, "is_integer", jj_float_is_integer},
+    {JJ_FLOAT, "conjugate", jj_number_conjugate},
+    {JJ_FLOAT, "as_integer_ratio", jj_float_ratio},
+    {JJ_FLOAT, "hex", jj_float_hex},
     {JJ_FLOAT, "fromhex", unsupported},
-    {JJ_INT, "bit_length", int_bit_length},
-    {JJ_INT, "conjugate", number_conjugate},
-    {JJ_INT, "as_integer_ratio", unsupported},
-    {JJ_INT, "bit_count", unsupported},
-    {JJ_INT, "to_bytes", unsupported},
-    {JJ_INT, "from_bytes", unsupported},
-    {JJ_VIEW, "isdisjoint", unsupported},
+    {JJ_INT, "bit_length", jj_int_bit_length},
+    {JJ_INT, "conjugate", jj_number_conjugate},
+    {JJ_INT, "as_integer_ratio", jj_int_ratio},
+    {JJ_INT, "bit_count", jj_int_bit_count},
+    {JJ_INT, "to_bytes", jj_int_to_bytes},
+    {JJ_INT, "from_bytes", jj_int_from_bytes},
+    {JJ_VIEW, "isdisjoint", view_isdisjoint},
     {JJ_VIEW, "mapping", unsupported},
     {JJ_CYCLER, "next", cycler_next},
     {JJ_CYCLER, "reset", cycler_reset},
@@ -222,16 +205,19 @@ static const struct {
 enum {
     METHOD_COUNT = sizeof METHODS / sizeof *METHODS,
     DICT_FROMKEYS = METHOD_COUNT + 1,
-    FIRST_TEXT = DICT_FROMKEYS + 1
+    FIRST_TEXT = DICT_FROMKEYS + 1,
+    FIRST_BYTES = FIRST_TEXT + 100
 };
 
 int jj_method_id(jv self, strv name)
 {
-    jj_type type = self.type == JJ_BOOL ? JJ_INT : self.type;
+    jj_type type = self.type == JJ_BOOL || self.type == JJ_BIG ? JJ_INT : self.type;
     if (type == JJ_FUNCTION && !strcmp(self.u.fn->name, "dict") && strv_is(name, "fromkeys"))
         return DICT_FROMKEYS;
     for (int i = 0; type == JJ_STR && jj_text_methods[i].name; i++)
         if (strv_is(name, jj_text_methods[i].name)) return FIRST_TEXT + i;
+    for (int i = 0; type == JJ_BYTES && jj_bytes_methods[i].name; i++)
+        if (strv_is(name, jj_bytes_methods[i].name)) return FIRST_BYTES + i;
     for (int i = 0; i < METHOD_COUNT; i++)
         if (METHODS[i].type == type && strv_is(name, METHODS[i].name)) return i + 1;
     return 0;
@@ -240,6 +226,7 @@ int jj_method_id(jv self, strv name)
 jv jj_call_method(jj_rt *rt, jv self, int id, const jj_args *args)
 {
     if (!jj_ok(rt)) return jj_none();
+    if (id >= FIRST_BYTES) return jj_bytes_methods[id - FIRST_BYTES].call(rt, self, args);
     if (id >= FIRST_TEXT) return jj_text_methods[id - FIRST_TEXT].call(rt, self, args);
     if (id == DICT_FROMKEYS) return jj_dict_fromkeys(rt, args);
     return METHODS[id - 1].call(rt, self, args);

@@ -579,7 +579,8 @@ static jv str_format_map(jj_rt *rt, jv self, const jj_args *args)
     jv v[1];
     jj_args named = {0};
     if (!jj_bind(rt, "format_map", "/mapping", 1, args, v)) return jj_none();
-    if (v[0].type != JJ_DICT) return jj_fail(rt, "format_map() wants a mapping");
+    if (v[0].type != JJ_DICT) /* an error only where a field asks it */
+        return jj_format_method(rt, self, &named);
     named.n_named = v[0].u.d->n;
     named.names = jj_array(rt, named.n_named + 1, sizeof *named.names);
     named.named = jj_array(rt, named.n_named + 1, sizeof *named.named);
@@ -593,6 +594,9 @@ static jv str_format_map(jj_rt *rt, jv self, const jj_args *args)
 }
 
 const jj_method_row jj_text_methods[] = {
+    {"encode", jj_str_encode},
+    {"maketrans", jj_str_maketrans},
+    {"translate", jj_str_translate},
     {"strip", str_strip},
     {"lstrip", str_lstrip},
     {"rstrip", str_rstrip},

@@ -1,31 +1,19 @@
 /* number.c: Python's arithmetic and the other meanings of its operators; numbers from text.
  *
- * Integers are 64 bits: a result beyond is an error that says so, never a wrapped number.
+ * Integers of 64 bits are computed with here; where a result is larger, big.c does it.
  * Traps: // and % round towards minus infinity and a remainder has the divisor's sign. / gives a
  *        float. % on a text formats. 0 ** -1 and x / 0 are errors, also for floats.
  * Source: CPython 3.11 longobject.c, floatobject.c. */
+#include "text/template/big.h"
 #include "text/template/content.h"
 #include "text/template/text.h"
 
 #include <math.h>
 
-static jv overflow(jj_rt *rt) { return jj_limit(rt, "an integer result of more than 64 bits"); }
-
 static int64_t floor_div(int64_t a, int64_t b)
 {
     int64_t q = a / b;
     return a % b != 0 && (a % b < 0) != (b < 0) ? q - 1 : q;
-}
-
-static jv int_power(jj_rt *rt, int64_t a, int64_t n)
-{
-    int64_t out = 1;
-    while (n) {
-        if ((n & 1) && __builtin_mul_overflow(out, a, &out)) return overflow(rt);
-        n >>= 1;
-        if (n && __builtin_mul_overflow(a, a, &a)) return overflow(rt);
-    }
-    return jj_int(out);
 }
 
 static jv float_power(jj_rt *rt, double a, double b)
@@ -39,30 +27,44 @@ static jv float_power(jj_rt *rt, double a, double b)
     return jj_float(out);
 }
 
-static jv int_binary(jj_rt *rt, jj_op op, int64_t a, int64_t b)
+/* Whether a double holds it exactly. */
+static int exact(int64_t i) { return i >= -(1LL << 53) && i <= 1LL << 53; }
+
+static jv int_binary(jj_rt *rt, jj_op op, jv left, jv right)
 {
-    int64_t out = 0;
+    int64_t a = 0, b = 0, out = 0;
+    double x, y;
+    int big = !jj_as_int(left, &a) || !jj_as_int(right, &b);
+    if (op == JJ_POW && jj_is_minus(right)) {
+        if (!jj_double_of(rt, left, &x) || !jj_double_of(rt, right, &y)) return jj_none();
+        return float_power(rt, x, y);
+    }
+    if (big) return jj_big_binary(rt, op, left, right);
     switch (op) {
     case JJ_ADD:
-        return __builtin_add_overflow(a, b, &out) ? overflow(rt) : jj_int(out);
-    case JJ_SUB:
-        return __builtin_sub_overflow(a, b, &out) ? overflow(rt) : jj_int(out);
-    case JJ_MUL:
-        return __builtin_mul_overflow(a, b, &out) ? overflow(rt) : jj_int(out);
-    case JJ_POW:
-        if (b >= 0) return int_power(rt, a, b);
-        return float_power(rt, (double)a, (double)b);
-    default:
+        big = __builtin_add_overflow(a, b, &out);
         break;
+    case JJ_SUB:
+        big = __builtin_sub_overflow(a, b, &out);
+        break;
+    case JJ_MUL:
+        big = __builtin_mul_overflow(a, b, &out);
+        break;
+    case JJ_POW:
+        big = 1;
+        break;
+    case JJ_DIV:
+        if (b && exact(a) && exact(b)) return jj_float((double)a / (double)b);
+        big = 1;
+        break;
+    default:
+        if (b == 0) return jj_fail(rt, "division by zero");
+        big = b == -1;
+        if (big) break;
+        out = floor_div(a, b);
+        if (op == JJ_MOD) out = a - out * b;
     }
-    if (b == 0) return jj_fail(rt, "division by zero");
-    if (op == JJ_DIV) return jj_float((double)((long double)a / (long double)b));
-    if (b == -1) {
-        if (op == JJ_MOD) return jj_int(0);
-        return a == INT64_MIN ? overflow(rt) : jj_int(-a);
-    }
-    out = floor_div(a, b);
-    return jj_int(op == JJ_FLOORDIV ? out : a - out * b);
+    return big ? jj_big_binary(rt, op, left, right) : jj_int(out);
 }
 
 static jv float_binary(jj_rt *rt, jj_op op, double a, double b)
@@ -96,16 +98,24 @@ static jv float_binary(jj_rt *rt, jj_op op, double a, double b)
     return jj_float(div - floor(div) > 0.5 ? floor(div) + 1 : floor(div));
 }
 
+static jv some_bytes(jj_rt *rt, jv v)
+{
+    if (jj_ok(rt)) v.type = JJ_BYTES;
+    return v;
+}
+
 static jv repeat(jj_rt *rt, jv v, int64_t times)
 {
     buf b = {0};
-    size_t n = v.type == JJ_STR ? v.u.s->n : v.u.l->n;
+    int text = v.type == JJ_STR || v.type == JJ_BYTES;
+    size_t n = text ? v.u.s->n : v.u.l->n;
     jj_list *l;
     if (times < 0) times = 0;
-    if (n && !jj_room(rt, (size_t)times, n * (v.type == JJ_STR ? 1 : sizeof(jv)))) return jj_none();
-    if (v.type == JJ_STR) {
+    if (n && !jj_room(rt, (size_t)times, n * (text ? 1 : sizeof(jv)))) return jj_none();
+    if (text) {
         for (int64_t i = 0; i < times && n; i++)
             jj_put(rt, &b, jj_strv(v));
+        if (v.type == JJ_BYTES) return some_bytes(rt, jj_take(rt, &b));
         return v.u.s->markup ? jj_marked(rt, jj_take(rt, &b)) : jj_take(rt, &b);
     }
     l = jj_list_new(rt, n * (size_t)times);
@@ -141,25 +151,33 @@ static jv join_lists(jj_rt *rt, jv a, jv b)
     return a.type == JJ_LIST ? jj_list_value(rt, l) : jj_tuple_value(rt, l);
 }
 
-static int repeats(jv v) { return v.type == JJ_STR || v.type == JJ_LIST || v.type == JJ_TUPLE; }
+static int repeats(jv v)
+{
+    return v.type == JJ_STR || v.type == JJ_BYTES || v.type == JJ_LIST || v.type == JJ_TUPLE;
+}
 
 jv jj_binary(jj_rt *rt, jj_op op, jv a, jv b)
 {
     static const char *const SIGNS[] = {"+", "-", "*", "/", "//", "%", "**"};
     int64_t x, y;
+    double f, g;
     if (!jj_ok(rt)) return jj_none();
-    if (jj_as_int(a, &x) && jj_as_int(b, &y)) return int_binary(rt, op, x, y);
-    if (jj_is_number(a) && jj_is_number(b))
-        return float_binary(rt, op, jj_as_double(a), jj_as_double(b));
+    if (jj_is_int(a) && jj_is_int(b)) return int_binary(rt, op, a, b);
+    if ((a.type == JJ_FLOAT && (b.type == JJ_FLOAT || jj_is_int(b))) ||
+        (b.type == JJ_FLOAT && jj_is_int(a))) {
+        if (!jj_double_of(rt, a, &f) || !jj_double_of(rt, b, &g)) return jj_none();
+        return float_binary(rt, op, f, g);
+    }
     if (op == JJ_MOD && jj_is_str(a)) return jj_percent(rt, a, b);
     if (a.type == JJ_UNDEFINED || b.type == JJ_UNDEFINED)
         return jj_fail_undefined(rt, a.type == JJ_UNDEFINED ? a : b);
     if (op == JJ_ADD && jj_is_str(a) && jj_is_str(b)) return join_text(rt, a, b);
+    if (op == JJ_ADD && a.type == JJ_BYTES && b.type == JJ_BYTES)
+        return some_bytes(rt, join_text(rt, a, b));
     if (op == JJ_ADD && a.type == b.type && (a.type == JJ_LIST || a.type == JJ_TUPLE))
         return join_lists(rt, a, b);
     if (op == JJ_MUL && repeats(a) && jj_as_int(b, &y)) return repeat(rt, a, y);
     if (op == JJ_MUL && repeats(b) && jj_as_int(a, &x)) return repeat(rt, b, x);
-    if (a.type == JJ_BIG || b.type == JJ_BIG) return overflow(rt);
     return jj_fail(rt, "unsupported operand types for %s: '%s' and '%s'", SIGNS[op],
                    jj_type_name(a), jj_type_name(b));
 }
@@ -169,9 +187,9 @@ jv jj_negate(jj_rt *rt, jv v)
     int64_t i;
     if (!jj_ok(rt)) return v;
     if (v.type == JJ_FLOAT) return jj_float(-v.u.f);
-    if (jj_as_int(v, &i)) return i == INT64_MIN ? overflow(rt) : jj_int(-i);
+    if (jj_as_int(v, &i) && i != INT64_MIN) return jj_int(-i);
+    if (jj_is_int(v)) return jj_big_negate(rt, v);
     if (v.type == JJ_UNDEFINED) return jj_fail_undefined(rt, v);
-    if (v.type == JJ_BIG) return overflow(rt);
     return jj_fail(rt, "bad operand type for unary -: '%s'", jj_type_name(v));
 }
 
@@ -221,7 +239,6 @@ jv jj_int_from_text(jj_rt *rt, strv text, int base, int *ok)
     buf b = {0};
     size_t i = 0;
     int minus = 0, prefix;
-    uint64_t v = 0;
     jv out = jj_int(0);
     *ok = 0;
     if ((base != 0 && (base < 2 || base > 36)) || !plain_digits(text, &b)) goto out;
@@ -238,21 +255,11 @@ jv jj_int_from_text(jj_rt *rt, strv text, int base, int *ok)
                 if (b.p[k] != '0') goto out;
     }
     if (i >= b.n) goto out;
-    for (; i < b.n; i++) {
-        int digit = digit_value(b.p[i]);
-        if (digit >= base) goto out;
-        if (v > (UINT64_MAX - (uint64_t)digit) / (uint64_t)base) {
-            out = overflow(rt);
-            goto out;
-        }
-        v = v * (uint64_t)base + (uint64_t)digit;
-    }
-    if (v > (uint64_t)INT64_MAX + (uint64_t)minus) {
-        out = overflow(rt);
-        goto out;
-    }
+    for (size_t k = i; k < b.n; k++)
+        if (digit_value(b.p[k]) >= base) goto out;
+    if (b.n - i > JJ_BIG_DIGITS && (base & (base - 1))) goto out; /* a ValueError there */
     *ok = 1;
-    out = jj_int(minus ? (int64_t)(0 - v) : (int64_t)v);
+    out = jj_big_from_digits(rt, (strv){b.p + i, b.n - i}, (unsigned)base, minus);
 out:
     buf_deinit(&b);
     return out;
@@ -346,9 +353,13 @@ jv jj_to_float(jj_rt *rt, jv v, int *ok)
 {
     *ok = 1;
     if (!jj_ok(rt)) return jj_none();
+    if (v.type == JJ_BIG) {
+        double f;
+        return jj_double_of(rt, v, &f) ? jj_float(f) : jj_none();
+    }
     if (jj_is_number(v)) return jj_float(jj_as_double(v));
     if (v.type == JJ_UNDEFINED) return jj_fail_undefined(rt, v);
-    if ((v.type == JJ_STR || v.type == JJ_BIG) && jj_work(rt, v.u.s->n))
+    if ((v.type == JJ_STR || v.type == JJ_BYTES) && jj_work(rt, v.u.s->n))
         return jj_float(text_to_float(jj_strv(v), ok));
     *ok = 0;
     return jj_none();
@@ -362,9 +373,10 @@ jv jj_to_int(jj_rt *rt, jv v, int *ok)
     if (jj_as_int(v, &i)) return jj_int(i);
     if (v.type == JJ_BIG) return v;
     if (v.type == JJ_UNDEFINED) return jj_fail_undefined(rt, v);
-    if (v.type == JJ_STR && jj_work(rt, v.u.s->n)) return jj_int_from_text(rt, jj_strv(v), 10, ok);
+    if ((v.type == JJ_STR || v.type == JJ_BYTES) && jj_work(rt, v.u.s->n))
+        return jj_int_from_text(rt, jj_strv(v), 10, ok);
     if (v.type == JJ_FLOAT && isfinite(v.u.f)) {
-        if (fabs(v.u.f) >= 9223372036854775808.0) return overflow(rt);
+        if (fabs(v.u.f) >= 9223372036854775808.0) return jj_big_from_double(rt, v.u.f);
         return jj_int((int64_t)v.u.f);
     }
     *ok = 0;

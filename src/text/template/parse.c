@@ -4,11 +4,14 @@
  *   a if b else c | or | and | not | == != < > in | + - | ~ | * / // % | ** | unary + - | . [] () |
  *   filters, is
  * Traps: ** is left-associative and binds looser than a sign. A filter after a sign applies to the
- *        negated value. `is` takes one argument without parentheses. Adjacent strings are one. */
+ *        negated value. `is` takes one argument without parentheses. Adjacent strings are one. What
+ *        is made of constants only, the reference works out when it compiles, and by other rules: a
+ *        slice that is an error is undefined there, and a text joined with ~ is not marked. */
+#include "text/template/big.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
-enum { MAX_NESTING = 160, MAX_DEPTH = 400, MAX_NAMED = 500 };
+enum { MAX_NESTING = 160, MAX_DEPTH = 400, MAX_NAMED = 500, MAX_DIGITS = 20000 };
 
 static const jj_token EOF_TOKEN = {.type = TK_EOF};
 
@@ -129,6 +132,84 @@ static unsigned deepest(jj_nodes list)
     return depth;
 }
 
+static int is_constant(const jj_node *n) { return !n || n->constant; }
+
+static int all_constant(jj_nodes list)
+{
+    for (size_t i = 0; i < list.n; i++)
+        if (!is_constant(list.p[i])) return 0;
+    return 1;
+}
+
+/* A slice of a constant, inside of a constant or in an output. */
+static void soften(jj_node *n)
+{
+    if (n && n->constant && n->kind == N_GETITEM) n->flag = 1;
+}
+
+static void soften_all(jj_nodes list)
+{
+    for (size_t i = 0; i < list.n; i++)
+        soften(list.p[i]);
+}
+
+/* Filters that look at the names of the template, and what they need, are no constants. */
+static int looks_at_context(strv name)
+{
+    static const char *const NAMES[] = {"map",    "select",     "selectattr",
+                                        "reject", "rejectattr", "random"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strv_is(name, NAMES[i])) return 1;
+    return 0;
+}
+
+static void find_constant(jj_node *n)
+{
+    switch (n->kind) {
+    case N_CONST:
+        n->constant = 1;
+        return;
+    case N_OUTPUT:
+        soften_all(n->x);
+        return;
+    case N_FILTER:
+    case N_TEST:
+        if (!n->a || !n->fn || (n->kind == N_FILTER && looks_at_context(n->name))) return;
+        break;
+    case N_TUPLE:
+    case N_LIST:
+    case N_DICT:
+    case N_BINARY:
+    case N_NEG:
+    case N_POS:
+    case N_NOT:
+    case N_AND:
+    case N_OR:
+    case N_COMPARE:
+    case N_OPERAND:
+    case N_CONCAT:
+    case N_GETATTR:
+    case N_GETITEM:
+    case N_SLICE:
+    case N_KEYWORD:
+        break;
+    case N_COND:
+        if (!n->c) return;
+        break;
+    default:
+        return;
+    }
+    n->constant = is_constant(n->a) && is_constant(n->b) && is_constant(n->c) &&
+                  all_constant(n->x) && all_constant(n->y) && all_constant(n->z);
+    if (!n->constant) return;
+    if (n->kind == N_CONCAT) n->flag = 1;
+    soften(n->a);
+    soften(n->b);
+    soften(n->c);
+    soften_all(n->x);
+    soften_all(n->y);
+}
+
 jj_node *jj_node_end(jj_parser *p, jj_node *n)
 {
     unsigned depth = 0, each[6];
@@ -144,6 +225,7 @@ jj_node *jj_node_end(jj_parser *p, jj_node *n)
         if (each[i] > depth) depth = each[i];
     if (depth >= MAX_DEPTH) jj_compile_limit(p->c, n->pos, "an expression or block nests too deep");
     n->depth = (uint16_t)(depth + 1);
+    find_constant(n);
     return n;
 }
 
@@ -213,6 +295,8 @@ static jv integer_value(jj_parser *p, const jj_token *t)
 {
     strv s = t->text;
     unsigned base = 10;
+    uint32_t *limbs;
+    struct jj_big *big;
     int64_t v = 0;
     if (s.n > 1 && s.p[0] == '0' && (s.p[1] | 0x20) >= 'a') {
         base = (s.p[1] | 0x20) == 'b' ? 2 : (s.p[1] | 0x20) == 'o' ? 8 : 16;
@@ -222,9 +306,13 @@ static jv integer_value(jj_parser *p, const jj_token *t)
     for (size_t i = 0; i < s.n; i++) {
         int digit = s.p[i] <= '9' ? s.p[i] - '0' : (s.p[i] | 0x20) - 'a' + 10;
         if (v > (INT64_MAX - digit) / base) {
-            if (base == 10) return kept_text(p, JJ_BIG, t->text);
-            jj_compile_limit(p->c, t->pos, "an integer of more than 64 bits");
-            return jj_none();
+            if (base == 10 ? s.n > JJ_BIG_DIGITS : s.n > MAX_DIGITS)
+                jj_compile_limit(p->c, t->pos, "an integer of too many digits");
+            limbs = jj_keep(p->c, jj_big_limbs(s.n, base) * sizeof *limbs);
+            big = jj_keep(p->c, sizeof *big);
+            if (!jj_fine(p->c) || !limbs || !big) return jj_none();
+            *big = (struct jj_big){0, jj_big_read(s, base, limbs), limbs};
+            return (jv){JJ_BIG, {.big = big}};
         }
         v = v * (int64_t)base + digit;
     }

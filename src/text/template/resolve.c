@@ -398,9 +398,16 @@ static void collect_into(resolver *r, symbols *s, jj_nodes list)
     r->at = back;
 }
 
-/* ---- which of loop, caller, kwargs, varargs a body reads without setting it ---- */
+/* ---- which of loop, caller, kwargs, ... a body reads without setting it ---- */
 
-enum { WANT_CALLER = 1, WANT_KWARGS = 2, WANT_VARARGS = 4, WANT_LOOP = 8 };
+enum {
+    WANT_CALLER = 1,
+    WANT_KWARGS = 2,
+    WANT_VARARGS = 4,
+    WANT_LOOP = 8,
+    WANT_SELF = 16,
+    WANT_SUPER = 32
+};
 
 typedef struct wanted {
     unsigned open, found;
@@ -408,7 +415,7 @@ typedef struct wanted {
 
 static void undeclared(resolver *r, jj_node *n, void *state)
 {
-    static const char *const NAMES[] = {"caller", "kwargs", "varargs", "loop"};
+    static const char *const NAMES[] = {"caller", "kwargs", "varargs", "loop", "self", "super"};
     wanted *w = state;
     if (!n || !w->open) return;
     if (n->kind == N_BLOCK) return;
@@ -416,7 +423,7 @@ static void undeclared(resolver *r, jj_node *n, void *state)
         children(r, n, undeclared, state);
         return;
     }
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         if (!(w->open & 1u << i) || !strv_is(n->name, NAMES[i])) continue;
         if (n->op == USE_LOAD)
             w->found |= 1u << i;
@@ -430,6 +437,24 @@ static unsigned find_undeclared(resolver *r, jj_nodes body, unsigned names)
     wanted w = {names, 0};
     each(r, body, undeclared, &w);
     return w.found;
+}
+
+static void find_scoped(resolver *r, jj_node *n, void *state)
+{
+    int *found = state;
+    if (n->kind == N_BLOCK && n->op)
+        *found = 1;
+    else if (!*found)
+        children(r, n, find_scoped, state);
+}
+
+/* Whether a loop needs its loop variable. */
+static int wants_loop(resolver *r, jj_node *n)
+{
+    int scoped = 0;
+    if (n->flag || find_undeclared(r, n->x, WANT_LOOP)) return 1;
+    children(r, n, find_scoped, &scoped);
+    return scoped;
 }
 
 /* ---- second walk: slots ---- */
@@ -588,7 +613,7 @@ static void assign_for(resolver *r, jj_node *n, const place *at)
     symbols *s = symbols_new(r, at->s, unit), *rest = symbols_new(r, at->s, unit), *back = r->at;
     place inside = {s, unit, 0, 0}, otherwise = {rest, unit, 0, 0};
     if (!unit || !s || !rest) return;
-    n->tracks = n->flag || find_undeclared(r, n->x, WANT_LOOP);
+    n->tracks = (uint8_t)wants_loop(r, n);
     if (n->tracks) declare(r, s, intern(r, STRV("loop")));
     r->at = s;
     collect_target(r, n->a);
@@ -657,13 +682,54 @@ static void assign_autoescape(resolver *r, jj_node *n, const place *at)
     n->scope = scope_of(r, s);
 }
 
-static void assign_block(resolver *r, jj_node *n)
+/* `self` and `super` of a block or of the template become names of its scope. */
+static void declare_self(resolver *r, jj_node *n, symbols *s, unsigned which)
+{
+    unsigned found = find_undeclared(r, n->x, which);
+    n->tracks = (uint8_t)(found / WANT_SELF);
+    if (found & WANT_SELF) {
+        declare(r, s, intern(r, STRV("self")));
+        s->unit->special[4] = special_slot(r, s, "self");
+    }
+    if (found & WANT_SUPER) {
+        declare(r, s, intern(r, STRV("super")));
+        s->unit->special[5] = special_slot(r, s, "super");
+    }
+}
+
+/* What a scoped block sees: the nearest of each name that is assigned here or around. */
+static jj_scope *seen_from(resolver *r, const place *at)
+{
+    jj_scope *scope = jj_keep(r->c, sizeof *scope);
+    map names = {0};
+    size_t n = 0;
+    for (const symbols *s = at->s; s; s = s->parent)
+        n += s->n;
+    if (!scope) return NULL;
+    scope->loads = jj_keep(r->c, (n + 1) * sizeof *scope->loads);
+    for (const symbols *s = at->s; s && scope->loads; s = s->parent)
+        for (size_t i = 0; i < s->n; i++) {
+            const symbol *sym = s->list + i;
+            symbols *from;
+            if (!sym->stored || map_find(&names, sym->name)) continue;
+            map_set(r->c, &names, sym->name, 1);
+            from = owner(at->s, sym->name);
+            if (!from) continue;
+            scope->loads[scope->n].name = r->name_list[sym->name];
+            scope->loads[scope->n++].from = slot_from(r, at->unit, from, sym->name);
+        }
+    return scope->loads ? scope : NULL;
+}
+
+static void assign_block(resolver *r, jj_node *n, const place *at)
 {
     jj_unit *unit = unit_new(r, NULL);
     symbols *s = symbols_new(r, NULL, unit);
     place inside = {s, unit, 0, 0};
     jj_escape_mode back = r->escape;
     if (!unit || !s) return;
+    if (n->op) n->scope_else = seen_from(r, at);
+    declare_self(r, n, s, WANT_SELF | WANT_SUPER);
     /* A block is compiled by itself: what is around it does not count. */
     r->escape = ESCAPE_OFF;
     collect_into(r, s, n->x);
@@ -734,7 +800,7 @@ static void assign(resolver *r, jj_node *n, const place *at)
             if (strv_eq(r->blocks.p[i]->name, n->name))
                 jj_syntax(r->c, n->pos, "block '%.*s' is there twice", (int)n->name.n, n->name.p);
         jj_add(&(jj_parser){.c = r->c}, &r->blocks, n);
-        assign_block(r, n);
+        assign_block(r, n, at);
         return;
     case N_CALL:
     case N_FILTER:
@@ -767,8 +833,10 @@ void jj_resolve(jj_compiler *c)
     place top = {s, unit, 0, 1};
     jj_node *root = c->t->root;
     if (!unit || !s) return;
+    declare_self(&r, root, s, WANT_SELF);
     collect_into(&r, s, root->x);
     assign_all(&r, root->x, &top);
     root->unit = unit;
     root->scope = scope_of(&r, s);
+    c->t->blocks = jj_nodes_of(&(jj_parser){.c = c}, &r.blocks);
 }

@@ -66,29 +66,31 @@ jv jj_capture(jj_rt *rt, jj_frame *f, const jj_nodes *body, jj_flow *flow)
 
 /* ---- frames and scopes ---- */
 
-jj_frame *jj_frame_new(jj_rt *rt, jj_frame *parent, const jj_unit *unit)
+jj_frame *jj_frame_new(jj_rt *rt, jj_frame *parent, const jj_context *context, const jj_unit *unit)
 {
     jj_frame *f = jj_alloc(rt, sizeof *f + unit->slots * sizeof(jv));
-    if (f) f->parent = parent;
+    if (!f) return NULL;
+    f->parent = parent;
+    f->context = parent ? parent->context : context;
     return f;
 }
 
-jv jj_resolve_name(jj_rt *rt, strv name)
+jv jj_resolve_name(const jj_context *c, strv name)
 {
-    jj_entry *e = jj_dict_find_str(rt->exported, name);
+    jj_entry *e = jj_dict_find_str(c->exported, name);
     const jj_function *fn;
-    if (!e) e = jj_dict_find_str(rt->vars, name);
+    if (!e) e = jj_dict_find_str(c->vars, name);
     if (e) return e->value;
     fn = jj_global_find(name);
     return fn ? jj_function_value(fn) : jj_missing();
 }
 
-void jj_scope_enter(jj_rt *rt, jj_frame *f, const jj_scope *s)
+void jj_scope_enter(jj_frame *f, const jj_scope *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         const jj_load *l = s->loads + i;
         if (l->how == LOAD_RESOLVE)
-            f->slots[l->at] = jj_resolve_name(rt, l->name);
+            f->slots[l->at] = jj_resolve_name(f->context, l->name);
         else if (l->how == LOAD_ALIAS)
             f->slots[l->at] = *jj_slot_of(f, l->from);
         else if (l->how == LOAD_EMPTY)
@@ -139,7 +141,7 @@ void jj_assign(jj_rt *rt, jj_frame *f, const jj_node *target, jv v)
         return;
     }
     *jj_slot_of(f, target->slot) = v;
-    if (target->flag) jj_dict_set(rt, rt->exported, jj_borrow(rt, target->name), v);
+    if (target->flag) jj_dict_set(rt, f->context->exported, jj_borrow(rt, target->name), v);
 }
 
 /* Namespace targets are checked before the value is made. */
@@ -155,8 +157,6 @@ static int targets_are_namespaces(jj_rt *rt, jj_frame *f, const jj_node *target)
 }
 
 /* ---- macros ---- */
-
-strv jj_macro_name(const jj_macro *m) { return m->name; }
 
 static jv macro_new(jj_rt *rt, jj_frame *f, const jj_node *n, strv name)
 {
@@ -221,7 +221,7 @@ static void macro_parameters(jj_rt *rt, jj_frame *f, const jj_macro *m, const jj
     }
     macro_rest(rt, f, m, args, taken);
     if (!jj_ok(rt)) return;
-    jj_scope_enter(rt, f, n->scope);
+    jj_scope_enter(f, n->scope);
     for (size_t i = 0; i < n->y.n && jj_ok(rt); i++) {
         jv *slot = f->slots + n->y.p[i]->slot.at;
         size_t without = n->y.n - n->z.n;
@@ -240,7 +240,7 @@ jv jj_macro_call(jj_rt *rt, const jj_macro *m, const jj_args *args)
     jj_flow flow;
     jv text = jj_none();
     if (!jj_enter(rt)) return text;
-    f = jj_frame_new(rt, m->frame, m->node->unit);
+    f = jj_frame_new(rt, m->frame, NULL, m->node->unit);
     if (f) macro_parameters(rt, f, m, args);
     if (jj_ok(rt)) text = jj_capture(rt, f, &m->node->x, &flow);
     if (jj_ok(rt)) rt->where = where;
@@ -341,7 +341,7 @@ static jj_flow loop_rounds(jj_rt *rt, jj_frame *f, const jj_node *n, jv items, i
     while (loop ? jj_loop_next(rt, loop, &item) : jj_next(rt, it, &item)) {
         jj_assign(rt, f, n->a, item);
         if (loop) f->slots[n->slot.at] = (jv){JJ_LOOP, {.loop = loop}};
-        jj_scope_enter(rt, f, n->scope);
+        jj_scope_enter(f, n->scope);
         flow = jj_exec(rt, f, &n->x);
         if (flow == FLOW_BREAK || !jj_ok(rt)) break;
         if (flow == FLOW_NEXT) empty = 0;
@@ -350,7 +350,7 @@ static jj_flow loop_rounds(jj_rt *rt, jj_frame *f, const jj_node *n, jv items, i
     jj_scope_leave(f, n->scope);
     flow = FLOW_NEXT;
     if (n->z.n && empty) {
-        jj_scope_enter(rt, f, n->scope_else);
+        jj_scope_enter(f, n->scope_else);
         flow = jj_exec(rt, f, &n->z);
         if (flow == FLOW_NEXT) jj_scope_leave(f, n->scope_else);
     }
@@ -371,7 +371,7 @@ static int filter_next(jj_rt *rt, void *state, jv *out)
     loop_filter *s = state;
     if (!s->begun) {
         s->begun = 1;
-        jj_scope_enter(rt, s->frame, s->n->scope_test);
+        jj_scope_enter(s->frame, s->n->scope_test);
         s->items = jj_iterate(rt, s->source);
     }
     while (jj_next(rt, s->items, out)) {
@@ -388,7 +388,7 @@ static jv loop_items(jj_rt *rt, jj_frame *f, const jj_node *n, jv items)
     s = jj_alloc(rt, sizeof *s);
     if (!s) return jj_none();
     s->n = n;
-    s->frame = jj_frame_new(rt, f, n->unit_test);
+    s->frame = jj_frame_new(rt, f, NULL, n->unit_test);
     s->source = items;
     return s->frame ? jj_generator(rt, filter_next, s) : jj_none();
 }
@@ -398,7 +398,7 @@ static jv recursive_loop(jj_rt *rt, jj_frame *around, const jj_node *n, jv items
     buf b = {0}, *back = rt->out;
     jj_frame *f;
     if (!jj_enter(rt)) return jj_none();
-    f = jj_frame_new(rt, around, n->unit);
+    f = jj_frame_new(rt, around, NULL, n->unit);
     items = loop_items(rt, around, n, items);
     rt->out = &b;
     if (f && jj_ok(rt)) loop_rounds(rt, f, n, items, depth0);
@@ -453,7 +453,7 @@ static jj_flow exec_text_block(jj_rt *rt, jj_frame *f, const jj_node *n)
     const jj_node *inner = n->b;
     jj_flow flow;
     jv text;
-    jj_scope_enter(rt, f, n->scope);
+    jj_scope_enter(f, n->scope);
     text = jj_capture(rt, f, &n->x, &flow);
     if (flow != FLOW_NEXT || !jj_ok(rt)) return flow;
     while (inner && inner->a)
@@ -474,7 +474,7 @@ static jj_flow exec_text_block(jj_rt *rt, jj_frame *f, const jj_node *n)
 static jj_flow exec_with(jj_rt *rt, jj_frame *f, const jj_node *n)
 {
     jj_flow flow;
-    jj_scope_enter(rt, f, n->scope);
+    jj_scope_enter(f, n->scope);
     for (size_t i = 0; i < n->y.n && jj_ok(rt); i++)
         jj_assign(rt, f, n->y.p[i], jj_eval(rt, f, n->z.p[i]));
     flow = jj_exec(rt, f, &n->x);
@@ -486,7 +486,7 @@ static jj_flow exec_autoescape(jj_rt *rt, jj_frame *f, const jj_node *n)
 {
     int back = rt->autoescape;
     jj_flow flow;
-    jj_scope_enter(rt, f, n->scope);
+    jj_scope_enter(f, n->scope);
     rt->autoescape = jj_truth(jj_eval(rt, f, n->a));
     flow = jj_exec(rt, f, &n->x);
     /* Left early, the reference's setting stays as it is. */
@@ -506,14 +506,93 @@ static void exec_call_block(jj_rt *rt, jj_frame *f, const jj_node *n)
     emit_text(rt, text);
 }
 
-static void exec_block(jj_rt *rt, const jj_node *n)
+/* ---- blocks ---- */
+
+/* What a scoped block sees: all that is known here, as variables. */
+static const jj_context *derived_context(jj_rt *rt, jj_frame *f, const jj_scope *seen)
 {
-    jj_frame *f = jj_frame_new(rt, NULL, n->unit);
+    jj_context *c = jj_alloc(rt, sizeof *c);
+    const jj_dict *from[2] = {f->context->vars, f->context->exported};
+    jj_dict *vars = jj_dict_new(rt);
+    if (!c) return f->context;
+    for (int i = 0; i < 2; i++)
+        for (size_t k = 0; k < from[i]->n && jj_step(rt, 1); k++)
+            jj_dict_set(rt, vars, from[i]->e[k].key, from[i]->e[k].value);
+    for (size_t i = 0; i < seen->n && jj_step(rt, 1); i++) {
+        jv v = *jj_slot_of(f, seen->loads[i].from);
+        if (v.type != JJ_MISSING) jj_dict_set(rt, vars, jj_borrow(rt, seen->loads[i].name), v);
+    }
+    c->vars = vars;
+    c->exported = jj_dict_new(rt);
+    return jj_ok(rt) ? c : f->context;
+}
+
+/* `self` and `super` of a block or of the template. */
+static void give_self(jj_rt *rt, jj_frame *f, const jj_node *n)
+{
+    if (n->tracks & 1) f->slots[n->unit->special[4]] = (jv){JJ_SELF, {.context = f->context}};
+    if (n->tracks & 2) f->slots[n->unit->special[5]] = jj_block_super(rt, n->name);
+}
+
+static void run_block(jj_rt *rt, const jj_context *context, const jj_node *n)
+{
+    jj_frame *f = jj_frame_new(rt, NULL, context, n->unit);
     int back = rt->autoescape;
     if (!f) return;
-    jj_scope_enter(rt, f, n->scope);
+    give_self(rt, f, n);
+    jj_scope_enter(f, n->scope);
     jj_exec(rt, f, &n->x);
     rt->autoescape = back;
+}
+
+static void exec_block(jj_rt *rt, jj_frame *f, const jj_node *n)
+{
+    const jj_context *context = n->scope_else ? derived_context(rt, f, n->scope_else) : f->context;
+    if (n->flag)
+        jj_fail(rt, "required block '%.*s' not found", (int)(n->name.n < 80 ? n->name.n : 80),
+                n->name.p);
+    else if (jj_ok(rt))
+        run_block(rt, context, n);
+}
+
+jv jj_block_super(jj_rt *rt, strv name)
+{
+    buf b = {0};
+    jv text, out;
+    buf_addf(&b, "there is no parent block called '%.*s'", (int)(name.n < 80 ? name.n : 80),
+             name.p);
+    buf_add_char(&b, 0);
+    text = jj_take(rt, &b);
+    if (!jj_ok(rt)) return jj_none();
+    out = jj_undefined(rt, text.u.s->p);
+    return out;
+}
+
+jv jj_block_of(jj_rt *rt, const jj_context *c, strv name)
+{
+    for (size_t i = 0; i < rt->t->blocks.n; i++)
+        if (strv_eq(rt->t->blocks.p[i]->name, name)) {
+            jj_block *block = jj_alloc(rt, sizeof *block);
+            if (!block) return jj_missing();
+            *block = (jj_block){c, rt->t->blocks.p[i]};
+            return (jv){JJ_BLOCK, {.block = block}};
+        }
+    return jj_missing();
+}
+
+jv jj_block_call(jj_rt *rt, const jj_block *block, const jj_args *args)
+{
+    const jj_node *where = rt->where;
+    buf b = {0}, *back = rt->out;
+    jv text;
+    if (!jj_bind(rt, "block", "", 0, args, NULL) || !jj_enter(rt)) return jj_none();
+    rt->out = &b;
+    run_block(rt, block->context, block->node);
+    rt->out = back;
+    if (jj_ok(rt)) rt->where = where;
+    jj_leave(rt);
+    text = jj_take(rt, &b);
+    return rt->autoescape ? jj_marked(rt, text) : text;
 }
 
 static void exec_output(jj_rt *rt, jj_frame *f, const jj_node *n)
@@ -548,7 +627,7 @@ static jj_flow exec_statement(jj_rt *rt, jj_frame *f, const jj_node *n)
     case N_MACRO:
         v = macro_new(rt, f, n, n->name);
         *jj_slot_of(f, n->slot) = v;
-        if (n->op) jj_dict_set(rt, rt->exported, jj_borrow(rt, n->name), v);
+        if (n->op) jj_dict_set(rt, f->context->exported, jj_borrow(rt, n->name), v);
         return FLOW_NEXT;
     case N_CALL_BLOCK:
     case N_GENERATION:
@@ -559,7 +638,7 @@ static jj_flow exec_statement(jj_rt *rt, jj_frame *f, const jj_node *n)
     case N_AUTOESCAPE:
         return exec_autoescape(rt, f, n);
     case N_BLOCK:
-        exec_block(rt, n);
+        exec_block(rt, f, n);
         return FLOW_NEXT;
     case N_BREAK:
         return FLOW_BREAK;
@@ -586,8 +665,13 @@ jj_flow jj_exec(jj_rt *rt, jj_frame *f, const jj_nodes *body)
 void jj_run(jj_rt *rt)
 {
     const jj_node *root = rt->t->root;
-    jj_frame *f = jj_frame_new(rt, NULL, root->unit);
-    if (!f) return;
-    jj_scope_enter(rt, f, root->scope);
+    jj_context *context = jj_alloc(rt, sizeof *context);
+    jj_frame *f = jj_frame_new(rt, NULL, context, root->unit);
+    if (!f || !context) return;
+    context->vars = rt->vars;
+    context->exported = jj_dict_new(rt);
+    if (!context->exported) return;
+    give_self(rt, f, root);
+    jj_scope_enter(f, root->scope);
     jj_exec(rt, f, &root->x);
 }

@@ -6,6 +6,7 @@
  *        times, so each value shown counts a step and the text built is held against the memory
  *        limit.
  * Source: CPython 3.11 unicode_repr, json.encoder; markupsafe 3. */
+#include "text/template/big.h"
 #include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
@@ -52,6 +53,30 @@ static void repr_text(jj_rt *rt, buf *b, strv text)
             buf_addf(b, "\\U%08x", c);
     }
     jj_trace(rt, b, from, b->n, text);
+    buf_add_char(b, quote);
+}
+
+static void repr_bytes(jj_rt *rt, buf *b, strv s)
+{
+    char quote =
+        jj_find(s, STRV("'"), 0) != SIZE_MAX && jj_find(s, STRV("\""), 0) == SIZE_MAX ? '"' : '\'';
+    size_t from = b->n + 2;
+    buf_add_char(b, 'b');
+    buf_add_char(b, quote);
+    jj_work(rt, s.n);
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == (unsigned char)quote || c == '\\') {
+            buf_add_char(b, '\\');
+            buf_add_char(b, (char)c);
+        } else if (c == '\n' || c == '\r' || c == '\t')
+            buf_addf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        else if (c >= 0x20 && c < 0x7F)
+            buf_add_char(b, (char)c);
+        else
+            buf_addf(b, "\\x%02x", c);
+    }
+    jj_trace(rt, b, from, b->n, s);
     buf_add_char(b, quote);
 }
 
@@ -142,7 +167,11 @@ void jj_write_repr(jj_rt *rt, buf *b, jv v)
         buf_addf(b, "%" PRId64, v.u.i);
         break;
     case JJ_BIG:
-        buf_add_strv(b, jj_strv(v));
+        if (jj_is_minus(v)) buf_add_char(b, '-');
+        jj_big_write(rt, b, v, 10, 0);
+        break;
+    case JJ_BYTES:
+        repr_bytes(rt, b, jj_strv(v));
         break;
     case JJ_FLOAT:
         jj_float_repr(b, v.u.f);
@@ -170,17 +199,24 @@ void jj_write_repr(jj_rt *rt, buf *b, jv v)
         break;
     case JJ_MACRO:
         buf_add_str(b, "<Macro ");
-        if (jj_macro_name(v.u.macro).n)
-            repr_text(rt, b, jj_macro_name(v.u.macro));
+        if (v.u.macro->node->kind == N_MACRO)
+            repr_text(rt, b, v.u.macro->name);
         else
             buf_add_str(b, "anonymous");
         buf_add_char(b, '>');
         break;
-    case JJ_FUNCTION:
-        buf_addf(b, "<function %s>", v.u.fn->name);
+    case JJ_SELF:
+        buf_add_str(b, "<TemplateReference None>");
         break;
+    case JJ_FUNCTION:
+        if (v.u.fn->shown) {
+            buf_addf(b, "<class '%s'>", v.u.fn->shown);
+            break;
+        }
+        /* fall through */
     default:
-        buf_addf(b, "<%s object>", jj_type_name(v));
+        jj_fail(rt, "a %s has no text: the reference prints its address in memory",
+                jj_type_name(v));
     }
 }
 
@@ -318,7 +354,7 @@ static void json_key(jj_rt *rt, buf *b, jv key, const jj_json_style *style)
         json_text(rt, b, jj_strv(key), style->ensure_ascii);
         return;
     }
-    if (key.type != JJ_NONE && key.type != JJ_BIG && !jj_is_number(key)) {
+    if (key.type != JJ_NONE && !jj_is_int(key) && key.type != JJ_FLOAT) {
         jj_fail(rt, "keys must be str, int, float, bool or None, not %s", jj_type_name(key));
         return;
     }

@@ -244,10 +244,12 @@ static jj_node *parse_block(jj_parser *p, uint32_t pos)
     jj_node *n = jj_node_new(p, N_BLOCK, pos);
     if (!n) return NULL;
     n->name = jj_expect(p, TK_NAME)->text;
-    if (jj_at_name(p, "scoped") || jj_at_name(p, "required"))
-        jj_syntax(p->c, pos, "{%% block %.*s %%} that is scoped or required is not supported",
-                  (int)n->name.n, n->name.p);
+    n->op = (uint8_t)jj_skip_name(p, "scoped");
+    n->flag = (uint8_t)jj_skip_name(p, "required");
     n->x = unit_body_to(p, "endblock");
+    for (size_t i = 0; i < n->x.n && n->flag; i++)
+        if (n->x.p[i]->kind != N_DATA || jj_strip(n->x.p[i]->name, NULL, 1, 1).n)
+            jj_syntax(p->c, n->x.p[i]->pos, "a required block holds only comments or white space");
     if (jj_current(p)->type == TK_NAME && strv_eq(jj_current(p)->text, n->name)) jj_advance(p);
     return jj_node_end(p, n);
 }

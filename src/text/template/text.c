@@ -39,6 +39,27 @@ unsigned jj_decode(const char *text, const char *end, size_t *n)
     return 0xFFFD;
 }
 
+void jj_add_code(buf *b, unsigned c)
+{
+    const char surrogate[3] = {(char)0xED, (char)(0x80 | (c >> 6 & 0x3F)),
+                               (char)(0x80 | (c & 0x3F))};
+    if (c >= 0xD800 && c < 0xE000)
+        buf_add(b, surrogate, sizeof surrogate);
+    else
+        buf_add_utf8(b, c);
+}
+
+size_t jj_find_surrogate(strv text)
+{
+    for (size_t at = 0; at + 2 < text.n; at++) {
+        const char *p = memchr(text.p + at, 0xED, text.n - at - 2);
+        if (!p) break;
+        at = (size_t)(p - text.p);
+        if ((unsigned char)p[1] >= 0xA0) return at;
+    }
+    return SIZE_MAX;
+}
+
 size_t jj_last_char(strv text)
 {
     size_t n = 1;

@@ -1,6 +1,8 @@
 /* text.h: Python's str by code points over UTF-8: counting, searching, cutting, letter case.
  *
- * Text is well-formed UTF-8 everywhere: sources and requests are checked when they come in. */
+ * Text is well-formed UTF-8: sources and requests are checked when they come in. Only an escape
+ * in a template ("\ud800") makes a lone surrogate, which may be asked about and written as JSON's
+ * escape; an output that holds one is an error. */
 #ifndef TEMPLATE_TEXT_H
 #define TEMPLATE_TEXT_H
 
@@ -10,6 +12,9 @@
 unsigned jj_decode(const char *p, const char *end, size_t *n);
 /* Bytes of the character that ends at p[n]. */
 size_t jj_last_char(strv text);
+void jj_add_code(buf *b, unsigned c); /* a surrogate too: three bytes, as if it were a character */
+/* Where the first surrogate of a text stands, or SIZE_MAX. */
+size_t jj_find_surrogate(strv text);
 size_t jj_count(strv text); /* code points */
 size_t jj_chars(jj_str *s);
 /* Byte offset of a code point, of the text's end for an index beyond it. */

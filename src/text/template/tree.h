@@ -150,14 +150,18 @@ typedef struct jj_unit jj_unit;
 /* What the fields hold, by kind:
  *   a, b, c   operands; FOR: target, iterable, filter; SET: target, value; SET_BLOCK: target,
  *             filter; FILTER, TEST, CALL: operand, *args, **kwargs; CALL_BLOCK: the call in a
+ *   scope_else  BLOCK: what a scoped block sees of its surroundings; NULL: it is not scoped
  *   x, y, z   x: items, arguments or body; y: keywords, elifs, parameters or with's targets;
  *             z: else branch, defaults or with's values */
 struct jj_node {
     jj_kind kind;
-    uint8_t op;     /* jj_op, jj_compare_op, jj_name_use */
-    uint8_t escape; /* jj_escape_mode: OUTPUT, CONCAT, FILTER of a block */
-    uint8_t flag;   /* FOR: recursive; NAME stored at top level: exported */
-    uint8_t tracks; /* FOR: has a loop variable; MACRO: 1 caller, 2 kwargs, 4 varargs (bits) */
+    uint8_t op;       /* jj_op, jj_compare_op, jj_name_use */
+    uint8_t escape;   /* jj_escape_mode: OUTPUT, CONCAT, FILTER of a block */
+    uint8_t flag;     /* FOR: recursive; NAME stored at top level: exported; BLOCK: required;
+                       CONCAT, GETITEM of a slice: by the rules of constants */
+    uint8_t tracks;   /* FOR: has a loop variable; MACRO: 1 caller, 2 kwargs, 4 varargs (bits);
+                       BLOCK and the root: 1 self, 2 super */
+    uint8_t constant; /* the reference works it out when it compiles */
     uint16_t depth;
     uint32_t pos, end; /* bytes of the source */
     strv name;
@@ -174,7 +178,7 @@ struct jj_unit {
     jj_unit *parent;
     size_t slots;
     void *names;         /* while resolving */
-    uint32_t special[4]; /* slots of caller, kwargs, varargs, loop */
+    uint32_t special[6]; /* slots of caller, kwargs, varargs, loop, self, super */
 };
 
 typedef struct jj_template {
@@ -259,6 +263,7 @@ jj_nodes jj_parse_template(jj_parser *p);
 
 typedef struct jj_frame {
     struct jj_frame *parent;
+    const jj_context *context;
     jv slots[];
 } jj_frame;
 
@@ -266,11 +271,12 @@ typedef enum jj_flow { FLOW_NEXT, FLOW_BREAK, FLOW_CONTINUE } jj_flow;
 
 jv jj_eval(jj_rt *rt, jj_frame *f, const jj_node *n);
 jj_flow jj_exec(jj_rt *rt, jj_frame *f, const jj_nodes *body);
-jj_frame *jj_frame_new(jj_rt *rt, jj_frame *parent, const jj_unit *unit);
-void jj_scope_enter(jj_rt *rt, jj_frame *f, const jj_scope *s);
+/* parent NULL: a frame for context */
+jj_frame *jj_frame_new(jj_rt *rt, jj_frame *parent, const jj_context *context, const jj_unit *unit);
+void jj_scope_enter(jj_frame *f, const jj_scope *s);
 void jj_scope_leave(jj_frame *f, const jj_scope *s);
 jv *jj_slot_of(jj_frame *f, jj_slot s);
-jv jj_resolve_name(jj_rt *rt, strv name); /* JJ_MISSING: there is none */
+jv jj_resolve_name(const jj_context *c, strv name); /* JJ_MISSING: there is none */
 void jj_assign(jj_rt *rt, jj_frame *f, const jj_node *target, jv v);
 /* A call block's call: `caller` is one more argument. */
 jv jj_eval_call_with(jj_rt *rt, jj_frame *f, const jj_node *n, jv caller);
@@ -284,8 +290,16 @@ struct jj_macro {
     jj_frame *frame; /* where it was defined */
     strv name;
 };
-strv jj_macro_name(const jj_macro *m);
 jv jj_macro_call(jj_rt *rt, const jj_macro *m, const jj_args *args);
+
+/* A block of `self`: calling it runs it again. */
+struct jj_block {
+    const jj_context *context;
+    const jj_node *node;
+};
+jv jj_block_of(jj_rt *rt, const jj_context *c, strv name); /* JJ_MISSING: there is none */
+jv jj_block_call(jj_rt *rt, const jj_block *block, const jj_args *args);
+jv jj_block_super(jj_rt *rt, strv name);
 
 struct jj_loop {
     jj_iter *items;

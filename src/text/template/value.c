@@ -3,6 +3,7 @@
  * Traps: an arena allocation that fails may be the limit or the machine; both end the rendering,
  *        the first with LIMIT. A failed jj_alloc gives NULL: containers accept NULL and stay empty,
  *        so that a caller needs no check of its own after each piece. */
+#include "text/template/big.h"
 #include "text/template/content.h"
 #include "text/template/text.h"
 #include "text/template/tree.h"
@@ -250,6 +251,18 @@ static uint64_t hash_float(double f)
     return mix(w ^ 0xF10A7);
 }
 
+static int hash_big(jj_rt *rt, jv v, uint64_t *h)
+{
+    int fits;
+    double f = jj_big_to_double(v, &fits);
+    if (!jj_work(rt, v.u.big->n * 4)) return 0;
+    if (fits && !jj_big_compare_float(v, f))
+        *h = hash_float(f);
+    else
+        *h = hash_bytes((strv){(const char *)v.u.big->d, v.u.big->n * sizeof *v.u.big->d});
+    return 1;
+}
+
 static uint64_t hash_pointer(const void *p) { return mix((uint64_t)(uintptr_t)p); }
 
 int jj_hash(jj_rt *rt, jv v, uint64_t *h)
@@ -271,8 +284,10 @@ int jj_hash(jj_rt *rt, jv v, uint64_t *h)
     case JJ_FLOAT:
         *h = hash_float(v.u.f);
         return 1;
-    case JJ_STR:
     case JJ_BIG:
+        return hash_big(rt, v, h);
+    case JJ_STR:
+    case JJ_BYTES:
         if (!jj_work(rt, v.u.s->n)) return 0;
         *h = hash_bytes(jj_strv(v));
         return 1;
@@ -410,6 +425,7 @@ jv jj_from_json(jj_rt *rt, const json *v)
     json_iter it;
     const json *key, *item;
     jv out = jj_none();
+    strv digits;
     if (!jj_step(rt, 1)) return out;
     switch (json_typeof(v)) {
     case JSON_NULL:
@@ -423,9 +439,10 @@ jv jj_from_json(jj_rt *rt, const json *v)
     case JSON_STRING:
         return jj_borrow(rt, json_str(v));
     case JSON_BIG:
-        out = jj_borrow(rt, json_big(v));
-        if (jj_ok(rt)) out.type = JJ_BIG;
-        return out;
+        digits = json_big(v);
+        if (digits.p[0] == '-')
+            return jj_big_from_digits(rt, (strv){digits.p + 1, digits.n - 1}, 10, 1);
+        return jj_big_from_digits(rt, digits, 10, 0);
     case JSON_ARRAY: {
         jj_list *l = jj_list_new(rt, json_len(v));
         for (it = json_iterate(v); jj_ok(rt) && json_next(&it, &key, &item);)

@@ -1,8 +1,7 @@
 /* value.h: values of the template language and the state of one rendering.
  *
- * Values are Python's, as the reference engine has them: undefined, None, bool, int (64 bits, an
- * overflow is an error; larger integers of a request are carried as digits), float, str, list,
- * tuple, dict, range, views and iterators of these, and the objects that templates make (namespace,
+ * Values are Python's, as the reference engine has them: undefined, None, bool, int (64 bits, or
+ * limbs where that is too little: big.h), float, str, bytes, list, tuple, dict, range, views and iterators of these, and the objects that templates make (namespace,
  * cycler, joiner, macro, loop). A value is 16 bytes and copied; what it points to lives in the
  * rendering's arena until the rendering ends, so nothing is freed by hand.
  *
@@ -29,9 +28,10 @@ typedef enum jj_type {
     JJ_NONE,
     JJ_BOOL,
     JJ_INT,
-    JJ_BIG, /* an integer beyond 64 bits: its digits, printed and compared, not computed with */
+    JJ_BIG, /* an integer beyond 64 bits (big.h) */
     JJ_FLOAT,
     JJ_STR,
+    JJ_BYTES, /* what str.encode gives */
     JJ_LIST,
     JJ_TUPLE,
     JJ_DICT,
@@ -44,11 +44,13 @@ typedef enum jj_type {
     JJ_MACRO,
     JJ_LOOP,
     JJ_CYCLER,
-    JJ_JOINER
+    JJ_JOINER,
+    JJ_SELF, /* `self`: the blocks of the template */
+    JJ_BLOCK /* one of them, to be called */
 } jj_type;
 
 typedef struct jj_str {
-    const char *p; /* UTF-8 */
+    const char *p; /* UTF-8, where a lone surrogate may stand as if it were a character */
     size_t n;      /* bytes */
     size_t chars;  /* code points, or JJ_UNCOUNTED */
     int markup;    /* 1: already escaped HTML (`escape`, `safe`, autoescape) */
@@ -67,6 +69,8 @@ typedef struct jj_method jj_method;
 typedef struct jj_cycler jj_cycler;
 typedef struct jj_joiner jj_joiner;
 typedef struct jj_function jj_function;
+typedef struct jj_context jj_context;
+typedef struct jj_block jj_block;
 
 typedef struct jv {
     jj_type type;
@@ -74,7 +78,8 @@ typedef struct jv {
         int b;
         int64_t i;
         double f;
-        jj_str *s; /* JJ_STR, and the digits of JJ_BIG */
+        jj_str *s; /* JJ_STR, JJ_BYTES */
+        const struct jj_big *big;
         jj_list *l;
         jj_dict *d; /* JJ_DICT, JJ_NAMESPACE */
         jj_undef *undef;
@@ -86,6 +91,8 @@ typedef struct jv {
         jj_loop *loop;
         jj_cycler *cycler;
         jj_joiner *joiner;
+        const jj_context *context; /* JJ_SELF */
+        const jj_block *block;
         const jj_function *fn;
     } u;
 } jv;
@@ -130,6 +137,12 @@ struct jj_cycler {
     size_t at;
 };
 
+/* What names mean where no scope says so. */
+struct jj_context {
+    jj_dict *vars;     /* of the request; for a scoped block also what is around it */
+    jj_dict *exported; /* assigned at the top level: seen by blocks */
+};
+
 struct jj_joiner {
     jv separator;
     int used;
@@ -152,8 +165,7 @@ typedef struct jj_time {
 typedef struct jj_rt {
     arena mem;
     const struct jj_template *t;
-    jj_dict *vars;     /* what the caller gave */
-    jj_dict *exported; /* assigned at the top level: seen by blocks */
+    jj_dict *vars; /* what the caller gave */
     buf *out;
     size_t steps_left, output_left, depth, depth_limit;
     int failed;
@@ -179,6 +191,7 @@ typedef jv (*jj_fn)(jj_rt *rt, const jj_args *args);
 struct jj_function {
     const char *name;
     jj_fn call;
+    const char *shown; /* a class: how Python names it; NULL: a function */
 };
 
 /* ---- errors and bounds ---- */
@@ -250,13 +263,16 @@ static inline int jj_as_int(jv v, int64_t *out)
         return 0;
     return 1;
 }
-int jj_is_number(jv v);                 /* bool, int, float (not BIG) */
-double jj_as_double(jv v);              /* of a number */
-int jj_len(jj_rt *rt, jv v, size_t *n); /* 0: has no len() */
+int jj_is_number(jv v);                       /* bool, int, float (not BIG) */
+int jj_is_int(jv v);                          /* bool, int, BIG */
+int jj_double_of(jj_rt *rt, jv v, double *f); /* of any number; 0 after a failure: too large */
+double jj_as_double(jv v);                    /* of a number */
+int jj_len(jj_rt *rt, jv v, size_t *n);       /* 0: has no len() */
 int jj_equal(jj_rt *rt, jv a, jv b);
 /* Order of a and b as <0, 0, >0; fails TypeError. op: for the message */
 int jj_compare(jj_rt *rt, jv a, jv b, const char *op);
-int jj_same(jv a, jv b); /* Python's `is` */
+int jj_orderable(jj_rt *rt, jv a, jv b); /* 0: an order is a TypeError */
+int jj_same(jv a, jv b);                 /* Python's `is` */
 int jj_contains(jj_rt *rt, jv item, jv container);
 jv jj_fail_undefined(jj_rt *rt, jv v);
 
@@ -313,7 +329,9 @@ jv jj_getattr(jj_rt *rt, jv v, strv name);
 jv jj_getitem(jj_rt *rt, jv v, jv key);
 /* Only what `attr` sees: attributes, no items. *found 0: there is none */
 jv jj_attribute(jj_rt *rt, jv v, strv name, int *found);
+int jj_has_attribute(jv v, strv name); /* with two underscores, which the sandbox hides */
 jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step);
+int jj_can_slice(jv v, const jv part[3]); /* 0: it is a TypeError */
 jv jj_call(jj_rt *rt, jv fn, const jj_args *args);
 int jj_callable(jv v);
 jv jj_call_method(jj_rt *rt, jv self, int id, const jj_args *args);
