@@ -509,7 +509,7 @@ mlxe_status dialect_open(const dialect_setup *setup, dialect_parser **out, mlxe_
         const dialect_block *b = &p->d->blocks[i];
         int on = b->kind != BLOCK_CALL || (b->flags & BLOCK_HIDDEN) || setup->tools;
         if (b->kind == BLOCK_REASONING && !(b->flags & BLOCK_HIDDEN))
-            on = p->begin && !strcmp(b->open, p->begin);
+            on = p->begin && ((b->flags & BLOCK_ALSO) || !strcmp(b->open, p->begin));
         if (on) p->active |= 1u << i;
         if (on && b->kind == BLOCK_REASONING && b->open && strv_ends(prompt, strv_of(b->open)))
             enter_block(p, i); /* the template has opened it */

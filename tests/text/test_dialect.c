@@ -356,6 +356,13 @@ static void choosing(void **state)
         {"assistant -> tool/function_call", "", "hyperclovax", "<|im_end|>\n<|im_start|>assistant"},
         {"<tool_call> </think> <response> </response>", "", "ernie", "</think>"},
         {"<｜GCML｜tool_calls>", "", "gigachat", NULL},
+        {"<tool: bash>..</tool> <think>", "", "cwm", "</think>"},
+        {"<|plamo:begin_tool_requests:plamo|>", "", "plamo3", NULL},
+        {"**Tool Call:**", "", "rwkv", NULL},
+        {"<tool_call>f<param_key>", "", "telechat", NULL},
+        {"make calls in a single JSON array", "", "xlam", NULL},
+        {"<iquestcoder_tool_call>f<arg_key>", "", "iquest_coder", NULL},
+        {"<ifm|tool_calls> <ifm|think>", "", "k2_horizon", "</ifm|think>"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {

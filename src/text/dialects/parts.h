@@ -25,7 +25,8 @@ typedef enum block_kind {
 enum {
     BLOCK_AT_START = 1, /* opens only where nothing but white space and calls came before */
     BLOCK_IF_SEEN = 2,  /* counts only where the template has its markers */
-    BLOCK_HIDDEN = 4    /* does not open by itself: a header leads to it */
+    BLOCK_HIDDEN = 4,   /* does not open by itself: a header leads to it */
+    BLOCK_ALSO = 8      /* REASONING: counts wherever another of the dialect does */
 };
 
 /* How far a block's body was looked at. Zeroed when the block opens; each scanner has its use. */
