@@ -48,6 +48,19 @@ void tok_regex_close(tok_regex *re)
     free(re);
 }
 
+/* Whether what a group matched decides: (a)*+ keeps in PCRE2's machine code what it matched on a way
+ * that failed, the interpreter forgets it. */
+static int asks_groups(const char *translated)
+{
+    const char *condition = translated;
+    if (strstr(translated, "\\g{")) return 1;
+    while ((condition = strstr(condition, "(?(")) != NULL) {
+        condition += 3;
+        if (*condition >= '0' && *condition <= '9') return 1;
+    }
+    return 0;
+}
+
 static mlxe_status compile(const tok_reader *r, tok_regex *re, strv pattern)
 {
     buf text = {0};
@@ -82,7 +95,7 @@ static mlxe_status compile(const tok_reader *r, tok_regex *re, strv pattern)
         goto out;
     }
     /* Without memory for machine code the interpreter runs it: slower, same matches. */
-    pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+    if (!asks_groups(buf_str(&text))) pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
 out:
     pcre2_compile_context_free(context);
     buf_deinit(&text);

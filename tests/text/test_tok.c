@@ -149,6 +149,7 @@ static void regex_groups(void **unused)
                 {"(?:x|){2}(?<=a)", "xxaxax", {3, 3, 5, 5, 99}},
                 {"(?:a?b?){2,3}c", "ababcabababc", {0, 5, 5, 12, 99}},
                 {"(?:(?>a?)){3}b", "aaaab", {1, 5, 99}},
+                {"(?:\\b|(.)*+|x)b|\\k<1>", "- a", {99}},
                 {"(?i)\u1c89[^\ua7cb]", "\u1c8a\u0264\u1c8aa", {5, 9, 99}}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         mlxe_error err;
