@@ -20,7 +20,7 @@
 
 /* A worker's scratch: two blocks of sums, sums of a panel, then what weights are unpacked into. */
 #define C_FLOATS   (KN_MC * KN_NC)
-#define SUM_FLOATS (2 * KN_MC * KN_QN)
+#define SUM_FLOATS (KN_MC * KN_QN)
 _Static_assert((2 * C_FLOATS + SUM_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES,
                "scratch");
 _Static_assert((2 * C_FLOATS + SUM_FLOATS) * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES,

@@ -14,7 +14,7 @@
 
 #define AMX      __attribute__((target("amx-tile,amx-int8")))
 #define AMX_ROWS 16
-#define AMX_FROM 24 /* rows of x from which on tiles are used */
+#define AMX_FROM 24 /* rows of bytes from which on tiles are used */
 
 /* Names of registers: the compilers paste them. */
 #define TILE_SUMS  0
@@ -49,12 +49,13 @@ AMX KN_INLINE void amx_unit(const kn_panel *p, int half, const kn_bytes *x, int 
     _tile_stored(TILE_SUMS, sums, VL * 4);
 }
 
-/* c[0 .. rows-1, half a panel] += the block's share. most: 8 or 16, rows <= most. by: of each row
- * and unit its scale and scale * sum, Q_BY apart from row to row; whatever beyond `rows`. What a
- * tile gives comes late, so two units are under way while a third one is scaled. */
-AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_panel *p, int half,
-                            int kn, const kn_bytes *x, const float *by, const kn_next *next,
-                            float *c)
+/* c[0 .. rows-1, half a panel] += the block's share. bytes: rows of a row of x, 1 or 2; most: rows
+ * of x that a tile has room for, 8 or 16 rows of bytes, rows <= most. by: of each row and unit its
+ * scale and scale * sum, Q_BY apart from row to row; whatever beyond `rows`. What a tile gives
+ * comes late, so two units are under way while a third one is scaled. */
+AMX KN_INLINE void amx_half(int most, int bytes, int rows, int unit, int shift, const kn_panel *p,
+                            int half, int kn, const kn_bytes *x, const float *by,
+                            const kn_next *next, float *c)
 {
     _Alignas(64) int32_t room[4][AMX_ROWS * VL];
     vf to[AMX_ROWS];
@@ -73,7 +74,10 @@ AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_pa
         if (u + 2 * unit < kn) amx_unit(p, half, x, u + 2 * unit, room[(i + 2) & 3]);
         KN_UNROLL_16
         for (int r = 0; r < most; r++) {
-            vf t = v_mul(q_float(q_load(sums + r * VL)), v_set(by[r * Q_BY]));
+            vi sum = q_load(sums + r * bytes * VL);
+            vf t;
+            if (bytes == 2) sum = q_pair(sum, q_load(sums + (2 * r + 1) * VL));
+            t = v_mul(q_float(sum), v_set(by[r * Q_BY]));
             to[r] = v_fma(v_set(by[r * Q_BY + 1]), b, v_fma(t, s, to[r]));
         }
     }
@@ -82,40 +86,38 @@ AMX KN_INLINE void amx_half(int most, int rows, int unit, int shift, const kn_pa
         if (r < rows) v_store(c + r * Q_NP, to[r]);
 }
 
-AMX static void amx_8(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                      const float *by, const kn_next *next, float *c)
-{
-    amx_half(8, rows, unit, shift, p, 0, kn, x, by, next, c);
-    amx_half(8, rows, unit, shift, p, 1, kn, x, by, next, c);
-}
-
-AMX static void amx_16(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
-                       const float *by, const kn_next *next, float *c)
-{
-    amx_half(16, rows, unit, shift, p, 0, kn, x, by, next, c);
-    amx_half(16, rows, unit, shift, p, 1, kn, x, by, next, c);
-}
+#define AMX_ROWS_OF(most, bytes)                                                                   \
+    AMX static void amx_##most##_##bytes(int rows, int unit, int shift, const kn_panel *p, int kn, \
+                                         const kn_bytes *x, const float *by, const kn_next *next,  \
+                                         float *c)                                                 \
+    {                                                                                              \
+        amx_half(most, bytes, rows, unit, shift, p, 0, kn, x, by, next, c);                        \
+        amx_half(most, bytes, rows, unit, shift, p, 1, kn, x, by, next, c);                        \
+    }
+AMX_ROWS_OF(8, 1)
+AMX_ROWS_OF(16, 1)
+AMX_ROWS_OF(4, 2)
+AMX_ROWS_OF(8, 2)
 
 AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
                           kn_next next, float *c)
 {
-    const int unit = kn_unit(w), shift = group_shift(w);
-    int left = (m + AMX_ROWS - 1) / AMX_ROWS, shaped = 0; /* tiles of nearly equal height */
+    const int unit = kn_unit(w), shift = group_shift(w), most = AMX_ROWS >> x->twice;
+    int left = (m + most - 1) / most, shaped = 0; /* tiles of nearly equal height */
     float by[AMX_ROWS * Q_BY];
     kn_bytes at = *x;
     memset(by, 0, sizeof by);
     for (; left; left--) {
         int rows = (m + left - 1) / left;
-        if (rows != shaped) set_shapes(rows, unit);
+        if (rows != shaped) set_shapes(rows << x->twice, unit);
         shaped = rows;
         for (int r = 0; r < rows; r++)
             memcpy(by + r * Q_BY, at.by + r * at.ldby, (size_t)(kn / unit * 2) * sizeof *by);
-        if (rows > 8)
-            amx_16(rows, unit, shift, p, kn, &at, by, &next, c);
-        else
-            amx_8(rows, unit, shift, p, kn, &at, by, &next, c);
+        (x->twice   ? rows > 4 ? amx_8_2 : amx_4_2
+         : rows > 8 ? amx_16_1
+                    : amx_8_1)(rows, unit, shift, p, kn, &at, by, &next, c);
         next.rows.p = NULL;
-        at.q += rows * at.ldq;
+        at.q += (rows << x->twice) * at.ldq;
         at.by += rows * at.ldby;
         c += rows * Q_NP;
         m -= rows;
@@ -126,7 +128,7 @@ AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const k
 static void dot_bytes_amx(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                           const kn_bytes *x, int m, float *c)
 {
-    if (m < AMX_FROM) {
+    if (m << x->twice < AMX_FROM) {
         dot_bytes(w, rows, k0, kn, p, x, m, c);
         return;
     }

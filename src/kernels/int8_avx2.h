@@ -108,6 +108,7 @@ KN_INLINE void q_strip_row(int bits, int unit, const uint8_t *w, const vi x[Q_ST
     const int kind = Q_KIND(bits);
     vi a = q_load(w), b;
     if (HALF_BYTES(bits)) {
+        __asm__("" : "+x"(a)); /* once: gcc would load it for each half of its bytes */
         b = q_high(a), a = q_low(a);
         if (bits == Q_E2M1) a = q_fp4(a), b = q_fp4(b);
     } else {
@@ -143,9 +144,10 @@ KN_INLINE vi q_sum_4(int bits, const vi s[4])
     return q_add(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows. */
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows; ask,
+ * lines: as for strip(). */
 KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
-                       vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
+                       const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {
     const int sets = HALF_BYTES(bits) || unit == 64 ? 1 : 2;
     for (int r = 0; r < mr; r++) {
@@ -158,6 +160,7 @@ KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t str
             KN_UNROLL
             for (int j = 0; j < 4; j++) {
                 vi sums[2];
+                if (!r && j < lines) prefetch_near(ask + g * far, j * 64);
                 q_strip_row(bits, unit, at + j * stride, x[r], sums);
                 s[0][j] = sums[0];
                 if (sets == 2) s[1][j] = sums[1];

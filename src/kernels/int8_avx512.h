@@ -140,9 +140,10 @@ KN_INLINE void q_sum_units(int parts, const vi t[4], vi out[4])
     if (parts == 4) out[0] = q_add(out[0], out[1]);
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows. */
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows; ask,
+ * lines: as for strip(). */
 KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
-                       vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
+                       const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {
     vi t[2][4], units[4];
     KN_UNROLL
@@ -152,6 +153,8 @@ KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t str
         KN_UNROLL
         for (int j = 0; j < 4; j++) {
             vi v = q_load(w + j * stride);
+            __asm__("" : "+v"(v)); /* once: gcc would load it for each half of its bytes */
+            if (j < lines) prefetch_near(ask + i * far, j * 64);
             vi low = q_low(v), high = q_high(v);
             if (bits == Q_E2M1) low = q_fp4(low), high = q_fp4(high);
             for (int r = 0; r < mr; r++) {

@@ -12,7 +12,7 @@
 #ifndef KERNELS_INT8_I8MM_H
 #define KERNELS_INT8_I8MM_H
 
-#define MM_FROM  3 /* rows of x from which on it is used; fewer meet weights as they lie */
+#define MM_FROM  3 /* rows of bytes from which on it is used; fewer meet weights as they lie */
 #define MM_PAIRS 4 /* of rows of x in a register tile */
 
 KN_INLINE vi mm_mac(vi sums, vi x, vi w)
@@ -44,26 +44,33 @@ KN_INLINE void mm_unit(int pairs, int rows, int unit, const uint8_t *w, const in
     }
 }
 
-/* As dots(), rows = 2 * pairs or one less. */
-KN_INLINE void mm_dots(int pairs, int rows, int unit, int shift, const kn_panel *p, int kn,
-                       const kn_bytes *x, float *c)
+/* Half a panel's sums of a pair's first or second row of bytes. */
+KN_INLINE vi mm_row(const vi sums[4], int second, int half)
+{
+    int64x2_t low = vreinterpretq_s64_s32(sums[2 * half]);
+    int64x2_t high = vreinterpretq_s64_s32(sums[2 * half + 1]);
+    return vreinterpretq_s32_s64(second ? vzip2q_s64(low, high) : vzip1q_s64(low, high));
+}
+
+/* As dots(), rows of bytes = 2 * pairs or one less. */
+KN_INLINE void mm_dots(int pairs, int twice, int rows, int unit, int shift, const kn_panel *p,
+                       int kn, const kn_bytes *x, float *c)
 {
     const float *by = x->by;
+    const int most = 2 * pairs >> twice;
     for (int u = 0; u < kn; u += unit, by += 2) {
         const float *s = p->groups + (u >> shift) * 2 * Q_NP, *b = s + Q_NP;
         vi sums[MM_PAIRS][4];
         mm_unit(pairs, rows, unit, p->codes + (size_t)u * Q_NP, x->q + u, x->ldq, sums);
         KN_UNROLL
-        for (int r = 0; r < 2 * pairs; r++) {
-            if (r == rows) break;
+        for (int r = 0; r < most; r++) {
+            if (r == rows >> twice) break;
             vf scale = v_set(by[r * x->ldby]), sum = v_set(by[r * x->ldby + 1]);
             KN_UNROLL
             for (int h = 0; h < 2; h++) {
                 float *to = c + r * Q_NP + h * VL;
-                int64x2_t low = vreinterpretq_s64_s32(sums[r / 2][2 * h]);
-                int64x2_t high = vreinterpretq_s64_s32(sums[r / 2][2 * h + 1]);
-                vi row =
-                    vreinterpretq_s32_s64(r & 1 ? vzip2q_s64(low, high) : vzip1q_s64(low, high));
+                vi row = twice ? q_pair(mm_row(sums[r], 0, h), mm_row(sums[r], 1, h))
+                               : mm_row(sums[r / 2], r & 1, h);
                 vf t = v_fma(v_mul(q_float(row), scale), v_load(s + h * VL), v_load(to));
                 v_store(to, v_fma(sum, v_load(b + h * VL), t));
             }
@@ -71,42 +78,45 @@ KN_INLINE void mm_dots(int pairs, int rows, int unit, int shift, const kn_panel 
     }
 }
 
+#define MM_CASE(pairs)                                                                             \
+    case pairs:                                                                                    \
+        if (x->twice)                                                                              \
+            mm_dots(pairs, 1, rows, unit, shift, p, kn, x, c);                                     \
+        else                                                                                       \
+            mm_dots(pairs, 0, rows, unit, shift, p, kn, x, c);                                     \
+        break;
+
 static void mm_tile(int rows, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
                     float *c)
 {
     switch ((rows + 1) / 2) {
-    case 1:
-        mm_dots(1, rows, unit, shift, p, kn, x, c);
-        break;
-    case 2:
-        mm_dots(2, rows, unit, shift, p, kn, x, c);
-        break;
-    case 3:
-        mm_dots(3, rows, unit, shift, p, kn, x, c);
-        break;
-    default:
-        mm_dots(4, rows, unit, shift, p, kn, x, c);
+        MM_CASE(1)
+        MM_CASE(2)
+        MM_CASE(3)
+        MM_CASE(4)
     }
 }
+_Static_assert(MM_PAIRS == 4, "the cases of mm_tile");
 
 static void dot_bytes_i8mm(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                            const kn_bytes *x, int m, float *c)
 {
     const kn_next next = next_of(w, rows, k0, kn);
     kn_bytes at = *x;
-    if (m < MM_FROM) {
+    if (m << x->twice < MM_FROM) {
         dot_bytes(w, rows, k0, kn, p, x, m, c);
         return;
     }
     pack(w, rows, k0, kn, p);
     ask_next(&next, 0, 1);
+    m <<= x->twice; /* rows of bytes */
     for (int left = (m + 2 * MM_PAIRS - 1) / (2 * MM_PAIRS); left; left--) {
         int n = ((m + left - 1) / left + 1) / 2 * 2; /* tiles of nearly equal, even height */
         if (n > m) n = m;
         mm_tile(n, kn_unit(w), group_shift(w), p, kn, &at, c);
         at.q += n * at.ldq;
-        at.by += n * at.ldby;
-        c += n * Q_NP;
+        at.by += (n >> x->twice) * at.ldby;
+        c += (n >> x->twice) * Q_NP;
         m -= n;
     }
 }

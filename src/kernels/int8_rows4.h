@@ -26,9 +26,9 @@ KN_INLINE void q_strip_x(int bits, const int8_t *q, vi x[Q_STRIP_X])
     }
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. */
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. ask, lines: as for strip(). */
 KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
-                       vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
+                       const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {
     (void)far; /* there are four rows */
     for (int r = 0; r < mr; r++) {
@@ -36,6 +36,7 @@ KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t str
         KN_UNROLL
         for (int j = 0; j < 4; j++) {
             const uint8_t *at = w + j * stride;
+            if (!r && j < lines) prefetch_near(ask, j * 64);
             KN_UNROLL
             for (int i = 0; i < 2; i++) {
                 vi v = q_load(at + i * (HALF_BYTES(bits) ? 16 : 32)), low, high;

@@ -35,11 +35,12 @@ typedef struct kn_panel {
     uint8_t copy[KN_QN * KN_QB];               /* rows of a matrix smaller than a panel */
 } kn_panel;
 
-/* Rows of activations as bytes; x = scale of its unit * byte. */
+/* Rows of activations as whole numbers; x = scale of its unit * number. */
 typedef struct kn_bytes {
     const int8_t *q; /* rows ldq apart */
-    const float *by; /* for each unit its scale and scale * sum of bytes; rows ldby apart */
+    const float *by; /* for each unit its scale and scale * sum of numbers; rows ldby apart */
     int64_t ldq, ldby;
+    int twice; /* 1: a row of x is two rows of q, a number 128 * the first one's + the second's */
 } kn_bytes;
 
 /* Weight rows of a panel: groups of four, `apart` rows from group to group (4: all side by side).
@@ -47,6 +48,7 @@ typedef struct kn_bytes {
 typedef struct kn_rows {
     int64_t n0, apart;
     int64_t ahead; /* bytes from a row of the block to what is read next; 0: nothing is */
+    int asked;     /* scales and biases have been asked for already */
 } kn_rows;
 
 /* Activations that share a scale. */
@@ -105,9 +107,8 @@ typedef struct kn_ops {
 
     /* A row of x (k a multiple of unit) becomes bytes. */
     void (*quantize)(const float *x, int64_t k, int unit, int8_t *q, float *by);
-    /* The same to two rows, of high and of low bytes, whose sum is x within 1/128 of a step. */
-    void (*quantize_2)(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq,
-                       int64_t ldby);
+    /* The same to two rows of bytes, ldq apart (kn_bytes.twice). */
+    void (*quantize_2)(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq);
 
     /* c[i,j] += x[i] . j-th of the rows over codes k0 .. k0 + kn - 1, i < m, j < panel_rows;
      * kn <= KN_QB; c rows panel_rows apart; x starts at code k0. A matrix with fewer rows than a

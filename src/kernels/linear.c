@@ -111,7 +111,7 @@ static const float *products(linear *l, const kn_projection *p, int64_t m0, int 
     const float *x[KN_MC];
     kn_panel *panel = (kn_panel *)(void *)work;
     if (as_bytes(l, p) && n > l->work.ops->panel_rows) {
-        float sums[2 * FEW_BYTE_ROWS * KN_QN];
+        float sums[FEW_BYTE_ROWS * KN_QN];
         *ldc = n;
         kn_sum_apart(&l->work, p->w, &l->forms, form_of(p), m0, m, n0, n, c, n, sums, panel);
         return c;

@@ -10,11 +10,21 @@
  * are added at the end, so that the order of summation is the same for all shapes. */
 #include "kernels/products.h"
 
+#include "kernels/tpl.h"
+
 #include <string.h>
 
 /* Up to so many rows of x, what was unpacked is used a few times only: it stays in the first-level
  * cache (16 KiB). Beyond, x is loaded less often when more weight rows are at hand. */
 #define SMALL_BLOCK 24
+
+#define ASKED_SCALES (16 * 1024) /* bytes of scales that a chunk asks for at its start, at most */
+
+/* Bytes of a row's scales. */
+static int64_t scale_bytes(const kn_matrix *w)
+{
+    return w->k / w->group * (w->mode ? 1 : w->dtype == KN_F32 ? 4 : 2);
+}
 
 /* ---- rows of x as bytes ---------------------------------------------------------------------- */
 
@@ -30,8 +40,8 @@ size_t kn_forms_size(const kn_forms *f, size_t rows, int64_t k)
     size_t size = 0;
     for (int i = 0; i < KN_FORMS; i++)
         if (f->want[i])
-            size += rows * (size_t)kn_form_rows(i) *
-                    ((size_t)k + (size_t)(k / form_unit(i) * 2) * sizeof(float));
+            size += rows * (size_t)kn_form_rows(i) * (size_t)k +
+                    rows * (size_t)(k / form_unit(i) * 2) * sizeof(float);
     return size;
 }
 
@@ -41,8 +51,9 @@ void kn_forms_place(kn_forms *f, void *memory, size_t rows, int64_t k)
     int8_t *q;
     for (int i = 0; i < KN_FORMS; i++)
         if (f->want[i]) {
-            f->bytes[i] = (kn_bytes){.by = by, .ldby = k / form_unit(i) * 2, .ldq = k};
-            by += rows * (size_t)kn_form_rows(i) * (size_t)f->bytes[i].ldby;
+            f->bytes[i] = (kn_bytes){
+                .by = by, .ldby = k / form_unit(i) * 2, .ldq = k, .twice = kn_form_rows(i) == 2};
+            by += rows * (size_t)f->bytes[i].ldby;
         }
     q = (int8_t *)by;
     for (int i = 0; i < KN_FORMS; i++)
@@ -60,9 +71,9 @@ void kn_forms_put(const kn_ops *ops, kn_forms *f, int64_t i, const float *x, int
         float *by = (float *)(uintptr_t)b->by;
         if (!q) continue;
         q += i * kn_form_rows(form) * b->ldq;
-        by += i * kn_form_rows(form) * b->ldby;
-        if (kn_form_rows(form) == 2)
-            ops->quantize_2(x, k, form_unit(form), q, by, b->ldq, b->ldby);
+        by += i * b->ldby;
+        if (b->twice)
+            ops->quantize_2(x, k, form_unit(form), q, by, b->ldq);
         else
             ops->quantize(x, k, form_unit(form), q, by);
     }
@@ -72,14 +83,14 @@ void kn_forms_repeat(kn_forms *f, int64_t i)
 {
     for (int form = 0; form < KN_FORMS; form++) {
         const kn_bytes *b = &f->bytes[form];
-        const int64_t q_row = kn_form_rows(form) * b->ldq, by_row = kn_form_rows(form) * b->ldby;
+        const int64_t q_row = kn_form_rows(form) * b->ldq;
         int8_t *q = (int8_t *)(uintptr_t)b->q;
         float *by = (float *)(uintptr_t)b->by;
         if (!q) continue;
         q += i * q_row;
-        by += i * by_row;
+        by += i * b->ldby;
         memcpy(q, q - q_row, (size_t)q_row);
-        memcpy(by, by - by_row, (size_t)by_row * sizeof *by);
+        memcpy(by, by - b->ldby, (size_t)b->ldby * sizeof *by);
     }
 }
 
@@ -96,11 +107,10 @@ int kn_work_stopped(kn_work *work)
 static void sum_panel(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at,
                       int m, kn_rows rows, int64_t next, float *c, kn_panel *panel)
 {
-    const int n = work->ops->panel_rows, twice = kn_form_rows(form);
+    const int n = work->ops->panel_rows;
     kn_bytes x = f->bytes[form];
-    m *= twice;
-    x.q += at * twice * x.ldq;
-    x.by += at * twice * x.ldby;
+    x.q += at * kn_form_rows(form) * x.ldq;
+    x.by += at * x.ldby;
     memset(c, 0, (size_t)(m * n) * sizeof *c);
     for (int64_t k0 = 0; k0 < w->k; k0 += KN_QB) {
         int kn = (int)(w->k - k0 < KN_QB ? w->k - k0 : KN_QB);
@@ -111,17 +121,33 @@ static void sum_panel(kn_work *work, const kn_matrix *w, const kn_forms *f, int 
         x.q += kn;
         x.by += kn / kn_unit(w) * 2;
     }
-    for (int i = 0; i < m && twice == 2; i += 2) /* high and low bytes of one row */
-        work->ops->put(c + i / 2 * n, c + i * n, c + (i + 1) * n, 0, n);
 }
 
 const float *kn_sum_side(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at,
                          int m, int64_t n0, int64_t end, float *c, kn_panel *panel)
 {
     const int64_t most = work->ops->panel_rows, all = w->n;
-    kn_rows rows = {n0 + most <= all ? n0 : all > most ? all - most : 0, 4, 0};
+    kn_rows rows = {n0 + most <= all ? n0 : all > most ? all - most : 0, 4, 0, 0};
     sum_panel(work, w, f, form, at, m, rows, rows.n0 + most < end ? most : 0, c, panel);
     return c + (n0 - rows.n0);
+}
+
+/* A chunk's first block, and all its scales and biases when there are few rows of x: panels of rows
+ * that lie apart begin at many places at once, and what the hardware reads ahead comes too late.
+ * Scales and biases in turn: one after the other they are one stream, and slower than not asked for
+ * (SPEED.md). */
+static void ask_chunk(const kn_matrix *w, int64_t n0, int64_t n, int64_t apart)
+{
+    const int64_t row = w->k * w->bits / 8, block = KN_QB * w->bits / 8;
+    const int64_t begin = n0 * scale_bytes(w), end = (n0 + n) * scale_bytes(w);
+    for (int64_t g = n0; g < n0 + n; g += apart)
+        for (int r = 0; r < 4; r++)
+            for (int64_t i = 0; i < row && i < block; i += 64)
+                prefetch_near((const uint8_t *)w->w + (g + r) * row, i);
+    for (int64_t i = begin; i < end; i += 64) {
+        prefetch_near(w->scales, i);
+        if (w->biases) prefetch_near(w->biases, i);
+    }
 }
 
 void kn_sum_apart(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at, int m,
@@ -129,9 +155,11 @@ void kn_sum_apart(kn_work *work, const kn_matrix *w, const kn_forms *f, int form
 {
     const int most = work->ops->panel_rows;
     const int64_t whole = n / most * most, apart = whole / most * 4;
+    const int asked = apart > 4 && m <= KN_FEW && whole * scale_bytes(w) <= ASKED_SCALES;
     const float *rest;
+    if (asked) ask_chunk(w, n0, whole, apart);
     for (int64_t j = 0; j < apart; j += 4) {
-        const kn_rows rows = {n0 + j, apart, 0};
+        const kn_rows rows = {n0 + j, apart, 0, asked};
         sum_panel(work, w, f, form, at, m, rows, j + 4 < apart ? 4 : 0, sums, panel);
         for (int i = 0; i < m; i++)
             for (int g = 0; g < most / 4; g++)

@@ -14,7 +14,7 @@ typedef struct kn_work {
 
 /* ---- rows of x as bytes -----------------------------------------------------------------------
  * A matrix meets bytes in one of six forms: of units of 16, 32, 64 values, and the same with two
- * bytes a value, in two rows, high ones first. */
+ * bytes a value, in two rows (kn_bytes.twice). */
 
 enum { KN_FORMS = 6 };
 

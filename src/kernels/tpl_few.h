@@ -1,4 +1,4 @@
-/* tpl_few.h: one or two rows of bytes times packed weights, without a panel. Included by
+/* tpl_few.h: one row of x, or two, as one or two rows of bytes, times packed weights, without a panel. Included by
  * tpl_int8.h.
  *
  *   strip   VL weight rows x Q_STRIP codes. A row's codes are loaded as they lie, side by side, and
@@ -18,20 +18,26 @@ typedef struct chain {
     int shift;
 } chain;
 
-/* sum[r] += the shares of the units of n codes from code u of the block on */
-KN_INLINE void strip(int bits, int mr, int unit, const rows_at *w, const int8_t *x, int64_t ldx,
-                     int u, int n, const chain *a, vf sum[2])
+/* Rows of bytes: of one row of x, of two, and of one row of two bytes a number. */
+enum { ONE, TWO, TWICE, FEW_KINDS };
+
+/* sum[r] += the shares of the units of n codes from code u of the block on. ask: where the rows'
+ * next codes lie, of which each of the four groups asks for `lines` */
+KN_INLINE void strip(int bits, int rows, int unit, const rows_at *w, const int8_t *x, int64_t ldx,
+                     int u, int n, const uint8_t *ask, int lines, const chain *a, vf sum[2])
 {
+    const int mr = rows == ONE ? 1 : 2;
     const float *by = a->by + u / unit * 2;
     vi xs[2][Q_STRIP_X], q[Q_STRIP_UNITS][2];
     for (int r = 0; r < mr; r++)
         q_strip_x(bits, x + r * ldx, xs[r]);
-    q_strip(bits, mr, unit, w->p, w->stride, w->far, xs, q);
+    q_strip(bits, mr, unit, w->p, w->stride, w->far, ask, lines, xs, q);
     for (int i = 0; i < Q_STRIP(bits) / unit; i++) {
         const float *s = a->s + ((u + i * unit) >> a->shift) * 2 * Q_NP;
         if (i * unit >= n) break;
-        for (int r = 0; r < mr; r++) {
-            vf t = v_mul(q_float(q[i][r]), v_set(by[r * a->ldby + 2 * i]));
+        for (int r = 0; r < (rows == TWO ? 2 : 1); r++) {
+            vi all = rows == TWICE ? q_pair(q[i][0], q[i][1]) : q[i][r];
+            vf t = v_mul(q_float(all), v_set(by[r * a->ldby + 2 * i]));
             t = v_fma(t, v_load(s), sum[r]);
             sum[r] = v_fma(v_set(by[r * a->ldby + 2 * i + 1]), v_load(s + Q_NP), t);
         }
@@ -39,7 +45,7 @@ KN_INLINE void strip(int bits, int mr, int unit, const rows_at *w, const int8_t 
 }
 
 /* The last codes of the block, fewer than a strip: the others are zeros. */
-KN_INLINE void last_strip(int bits, int mr, int unit, const rows_at *w, const int8_t *x,
+KN_INLINE void last_strip(int bits, int rows, int unit, const rows_at *w, const int8_t *x,
                           int64_t ldx, int u, int n, const chain *a, uint8_t *room, vf sum[2])
 {
     int8_t xs[2][128] = {{0}};
@@ -47,46 +53,46 @@ KN_INLINE void last_strip(int bits, int mr, int unit, const rows_at *w, const in
     memset(room, 0, VL * 64);
     for (int r = 0; r < VL; r++)
         memcpy(room + r * 64, row_of(w, r), (size_t)(HALF_BYTES(bits) ? n / 2 : n));
-    for (int r = 0; r < mr; r++)
+    for (int r = 0; r < (rows == ONE ? 1 : 2); r++)
         memcpy(xs[r], x + r * ldx, (size_t)n);
-    strip(bits, mr, unit, &copy, xs[0], 128, u, n, a, sum);
+    strip(bits, rows, unit, &copy, xs[0], 128, u, n, room, 0, a, sum);
 }
 
-/* Asks for a strip's share of the block `ahead`: a part of each fourth row, in one run, so that the
- * hardware sees streams that ascend. */
-KN_INLINE void prefetch_strip(int bits, const rows_at *w, int64_t ahead, int strip)
+/* A strip asks for its share of the block `ahead`: ASK_LINES of a part of each fourth row, in one
+ * run, so that the hardware sees streams that ascend. It does so between the products: a burst of
+ * them would stop at the first cache's few places for lines that are on their way. */
+#define BLOCK_LINES(bits) (KN_QB * (HALF_BYTES(bits) ? 4 : 8) / 8 / 64) /* of a row */
+#define ASK_LINES(bits)   (4 * BLOCK_LINES(bits) / (KN_QB / Q_STRIP(bits)))
+
+KN_INLINE const uint8_t *share_of(int bits, const rows_at *w, int64_t ahead, int strip)
 {
-    const int size = HALF_BYTES(bits) ? 4 : 8,
-              lines = KN_QB * size / 8 / 64; /* of a row and block */
-    const int share = 4 * lines / (KN_QB / Q_STRIP(bits)), at = strip * share;
-    const uint8_t *p = w->p + at / lines * w->stride + at % lines * 64;
-    KN_UNROLL
-    for (int g = 0; g < VL / 4; g++, p += w->far)
-        KN_UNROLL
-    for (int i = 0; i < share; i++)
-        prefetch_near(p + i * 64, ahead);
+    const int at = strip * ASK_LINES(bits), lines = BLOCK_LINES(bits);
+    return w->p + at / lines * w->stride + at % lines * 64 + ahead;
 }
 
 /* c[r, 0 .. Q_NP-1] += the block's share; codes of 4 bits or of a byte. */
-KN_INLINE void few(int bits, int mr, int unit, int shift, rows_at w, int kn, int64_t ahead,
+KN_INLINE void few(int bits, int rows, int unit, int shift, rows_at w, int kn, int64_t ahead,
                    kn_panel *p, const kn_bytes *x, float *c)
 {
     const int step = Q_STRIP(bits), bytes = HALF_BYTES(bits) ? step / 2 : step;
     for (int h = 0; h < 2; h++, w.p = half_of(&w, 1), c += VL) {
         const chain a = {p->groups + h * VL, x->by, x->ldby, shift};
-        vf sum[2] = {v_load(c), v_load(c + (mr - 1) * Q_NP)};
+        vf sum[2] = {v_load(c), v_load(c + (rows == TWO) * Q_NP)};
         rows_at at = w;
         int i = 0;
         for (; (i + 1) * step <= kn; i++, at.p += bytes) {
-            if (ahead) prefetch_strip(bits, &w, ahead, i);
-            strip(bits, mr, unit, &at, x->q + i * step, x->ldq, i * step, step, &a, sum);
+            const uint8_t *ask = share_of(bits, &w, ahead, i);
+            strip(bits, rows, unit, &at, x->q + i * step, x->ldq, i * step, step, ask,
+                  ASK_LINES(bits), &a, sum);
         }
         if (i * step < kn)
-            last_strip(bits, mr, unit, &at, x->q + i * step, x->ldq, i * step, kn - i * step, &a,
+            last_strip(bits, rows, unit, &at, x->q + i * step, x->ldq, i * step, kn - i * step, &a,
                        p->copy, sum);
         for (; i < KN_QB / step && ahead; i++)
-            prefetch_strip(bits, &w, ahead, i);
-        for (int r = 0; r < mr; r++)
+            for (int g = 0; g < VL / 4; g++)
+                for (int j = 0; j < ASK_LINES(bits); j++)
+                    prefetch_near(share_of(bits, &w, ahead, i) + g * w.far, j * 64);
+        for (int r = 0; r < (rows == TWO ? 2 : 1); r++)
             v_store(c + r * Q_NP, sum[r]);
     }
 }
@@ -95,17 +101,25 @@ typedef void few_form(int shift, rows_at w, int kn, int64_t ahead, kn_panel *p, 
                       float *c);
 
 /* One function a form: all in one have too many constants for the registers. */
-#define FEW_FORM(bits, mr, unit)                                                                   \
-    static void few_##bits##_##mr##_##unit(int shift, rows_at w, int kn, int64_t ahead,            \
-                                           kn_panel *p, const kn_bytes *x, float *c)               \
+#define FEW_FORM(bits, rows, unit)                                                                 \
+    static void few_##bits##_##rows##_##unit(int shift, rows_at w, int kn, int64_t ahead,          \
+                                             kn_panel *p, const kn_bytes *x, float *c)             \
     {                                                                                              \
-        few(bits, mr, unit, shift, w, kn, ahead, p, x, c);                                         \
+        few(bits, rows, unit, shift, w, kn, ahead, p, x, c);                                       \
     }
 #define FEW_FORMS(bits)                                                                            \
-    FEW_FORM(bits, 1, 32) FEW_FORM(bits, 1, 64) FEW_FORM(bits, 2, 32) FEW_FORM(bits, 2, 64)
+    FEW_FORM(bits, ONE, 32)                                                                        \
+    FEW_FORM(bits, ONE, 64)                                                                        \
+    FEW_FORM(bits, TWO, 32)                                                                        \
+    FEW_FORM(bits, TWO, 64)                                                                        \
+    FEW_FORM(bits, TWICE, 32)                                                                      \
+    FEW_FORM(bits, TWICE, 64)
 #define FEW_ROW(bits)                                                                              \
     {                                                                                              \
-        {few_##bits##_1_32, few_##bits##_1_64}, { few_##bits##_2_32, few_##bits##_2_64 }           \
+        {few_##bits##_ONE_32, few_##bits##_ONE_64}, {few_##bits##_TWO_32, few_##bits##_TWO_64},    \
+        {                                                                                          \
+            few_##bits##_TWICE_32, few_##bits##_TWICE_64                                           \
+        }                                                                                          \
     }
 
 FEW_FORMS(3)
@@ -114,8 +128,8 @@ FEW_FORMS(5)
 FEW_FORMS(6)
 FEW_FORMS(7)
 FEW_FORMS(8)
-/* [bits][rows of x - 1][units of 64]; bytes of 2 bits are as small as those of 3 */
-static few_form *const FEW[9][2][2] = {
+/* [bits][ONE, TWO, TWICE][units of 64]; bytes of 2 bits are as small as those of 3 */
+static few_form *const FEW[9][FEW_KINDS][2] = {
     [2] = FEW_ROW(3), [3] = FEW_ROW(3),      [4] = FEW_ROW(4), [5] = FEW_ROW(5),
     [6] = FEW_ROW(6), [Q_E2M1] = FEW_ROW(7), [8] = FEW_ROW(8)};
 
@@ -125,7 +139,7 @@ KN_INLINE rows_at expanded(int bits, const rows_at *codes, int kn, int64_t ahead
     return (rows_at){p->rows, KN_QB, 4 * KN_QB};
 }
 
-/* m: 1 or 2 */
+/* m: 1, or 2 without `twice` */
 static void few_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                       const kn_bytes *x, int m, float *c)
 {
@@ -151,8 +165,8 @@ static void few_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int k
         }
         ahead = 0;
     }
-    FEW[w->mode ? Q_E2M1 : w->bits][m - 1][kn_unit(w) == 64](group_shift(w), codes, kn, ahead, p, x,
-                                                             c);
+    FEW[w->mode ? Q_E2M1 : w->bits][x->twice ? TWICE : m - 1][kn_unit(w) == 64](
+        group_shift(w), codes, kn, ahead, p, x, c);
 }
 
 #endif

@@ -51,7 +51,7 @@ KN_INLINE void pack_fp_groups_as(kn_mode mode, const kn_matrix *w, const kn_rows
     rows_at from = rows_from(w->scales, rows, stride, at);
     const int64_t last = rows->n0 + (Q_NP / 4 - 1) * rows->apart + 3;
     const int64_t next = (rows->apart == 4 ? Q_NP : 4) * stride + 3 * at;
-    for (int r = 0; r < Q_NP; r += 4)
+    for (int r = 0; r < Q_NP && !rows->asked; r += 4)
         for (int i = 0; i < 4 * g; i += 64)
             prefetch_near(row_of(&from, r), next + i);
     if (w->n < Q_NP || last * stride + at + (g + 15) / 16 * 16 > w->n * stride)

@@ -64,17 +64,16 @@ static void quantize(const float *x, int64_t k, int unit, int8_t *q, float *by)
     }
 }
 
-/* A value is 128 * high + low, |high| <= 127, |low| <= 64. */
-static void quantize_2(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq,
-                       int64_t ldby)
+/* A number is 128 * high + low, |high| <= 127, |low| <= 64. */
+static void quantize_2(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq)
 {
     for (int64_t u = 0; u < k; u += unit, by += 2) {
         float greatest = unit_greatest(x + u, unit);
-        vf high_sum = v_zero(), low_sum = v_zero(), times;
+        vf sum = v_zero(), times;
         if (!(greatest > 0)) {
             memset(q + u, 0, (size_t)unit);
             memset(q + ldq + u, 0, (size_t)unit);
-            by[0] = by[1] = by[ldby] = by[ldby + 1] = greatest;
+            by[0] = by[1] = greatest;
             continue;
         }
         times = v_set(16256 / greatest);
@@ -85,16 +84,13 @@ static void quantize_2(const float *x, int64_t k, int unit, int8_t *q, float *by
                 vf v = v_round(v_mul(v_load(x + u + i + j * VL), times));
                 high[j] = v_round(v_mul(v, v_set(1.0f / 128)));
                 low[j] = v_fnma(high[j], v_set(128), v);
-                high_sum = v_add(high_sum, high[j]);
-                low_sum = v_add(low_sum, low[j]);
+                sum = v_add(sum, v);
             }
             q_put16(q + u + i, high);
             q_put16(q + ldq + u + i, low);
         }
-        by[0] = greatest / 127;
-        by[1] = by[0] * v_sum(high_sum);
-        by[ldby] = greatest / 16256;
-        by[ldby + 1] = by[ldby] * v_sum(low_sum);
+        by[0] = greatest / 16256;
+        by[1] = by[0] * v_sum(sum);
     }
 }
 
@@ -213,7 +209,7 @@ static void pack_groups(const kn_matrix *w, const void *values, const kn_rows *r
     const int64_t end = last * stride + at + (g * size + 15) / 16 * 16;
     /* a block's share of what the next panel needs of each four rows */
     const int64_t next = (rows->apart == 4 ? Q_NP : 4) * stride + 3 * at;
-    for (int r = 0; r < Q_NP; r += 4)
+    for (int r = 0; r < Q_NP && !rows->asked; r += 4)
         for (int i = 0; i < 4 * g * size; i += 64)
             prefetch_near(row_of(&from, r), next + i);
     if (w->n < Q_NP || end > w->n * stride)
@@ -320,8 +316,11 @@ KN_INLINE void unit_sums(int kind, int mr, int dwords, const uint8_t *w, const i
     }
 }
 
-/* c[r, 0 .. Q_NP-1] += the block's share of mr rows */
-KN_INLINE void dots(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
+/* A number's sum from those of its high and its low bytes. */
+KN_INLINE vi q_pair(vi high, vi low) { return q_add(q_left(high, 7), low); }
+
+/* c[r, 0 .. Q_NP-1] += the block's share of mr rows, each `bytes` rows of bytes */
+KN_INLINE void dots(int kind, int mr, int bytes, int unit, int shift, const kn_panel *p, int kn,
                     const kn_bytes *x, const kn_next *next, float *c)
 {
     const int8_t *q = x->q;
@@ -332,14 +331,15 @@ KN_INLINE void dots(int kind, int mr, int unit, int shift, const kn_panel *p, in
         const float *groups = p->groups + (u >> shift) * 2 * Q_NP;
         vi sums[Q_TILE][2];
         ask_next(next, u / unit, kn / unit);
-        unit_sums(kind, mr, unit / 4, p->codes + (size_t)u * Q_NP, q + u, x->ldq, sums);
+        unit_sums(kind, mr * bytes, unit / 4, p->codes + (size_t)u * Q_NP, q + u, x->ldq, sums);
         KN_UNROLL
         for (int h = 0; h < 2; h++) {
             const vf s = v_load(groups + h * VL), b = v_load(groups + Q_NP + h * VL);
             KN_UNROLL
             for (int r = 0; r < mr; r++) {
                 float *to = c + r * Q_NP + h * VL;
-                vf t = v_mul(q_float(sums[r][h]), v_set(by[r * Q_BY]));
+                vi sum = bytes == 2 ? q_pair(sums[2 * r][h], sums[2 * r + 1][h]) : sums[r][h];
+                vf t = v_mul(q_float(sum), v_set(by[r * Q_BY]));
                 t = v_fma(t, s, v_load(to));
                 v_store(to, v_fma(v_set(by[r * Q_BY + 1]), b, t));
             }
@@ -347,37 +347,41 @@ KN_INLINE void dots(int kind, int mr, int unit, int shift, const kn_panel *p, in
     }
 }
 
-KN_INLINE void dots_unit(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
-                         const kn_bytes *x, const kn_next *next, float *c)
+KN_INLINE void dots_unit(int kind, int mr, int bytes, int unit, int shift, const kn_panel *p,
+                         int kn, const kn_bytes *x, const kn_next *next, float *c)
 {
     if (unit == 16)
-        dots(kind, mr, 16, 4, p, kn, x, next, c);
+        dots(kind, mr, bytes, 16, 4, p, kn, x, next, c);
     else if (unit == 32)
-        dots(kind, mr, 32, shift, p, kn, x, next, c);
+        dots(kind, mr, bytes, 32, shift, p, kn, x, next, c);
     else
-        dots(kind, mr, 64, shift, p, kn, x, next, c);
+        dots(kind, mr, bytes, 64, shift, p, kn, x, next, c);
 }
 
-#define DOTS_CASE(kind, mr)                                                                        \
-    case mr:                                                                                       \
-        dots_unit(kind, mr, unit, shift, p, kn, x, next, c);                                       \
+#define DOTS_CASE(kind, mr, bytes)                                                                 \
+    case (mr)*2 + (bytes)-1:                                                                       \
+        dots_unit(kind, mr, bytes, unit, shift, p, kn, x, next, c);                                \
         break;
 
 KN_INLINE void dots_rows(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
                          const kn_bytes *x, const kn_next *next, float *c)
 {
-    switch (mr) {
-        DOTS_CASE(kind, 1)
-        DOTS_CASE(kind, 2)
+    switch (mr * 2 + x->twice) {
+        DOTS_CASE(kind, 1, 1)
+        DOTS_CASE(kind, 2, 1)
+        DOTS_CASE(kind, 1, 2)
 #if Q_TILE >= 4
-        DOTS_CASE(kind, 3)
-        DOTS_CASE(kind, 4)
+        DOTS_CASE(kind, 3, 1)
+        DOTS_CASE(kind, 4, 1)
+        DOTS_CASE(kind, 2, 2)
 #endif
 #if Q_TILE >= 8
-        DOTS_CASE(kind, 5)
-        DOTS_CASE(kind, 6)
-        DOTS_CASE(kind, 7)
-        DOTS_CASE(kind, 8)
+        DOTS_CASE(kind, 5, 1)
+        DOTS_CASE(kind, 6, 1)
+        DOTS_CASE(kind, 7, 1)
+        DOTS_CASE(kind, 8, 1)
+        DOTS_CASE(kind, 3, 2)
+        DOTS_CASE(kind, 4, 2)
 #endif
     }
 }
@@ -406,7 +410,8 @@ static void dots_2(int mr, int unit, int shift, const kn_panel *p, int kn, const
 static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
                        kn_next next, float *c)
 {
-    int left = (m + Q_TILE - 1) / Q_TILE; /* tiles of nearly equal height */
+    const int most = Q_TILE >> x->twice;
+    int left = (m + most - 1) / most; /* tiles of nearly equal height */
     kn_bytes at = *x;
     while (left) {
         int mr = (m + left - 1) / left, unit = kn_unit(w), shift = group_shift(w);
@@ -418,7 +423,7 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
         else
             dots_2(mr, unit, shift, p, kn, &at, &next, c);
         next.rows.p = NULL;
-        at.q += mr * at.ldq;
+        at.q += (mr << x->twice) * at.ldq;
         at.by += mr * at.ldby;
         c += mr * Q_NP;
         m -= mr;
@@ -438,7 +443,7 @@ KN_INLINE kn_next next_of(const kn_matrix *w, const kn_rows *rows, int64_t k0, i
 static void dot_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                       const kn_bytes *x, int m, float *c)
 {
-    if (m <= 2 && w->n >= Q_NP && w->mode != KN_NVFP4) {
+    if (m << x->twice <= 2 && w->n >= Q_NP && w->mode != KN_NVFP4) {
         few_bytes(w, rows, k0, kn, p, x, m, c);
     } else {
         pack(w, rows, k0, kn, p);

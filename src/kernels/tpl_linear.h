@@ -47,37 +47,6 @@ KN_INLINE int64_t rows_ahead(int64_t row_bytes)
     return KN_NR * ((PREFETCH_BYTES + block - 1) / block);
 }
 
-/* An address only: it may lie beyond the matrix. */
-KN_INLINE void prefetch(const void *p, int64_t ahead)
-{
-#if defined(__GNUC__)
-    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead), 0, 2);
-#else
-    (void)p, (void)ahead;
-#endif
-}
-
-/* Into the second-level cache. */
-KN_INLINE void prefetch_l2(const uint8_t *p)
-{
-#if defined(__GNUC__)
-    __builtin_prefetch(p, 0, 2);
-#else
-    (void)p;
-#endif
-}
-
-/* Into the first cache: what is asked for is read a block later (t1: 66-75 % of read bandwidth
- * became 80 %). An address only: it may lie beyond the matrix. */
-KN_INLINE void prefetch_near(const uint8_t *p, int64_t ahead)
-{
-#if defined(__GNUC__)
-    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead), 0, 3);
-#else
-    (void)p, (void)ahead;
-#endif
-}
-
 /* Scales and biases of the groups of one row and k block; one group more may be looked at. */
 typedef struct row_groups {
     float scale[KN_KB / 32 + 2], bias[KN_KB / 32 + 2];
