@@ -6,8 +6,8 @@
  *   config.json                      model_type, where no class is said
  *
  * Added tokens are written in the order in which transformers adds them, because the ids of those
- * that the vocabulary lacks follow from it: added_tokens_decoder by id, roles, then the rest. The
- * first of equal texts counts.
+ * that the vocabulary lacks follow from it: added_tokens_decoder by id, roles, then the rest. Of
+ * equal texts that of added_tokens_decoder counts, else the last.
  *
  * Source: transformers 5.23, tokenization_utils_base.py, tokenization_utils_tokenizers.py. */
 #include "text/tok_files.h"
@@ -125,6 +125,29 @@ const tok_class *tok_files_class(const tok_files *f, const tok_class *rows, size
     return NULL;
 }
 
+static const json *role_value(const tok_files *f, int role)
+{
+    const json *v = json_get(f->special, ROLE_KEYS[role]);
+    if (!v || json_is(v, JSON_NULL)) v = json_get(f->config, ROLE_KEYS[role]);
+    return v;
+}
+
+/* Special tokens without a role: two names for them, old and new. */
+static const json *extra_list(const tok_files *f, int which)
+{
+    const char *name = which ? "extra_special_tokens" : "additional_special_tokens";
+    const json *list = json_get(f->special, name);
+    return list ? list : json_get(f->config, name);
+}
+
+strv tok_files_role(const tok_files *f, int role)
+{
+    const json *v = role_value(f, role);
+    return json_is(v, JSON_OBJECT) ? json_str(json_get(v, "content")) : json_str(v);
+}
+
+int tok_files_lists_tokens(const tok_files *f) { return extra_list(f, 0) || extra_list(f, 1); }
+
 mlxe_status tok_files_bool(const tok_files *f, const char *key, int *out, mlxe_error *err)
 {
     return json_get_bool(f->config, "tokenizer_config.json", key, out, err);
@@ -143,6 +166,7 @@ mlxe_status tok_files_add(tok_files *f, strv text, int32_t id, mlxe_error *err)
 typedef struct added_list {
     tok_added_token *v;
     size_t n, cap;
+    size_t fixed;   /* so many are added_tokens_decoder's */
     tok_vocab seen; /* texts of v */
     int32_t next;   /* the id of the next that the vocabulary lacks */
 } added_list;
@@ -155,7 +179,17 @@ static int32_t find_token(const tok_files *f, const added_list *l, strv text)
 
 static void add_token(const tok_files *f, added_list *l, tok_added_token t)
 {
-    if (t.content.n == 0 || l->n == l->cap || tok_vocab_id(&l->seen, t.content) >= 0) return;
+    if (t.content.n == 0 || l->n == l->cap) return;
+    if (tok_vocab_id(&l->seen, t.content) >= 0) {
+        size_t i = l->n;
+        while (i-- > l->fixed)
+            if (strv_eq(l->v[i].content, t.content)) {
+                t.id = l->v[i].id;
+                l->v[i] = t;
+                break;
+            }
+        return;
+    }
     t.id = tok_vocab_id(&f->vocab, t.content);
     if (t.id < 0) t.id = l->next++;
     tok_vocab_add(&l->seen, t.content, t.id);
@@ -177,13 +211,6 @@ static mlxe_status read_token(const json *v, int special, tok_added_token *out, 
     if (rc == MLXE_OK) rc = json_get_bool(v, where, "normalized", &out->normalized, err);
     if (special) out->special = 1;
     return rc;
-}
-
-static const json *role_value(const tok_files *f, int role)
-{
-    const json *v = json_get(f->special, ROLE_KEYS[role]);
-    if (!v || json_is(v, JSON_NULL)) v = json_get(f->config, ROLE_KEYS[role]);
-    return v;
 }
 
 static int is_role(const tok_files *f, strv text)
@@ -247,14 +274,6 @@ static mlxe_status add_numbered(const tok_files *f, added_list *l, mlxe_error *e
     return rc;
 }
 
-/* Special tokens without a role: two names for them, old and new. */
-static const json *extra_list(const tok_files *f, int which)
-{
-    const char *name = which ? "extra_special_tokens" : "additional_special_tokens";
-    const json *list = json_get(f->special, name);
-    return list ? list : json_get(f->config, name);
-}
-
 static mlxe_status add_list(const tok_files *f, added_list *l, const json *list, mlxe_error *err)
 {
     const json *key, *value;
@@ -279,24 +298,10 @@ static void write_token(buf *out, const tok_added_token *t, int first)
              words[t->normalized != 0], words[t->special != 0]);
 }
 
-static int is_listed(const json *list, strv text)
-{
-    const json *key, *value;
-    json_iter it = json_iterate(list);
-    while (json_next(&it, &key, &value))
-        if (strv_eq(json_str(value), text)) return 1;
-    return 0;
-}
-
-/* Classes give the mask token properties, if the settings give its text alone. A vocabulary or a
- * list that declares it comes first. */
-static void set_mask(const tok_files *f, const tok_class *c, const tok_own_token *own, size_t n_own,
-                     tok_added_token *t)
+/* Classes give the mask token properties, if the settings give its text alone. */
+static void set_mask(const tok_files *f, const tok_class *c, tok_added_token *t)
 {
     if (!c->mask || json_is(role_value(f, ROLE_MASK), JSON_OBJECT)) return;
-    for (size_t i = 0; i < n_own; i++)
-        if (strv_eq(own[i].text, t->content)) return;
-    if (is_listed(extra_list(f, 0), t->content) || is_listed(extra_list(f, 1), t->content)) return;
     t->lstrip = strchr(c->mask, 'l') != NULL;
     t->normalized = strchr(c->mask, 'n') != NULL;
 }
@@ -318,14 +323,17 @@ mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_tok
         if (!role_value(f, i) && c->roles[i]) f->roles[i] = strv_of(c->roles[i]);
     }
     if (rc == MLXE_OK) rc = add_numbered(f, &l, err);
+    l.fixed = l.n;
     for (int i = 0; i < ROLES && rc == MLXE_OK; i++) {
         tok_added_token t = {.content = f->roles[i], .special = 1};
         if (role_value(f, i)) rc = read_token(role_value(f, i), 1, &t, err);
-        if (i == ROLE_MASK) set_mask(f, c, own, n_own, &t);
+        if (i == ROLE_MASK) set_mask(f, c, &t);
         if (rc == MLXE_OK) add_token(f, &l, t);
     }
     for (size_t i = 0; i < n_own && rc == MLXE_OK; i++)
-        add_token(f, &l, (tok_added_token){.content = own[i].text, .special = own[i].special});
+        add_token(f, &l,
+                  (tok_added_token){.content = own[i].text,
+                                    .special = own[i].special || is_role(f, own[i].text)});
     for (int i = 0; i < 2 && rc == MLXE_OK; i++)
         rc = add_list(f, &l, extra_list(f, i), err);
     buf_add_str(out, "\"added_tokens\":[");

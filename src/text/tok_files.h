@@ -48,6 +48,10 @@ mlxe_status tok_files_read(const tok_files *f, buf *out, mlxe_error *err);
 mlxe_status tok_files_read_json(const tok_files *f, json_doc **out, mlxe_error *err);
 /* The row whose names hold the folder's class; NULL: none. */
 const tok_class *tok_files_class(const tok_files *f, const tok_class *rows, size_t n);
+/* The token that the settings give a role; n 0: they do not. */
+strv tok_files_role(const tok_files *f, int role);
+/* Whether the settings list special tokens without a role, be the list empty. */
+int tok_files_lists_tokens(const tok_files *f);
 /* A setting of tokenizer_config.json; absent or null leaves *out. Fails CORRUPT */
 mlxe_status tok_files_bool(const tok_files *f, const char *key, int *out, mlxe_error *err);
 /* Adds the next id's string, copied. Fails MEMORY */

@@ -28,7 +28,7 @@ static const spm_rule RULES[] = {
     {.class = {.names = "T5Tokenizer MT5Tokenizer",
                .roles = {NULL, "</s>", "<unk>", NULL, "<pad>"}},
      .more = SPM_LAST_SENTINELS,
-     .unk = SPM_UNK_BY_NAME,
+     .unk = 2,
      .normalize = "c",
      .cut = "wm",
      .one = "$A eos",
@@ -38,6 +38,7 @@ static const spm_rule RULES[] = {
      .skip = 3,
      .last = "<mask>",
      .unk = 3,
+     .asks_prefix = 1,
      .normalize = "c",
      .cut = "wm",
      .one = "bos $A eos",
@@ -46,7 +47,8 @@ static const spm_rule RULES[] = {
      .first = "<s>NOTUSED <pad> </s>NOTUSED <unk> -<unk>NOTUSED",
      .skip = 1,
      .last = "<mask>",
-     .unk = SPM_UNK_BY_NAME,
+     .unk = 3,
+     .asks_prefix = 1,
      .normalize = "c",
      .cut = "wm",
      .one = "bos $A eos",
@@ -76,6 +78,8 @@ static const spm_rule RULES[] = {
     {.class = {.names = "AlbertTokenizer",
                .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
      .unk = 1,
+     .asks_ends = 1,
+     .asks_prefix = 1,
      .normalize = "qalc",
      .lower = 1,
      .cut = "wm",
@@ -92,6 +96,7 @@ static const spm_rule RULES[] = {
     {.class = {.names = "DebertaV2Tokenizer",
                .roles = {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
      .unk = SPM_UNK_BY_NAME,
+     .asks_prefix = 1,
      .normalize = "lw",
      .cut = "pm",
      .one = "cls $A sep",
@@ -107,6 +112,7 @@ static const spm_rule RULES[] = {
      .two = "$A $B eos"},
     {.class = {.names = "BarthezTokenizer", .roles = BART_ROLES, .mask = "l"},
      .unk = 3,
+     .asks_prefix = 1,
      .normalize = "w",
      .cut = "m",
      .one = "$A",
@@ -115,6 +121,7 @@ static const spm_rule RULES[] = {
                .roles = {"<s>", "</s>", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"},
                .mask = "l"},
      .unk = SPM_UNK_BY_NAME,
+     .asks_prefix = 1,
      .normalize = "u",
      .cut = "m",
      .one = "cls $A sep",
@@ -122,10 +129,21 @@ static const spm_rule RULES[] = {
     {.class = {.names = "RemBertTokenizer",
                .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
      .unk = 2,
+     .asks_ends = 1,
+     .asks_prefix = 1,
      .normalize = "qsdlc",
      .cut = "m",
      .one = "$A",
      .two = "$A $B:1"},
+    {.class = {.names = "XGLMTokenizer", .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>"}},
+     .unk = 3,
+     .asks_prefix = 1,
+     .normalize = "cs",
+     .cut = "m",
+     .one = "eos $A",
+     .two = "eos $A eos eos $B",
+     .languages = "<madeupword0> <madeupword1> <madeupword2> <madeupword3> <madeupword4> "
+                  "<madeupword5> <madeupword6>"},
 };
 
 const spm_rule *spm_rule_find(const tok_files *f)
@@ -212,15 +230,21 @@ static void write_cut(const spm_rule *rule, const options *o, buf *out)
     buf_deinit(&list);
 }
 
+/* null is false here: the classes hand it on to Python's if. */
+static mlxe_status read_flag(const tok_files *f, const char *key, int *out, mlxe_error *err)
+{
+    if (json_is(json_get(f->config, key), JSON_NULL)) *out = 0;
+    return tok_files_bool(f, key, out, err);
+}
+
 mlxe_status spm_rule_write(const spm_rule *rule, const tok_files *f, strv charsmap, buf *out,
                            mlxe_error *err)
 {
     options o = {.lower = rule->lower, .keep_accents = -1, .prefix = 1};
-    mlxe_status rc = tok_files_bool(f, "do_lower_case", &o.lower, err);
-    if (rc == MLXE_OK) rc = tok_files_bool(f, "keep_accents", &o.keep_accents, err);
-    if (rc == MLXE_OK) rc = tok_files_bool(f, "split_by_punct", &o.by_punct, err);
-    if (rc == MLXE_OK && strchr("ABCDR", *rule->class.names)) /* the classes that ask for it */
-        rc = tok_files_bool(f, "add_prefix_space", &o.prefix, err);
+    mlxe_status rc = read_flag(f, "do_lower_case", &o.lower, err);
+    if (rc == MLXE_OK) rc = read_flag(f, "keep_accents", &o.keep_accents, err);
+    if (rc == MLXE_OK) rc = read_flag(f, "split_by_punct", &o.by_punct, err);
+    if (rc == MLXE_OK && rule->asks_prefix) rc = read_flag(f, "add_prefix_space", &o.prefix, err);
     if (rc) return rc;
     write_normalizer(rule, &o, charsmap, out);
     write_cut(rule, &o, out);

@@ -9,7 +9,7 @@ enum { SPM_UNK_BY_NAME = -1, SPM_LAST_SENTINELS = -1, SPM_FIRST_PEGASUS = -2 };
 typedef struct spm_rule {
     tok_class class;
     const char *first; /* pieces before the model's, parted by spaces; the score is 0, with a '-'
-                          before the piece -100 */
+                          before the piece -100; those with a role are named by the settings */
     int skip;          /* of the model's pieces, from the begin */
     const char *last;  /* pieces behind the model's */
     int more;          /* SPM_LAST_SENTINELS, SPM_FIRST_PEGASUS, 0 */
@@ -19,9 +19,11 @@ typedef struct spm_rule {
      * none, s runs of spaces, u the same to one mark, w runs of white space */
     const char *normalize;
     int lower;       /* do_lower_case where the settings do not say */
+    int asks_prefix; /* its settings may say add_prefix_space */
+    int asks_ends;   /* and add_bos_token or add_eos_token, which then replace `one` and `two` */
     const char *cut; /* letters: w white space, p punctuation (with split_by_punct), m spaces */
     const char *one, *two; /* as tok_files_template */
-    const char *languages; /* special tokens at the end of `last` */
+    const char *languages; /* special tokens that follow the model's own; often the end of `last` */
     const char *language;  /* src_lang where the settings do not say; NULL: none */
 } spm_rule;
 

@@ -151,8 +151,8 @@ static void refusals(void **unused)
             sizeof group - 1, "{}");
     refused(MLXE_E_CORRUPT, "a piece", "spiece.model", wrong, sizeof wrong - 1, NULL);
     refused(MLXE_E_UNSUPPORTED, "model type 3", "spiece.model", word, sizeof word - 1, NULL);
-    refused(MLXE_E_UNSUPPORTED, "FNetTokenizer without tokenizer.json", "spiece.model", word,
-            sizeof word - 1, "{\"tokenizer_class\":\"FNetTokenizerFast\"}");
+    refused(MLXE_E_UNSUPPORTED, "UdopTokenizer without tokenizer.json", "spiece.model", word,
+            sizeof word - 1, "{\"tokenizer_class\":\"UdopTokenizerFast\"}");
     refused(MLXE_E_CORRUPT, "line 1 is no \"BASE64 RANK\"", "tokenizer.model", "hello\n", 6, NULL);
     refused(MLXE_E_CORRUPT, "tekken.json", "tekken.json", "{", 1, NULL);
     refused(MLXE_E_CORRUPT, "no config.pattern or no vocab", "tekken.json", "{}", 2, NULL);

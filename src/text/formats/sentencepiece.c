@@ -3,15 +3,14 @@
  *   ModelProto { pieces 1 {piece 1, score 2, type 3}, trainer_spec 2, normalizer_spec 3 }
  *
  * Owns: a reader for the few protobuf fields that are needed, and what a class of transformers
- * makes of such a model. Llama, Gemma and NLLB (BPE) and the rows of tok_spm_rules.c (unigram) as
- * those do; any other name as SentencePiece itself segments: normalised by the model's own
- * charsmap, spaces kept or joined as its normalizer_spec says, a space before the text when it says
- * so.
+ * makes of such a model: ROWS (BPE, whatever the model is), the rows of tok_spm_rules.c (unigram),
+ * TokenizersBackend (as the model is). Any other class is refused by name. Without a class a text is
+ * cut as SentencePiece itself does: normalised by the model's own charsmap, spaces kept or joined as
+ * its normalizer_spec says, a space before the text when it says so.
  *
- * Traps: BPE merges follow scores, highest first; equal scores (and most files) follow ids. NLLB
- * puts four pieces first, whatever the model's own order. T5 appends sentinels in falling order.
- * Classes that renumber in other ways are refused by name. Unknown fields are skipped, as protobuf
- * does.
+ * Traps: SentencePiece's BPE merges follow scores, highest first, equal ones ids; those of the
+ * classes follow ids. NLLB puts four pieces first, whatever the model's own order. T5 appends
+ * sentinels in falling order. Unknown fields are skipped, as protobuf does.
  *
  * Source: sentencepiece_model.proto; transformers 5.23, convert_slow_tokenizer.py and models/. */
 #include "text/tok_spm_rules.h"
@@ -176,25 +175,39 @@ static mlxe_status read_model(spm *s, strv in)
 
 /* ---- classes --------------------------------------------------------------------------------- */
 
-enum { CLASS_LLAMA, CLASS_GEMMA, CLASS_NLLB, CLASS_PLAIN, CLASS_RULE, CLASSES = CLASS_RULE };
+enum {
+    CLASS_LLAMA,
+    CLASS_CODE_LLAMA,
+    CLASS_GEMMA,
+    CLASS_NLLB,
+    CLASS_REFORMER,
+    CLASS_BACKEND,
+    CLASS_FNET, /* TokenizersBackend with more roles, always unigram */
+    CLASS_PLAIN,
+    CLASS_RULE,
+    CLASSES = CLASS_RULE
+};
 static const tok_class ROWS[CLASSES] = {
     /* names                                                bos    eos    unk    sep pad cls mask */
-    [CLASS_LLAMA] = {.names = "LlamaTokenizer CodeLlamaTokenizer Phi3Tokenizer",
-                     .roles = {"<s>", "</s>", "<unk>"}},
+    [CLASS_LLAMA] = {.names = "LlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}},
+    [CLASS_CODE_LLAMA] = {.names = "CodeLlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}},
     [CLASS_GEMMA] = {.names = "GemmaTokenizer",
                      .roles = {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
     [CLASS_NLLB] = {.names = "NllbTokenizer",
                     .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
                     .mask = "ln"},
+    [CLASS_REFORMER] = {.names = "ReformerTokenizer", .roles = {NULL, "</s>", "<unk>"}},
+    [CLASS_BACKEND] = {.names = "TokenizersBackend PreTrainedTokenizer", .roles = {NULL}},
+    [CLASS_FNET] = {.names = "FNetTokenizer",
+                    .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
     [CLASS_PLAIN] = {.names = "", .roles = {NULL}},
 };
-/* They number or score the pieces in ways of their own. */
-static const tok_class REFUSED[] = {{"FNetTokenizer ReformerTokenizer XGLMTokenizer "
-                                     "SeamlessM4TTokenizer UdopTokenizer LayoutXLMTokenizer "
-                                     "M2M100Tokenizer SpeechT5Tokenizer",
-                                     {NULL},
-                                     NULL}};
-
+/* What CodeLlama adds: the settings' key, and its default. */
+static const char *const CODE_TOKENS[][2] = {{"prefix_token", "\xE2\x96\x81<PRE>"},
+                                             {"middle_token", "\xE2\x96\x81<MID>"},
+                                             {"suffix_token", "\xE2\x96\x81<SUF>"},
+                                             {"eot_token", "\xE2\x96\x81<EOT>"},
+                                             {"fill_token", "<FILL_ME>"}};
 /* Also byte ranks are kept as tokenizer.model: a protobuf model begins with the tag of a piece. */
 static int takes(tok_files *f)
 {
@@ -229,13 +242,34 @@ static void put_piece(pieces *p, strv text, double score)
     p->rc = tok_files_add(p->f, text, p->id++, p->s->err);
 }
 
+/* The piece that the settings put for one with a role. */
+static strv named_piece(const tok_files *f, strv text)
+{
+    static const struct {
+        const char *text;
+        int role;
+    } rows[] = {{"<s>", ROLE_BOS},
+                {"<pad>", ROLE_PAD},
+                {"</s>", ROLE_EOS},
+                {"<unk>", ROLE_UNK},
+                {"<mask>", ROLE_MASK}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!strv_is(text, rows[i].text)) continue;
+        int cls = rows[i].role == ROLE_BOS && strv_is(f->kind, "MBart50Tokenizer");
+        strv given = tok_files_role(f, cls ? ROLE_CLS : rows[i].role);
+        return given.n ? given : text;
+    }
+    return text;
+}
+
 /* Pieces parted by spaces; '-' before one: it is never to be used. */
 static void put_list(pieces *p, const char *list)
 {
     for (; list && *list; list += strspn(list, " ")) {
         int never = *list == '-';
         size_t n = strcspn(list, " ");
-        put_piece(p, strv_from(list + never, n - (size_t)never), never ? -100 : 0);
+        strv text = strv_from(list + never, n - (size_t)never);
+        put_piece(p, named_piece(p->f, text), never ? -100 : 0);
         list += n;
     }
 }
@@ -271,13 +305,19 @@ static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *
     static const spm_rule plain = {.unk = SPM_UNK_BY_NAME};
     pieces p = {.s = s, .f = f, .out = out};
     size_t first;
-    int64_t extra = 100;
-    int fallback = !rule && s->byte_fallback;
+    int64_t extra = 100, offset = 103;
+    int fallback = !rule && s->byte_fallback; /* a class by a rule never has it */
     int32_t unk;
     if (!rule) rule = &plain;
     if (rule->more == SPM_LAST_SENTINELS)
         p.rc =
             json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
+    if (rule->more == SPM_FIRST_PEGASUS)
+        p.rc =
+            json_get_int(f->config, "tokenizer_config.json", "offset", 0, 10000, &offset, s->err);
+    if (p.rc == MLXE_OK && offset != 103)
+        p.rc = err_set(s->err, MLXE_E_UNSUPPORTED, "%s: offset %lld is not supported, want 103",
+                       s->where, (long long)offset);
     buf_addf(
         out,
         "\"model\":{\"type\":\"Unigram\",\"byte_fallback\":%s,\"exact_scores\":true,\"vocab\":[",
@@ -305,12 +345,12 @@ static int by_score(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Merges come in the order of scores; ids have it in nearly every file. */
-static mlxe_status write_order(const spm *s, buf *out)
+/* Merges come in the order of scores; ids have it in nearly every file, and a class takes them. */
+static mlxe_status write_order(const spm *s, int which, buf *out)
 {
-    int sorted = 1;
+    int sorted = 1, plain = which == CLASS_PLAIN;
     float last = 0;
-    for (size_t i = 0, any = 0; i < s->n && sorted; i++) {
+    for (size_t i = 0, any = 0; i < s->n && sorted && plain; i++) {
         if (s->v[i].type != TYPE_NORMAL) continue;
         sorted = !any || s->v[i].score <= last;
         last = s->v[i].score;
@@ -335,23 +375,23 @@ static mlxe_status write_order(const spm *s, buf *out)
 /* NLLB's order: its own four pieces, then the model's others. */
 static const char *const NLLB_FIRST[] = {"<s>", "<pad>", "</s>", "<unk>"};
 
-static int nllb_first(strv text)
+static int nllb_first(const tok_files *f, strv text)
 {
     for (int i = 0; i < 4; i++)
-        if (strv_is(text, NLLB_FIRST[i])) return i;
+        if (strv_eq(text, named_piece(f, strv_of(NLLB_FIRST[i])))) return i;
     return -1;
 }
 
 static mlxe_status write_bpe(spm *s, int which, tok_files *f, buf *out)
 {
     int nllb = which == CLASS_NLLB;
-    int fallback = which == CLASS_PLAIN ? s->byte_fallback : !nllb;
+    int fallback = which >= CLASS_BACKEND ? s->byte_fallback : !nllb && which != CLASS_REFORMER;
     mlxe_status rc = MLXE_OK;
     int32_t id = 0;
     for (; nllb && id < 4 && rc == MLXE_OK; id++)
-        rc = tok_files_add(f, strv_of(NLLB_FIRST[id]), id, s->err);
+        rc = tok_files_add(f, named_piece(f, strv_of(NLLB_FIRST[id])), id, s->err);
     for (size_t i = 0; i < s->n && rc == MLXE_OK; i++) {
-        s->v[i].id = nllb ? nllb_first(s->v[i].text) : -1;
+        s->v[i].id = nllb ? nllb_first(f, s->v[i].text) : -1;
         if (s->v[i].id >= 0) continue;
         s->v[i].id = id;
         rc = tok_files_add(f, s->v[i].text, id++, s->err);
@@ -359,12 +399,13 @@ static mlxe_status write_bpe(spm *s, int which, tok_files *f, buf *out)
     f->vocab_is_models = 1;
     buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s,\"vocab\":{}",
              fallback ? "true" : "false");
-    if (rc == MLXE_OK) rc = write_order(s, out);
-    if (nllb) {
-        buf_add_str(out, ",\"unk_token\":\"<unk>\"");
-    } else if (which != CLASS_LLAMA && s->unk_id >= 0 && (size_t)s->unk_id < s->n) {
+    if (rc == MLXE_OK) rc = write_order(s, which, out);
+    strv unk = which < CLASS_BACKEND ? tok_files_role(f, ROLE_UNK) : strv_from(NULL, 0);
+    if (!unk.n && nllb) unk = STRV("<unk>");
+    if (!unk.n && s->unk_id >= 0 && (size_t)s->unk_id < s->n) unk = s->v[s->unk_id].text;
+    if (which != CLASS_LLAMA && unk.n) {
         buf_add_str(out, ",\"unk_token\":");
-        json_write_str(out, s->v[s->unk_id].text);
+        json_write_str(out, unk);
     }
     buf_add_str(out, "},");
     return rc;
@@ -413,18 +454,29 @@ static void write_plain_parts(const spm *s, buf *out)
     buf_add_str(out, s->dummy_prefix ? STRIP_FIRST "]}," : "]},");
 }
 
-static mlxe_status write_llama_parts(const tok_files *f, buf *out, mlxe_error *err)
+static mlxe_status write_llama_parts(const tok_files *f, int which, buf *out, mlxe_error *err)
 {
     int prefix = 1, legacy = 0;
     mlxe_status rc = tok_files_bool(f, "add_prefix_space", &prefix, err);
-    if (rc == MLXE_OK) rc = tok_files_bool(f, "legacy", &legacy, err);
+    if (rc == MLXE_OK && which == CLASS_LLAMA) rc = tok_files_bool(f, "legacy", &legacy, err);
     buf_add_str(out, "\"pre_tokenizer\":");
     buf_add_str(out, !prefix  ? META("never", "false")
                      : legacy ? META("always", "false")
                               : META("first", "false"));
     buf_add_str(out, ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK);
-    buf_add_str(out, prefix ? STRIP_FIRST "]}," : "]},");
+    buf_add_str(out, prefix || which == CLASS_CODE_LLAMA ? STRIP_FIRST "]}," : "]},");
     return rc;
+}
+
+/* TokenizersBackend: spaces are written, and nothing is cut. */
+static void write_backend_parts(const spm *s, buf *out)
+{
+    buf_add_str(out, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    if (s->charsmap.n) write_charsmap(s, "", out);
+    buf_addf(out,
+             "%s{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"
+             "\"\xE2\x96\x81\"}]},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[%s]},",
+             s->charsmap.n ? "," : "", s->byte_fallback ? BYTES_BACK : SPACE_BACK);
 }
 
 static void write_nllb_parts(const spm *s, buf *out)
@@ -446,7 +498,12 @@ static mlxe_status write_parts(const spm *s, int which, const spm_rule *rule, co
     mlxe_status rc = MLXE_OK;
     switch (which) {
     case CLASS_LLAMA:
-        return write_llama_parts(f, out, s->err);
+    case CLASS_CODE_LLAMA:
+        return write_llama_parts(f, which, out, s->err);
+    case CLASS_BACKEND:
+    case CLASS_FNET:
+        write_backend_parts(s, out);
+        return MLXE_OK;
     case CLASS_GEMMA:
         buf_add_str(out,
                     "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},"
@@ -456,6 +513,7 @@ static mlxe_status write_parts(const spm *s, int which, const spm_rule *rule, co
                     "]},");
         return MLXE_OK;
     case CLASS_NLLB:
+    case CLASS_REFORMER:
         write_nllb_parts(s, out);
         return MLXE_OK;
     case CLASS_RULE:
@@ -493,6 +551,16 @@ static size_t add_class_tokens(const spm_rule *rule, const tok_files *f, tok_own
     return n;
 }
 
+static size_t add_code_tokens(const tok_files *f, tok_own_token *own, size_t n)
+{
+    for (size_t i = 0; i < sizeof CODE_TOKENS / sizeof *CODE_TOKENS; i++) {
+        const json *given = json_get(f->config, CODE_TOKENS[i][0]);
+        if (!given) own[n++] = (tok_own_token){strv_of(CODE_TOKENS[i][1]), 1};
+        if (json_is(given, JSON_STRING)) own[n++] = (tok_own_token){json_str(given), 1};
+    }
+    return n;
+}
+
 static void set_language(const spm_rule *rule, int which, tok_files *f)
 {
     const char *usual = which == CLASS_NLLB ? "eng_Latn" : rule ? rule->language : NULL;
@@ -511,29 +579,51 @@ static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, t
     int legacy = 0;
     if (!own) return err_memory(s->err, "added tokens", s->n * sizeof *own);
     set_language(rule, which, f);
-    for (size_t i = 0; i < s->n; i++)
+    int listed = tok_files_lists_tokens(f); /* those replace the model's; Pegasus' do always */
+    for (size_t i = 0; i < s->n && !listed && !(rule && rule->more == SPM_FIRST_PEGASUS); i++)
         if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
             own[n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL};
     mlxe_status rc = tok_vocab_finish(&r, &f->vocab);
-    if (which == CLASS_PLAIN) {
-        class.roles[ROLE_BOS] = role_piece(s, f, s->bos_id);
-        class.roles[ROLE_EOS] = role_piece(s, f, s->eos_id);
-        class.roles[ROLE_UNK] = role_piece(s, f, s->unk_id);
+    if (which != CLASS_RULE && which >= CLASS_BACKEND) {
+        const int ids[] = {s->bos_id, s->eos_id, s->unk_id};
+        for (int i = 0; i < 3; i++) /* bos, eos and unk are the first roles */
+            if (ids[i] >= 0 || which != CLASS_FNET) class.roles[i] = role_piece(s, f, ids[i]);
     }
-    n = add_class_tokens(rule, f, own, n);
+    if (!listed) n = add_class_tokens(rule, f, own, n);
+    if (!listed && which == CLASS_CODE_LLAMA) n = add_code_tokens(f, own, n);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own, n, out, s->err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "legacy_behaviour", &legacy, s->err);
     free(own);
     buf_add_char(out, ',');
     if (rc) return rc;
-    if (rule)
+    if (rule && rule->asks_ends &&
+        (json_get(f->config, "add_bos_token") || json_get(f->config, "add_eos_token")))
+        rc = tok_files_bos_eos(f, 0, 0, out, s->err);
+    else if (rule)
         tok_files_template(f, rule->one, rule->two, out);
     else if (which == CLASS_NLLB)
         tok_files_template(f, legacy ? "$A eos lang" : "lang $A eos",
                            legacy ? "$A $B eos lang" : "lang $A $B eos", out);
     else
-        rc = tok_files_bos_eos(f, 0, 0, out, s->err);
+        rc = tok_files_bos_eos(f, which == CLASS_CODE_LLAMA, 0, out, s->err);
     return rc;
+}
+
+/* TokenizersBackend gives pieces other texts, but not what merges to them. */
+static mlxe_status check_renamed(const spm *s, const tok_files *f)
+{
+    const json *key, *value;
+    json_iter it = json_iterate(json_get(f->config, "added_tokens_decoder"));
+    while (json_next(&it, &key, &value)) {
+        int64_t id = tok_files_number(json_str(key));
+        strv text = json_str(json_get(value, "content"));
+        if (id < 0 || (size_t)id >= s->n || strv_eq(s->v[id].text, text)) continue;
+        return err_set(s->err, MLXE_E_UNSUPPORTED,
+                       "%s: piece %d is \"%.*s\", and added_tokens_decoder gives it another text",
+                       s->where, (int)id, (int)(s->v[id].text.n > 60 ? 60 : s->v[id].text.n),
+                       s->v[id].text.p);
+    }
+    return MLXE_OK;
 }
 
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
@@ -545,9 +635,8 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     const tok_class *row = tok_files_class(f, ROWS, CLASSES);
     const spm_rule *rule = spm_rule_find(f);
     int which = rule ? CLASS_RULE : row ? (int)(row - ROWS) : CLASS_PLAIN;
-    int wants_bpe = which == CLASS_LLAMA || which == CLASS_GEMMA || which == CLASS_NLLB;
     mlxe_status rc = MLXE_OK;
-    if (tok_files_class(f, REFUSED, 1)) {
+    if (f->kind.n && which == CLASS_PLAIN) {
         rc = err_set(err, MLXE_E_UNSUPPORTED, "%s: %.*s without tokenizer.json is not supported",
                      s.where, (int)f->kind.n, f->kind.p);
         err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
@@ -556,14 +645,12 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     tok_reader r = {&f->mem, s.where, err};
     rc = tok_files_read(f, &text, err);
     if (rc == MLXE_OK) rc = read_model(&s, buf_view(&text));
-    if (wants_bpe != (s.model == MODEL_BPE)) {
-        which = CLASS_PLAIN;
-        rule = NULL;
-    }
+    int bpe = which == CLASS_PLAIN || which == CLASS_BACKEND ? s.model == MODEL_BPE
+                                                             : which < CLASS_BACKEND;
+    if (rc == MLXE_OK && which == CLASS_BACKEND) rc = check_renamed(&s, f);
     if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, s.n + 10110);
     buf_add_char(out, '{');
-    if (rc == MLXE_OK)
-        rc = s.model == MODEL_BPE ? write_bpe(&s, which, f, out) : write_unigram(&s, rule, f, out);
+    if (rc == MLXE_OK) rc = bpe ? write_bpe(&s, which, f, out) : write_unigram(&s, rule, f, out);
     if (rc == MLXE_OK) rc = write_parts(&s, which, rule, f, out);
     if (rc == MLXE_OK) rc = write_tokens(&s, which, rule, f, out);
     buf_add_char(out, '}');

@@ -1,11 +1,13 @@
-/* vocab_merges.c: vocab.json and merges.txt: byte-level BPE as GPT-2 left it.
+/* vocab_merges.c: vocab.json and merges.txt: BPE as GPT-2 left it.
  *
  *   vocab.json  {"token": id}          merges.txt  lines "left right", a "#version" line
  *
- * How a text is cut follows from the class: GPT-2's pattern, Qwen2's (with NFC), CLIP's words. A
- * class that is not known is refused: the files do not say.
+ * How a text is cut follows from the class (ROWS). A class that is not known is refused: the files do
+ * not say.
  *
- * Source: transformers 5.23, models/{gpt2,qwen2,roberta,clip}. */
+ * Traps: CLIP's decoded text is stripped by transformers outside of the decoder: here one space at
+ * each end is.
+ * Source: transformers 5.23, models/NAME/tokenization_NAME.py. */
 #include "text/tok_files.h"
 
 #include "base/fs.h"
@@ -16,15 +18,101 @@
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"                           \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define END "<|endoftext|>"
+#define FAIRSEQ_ROLES                                                                              \
+    {                                                                                              \
+        "<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"                                   \
+    }
 
-enum { CLASS_GPT2, CLASS_QWEN2, CLASS_ROBERTA, CLASSES };
+#define NFC                 "{\"type\":\"NFC\"}"
+#define REPLACE(a, b)       "{\"type\":\"Replace\",\"pattern\":{" a "},\"content\":\"" b "\"}"
+#define SEQUENCE(of, items) "{\"type\":\"Sequence\",\"" of "\":[" items "]}"
+#define BERT(lower, accents)                                                                       \
+    "{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"              \
+    "\"strip_accents\":" accents ",\"lowercase\":" lower "}"
+/* A minus stands where add_prefix_space does. */
+#define BYTES                                                                                      \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":-,\"trim_offsets\":true,\"use_regex\":true}"
+#define BYTES_BACK                                                                                 \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true}"
+#define CLIP_WORDS                                                                                 \
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"<\\\\|startoftext\\\\|>|<\\\\|endoftext\\\\|>|"  \
+    "'s|'t|'re|'ve|'m|'ll|'d|[\\\\p{L}]+|[\\\\p{N}]|[^\\\\s\\\\p{L}\\\\p{N}]+\"},"                 \
+    "\"behavior\":\"Removed\",\"invert\":true}"
+#define WORDS      "{\"type\":\"BertPreTokenizer\"}"
+#define WORDS_BACK "{\"type\":\"BPEDecoder\",\"suffix\":\"</w>\"}"
+
+enum { POST_BOS_EOS, POST_ROBERTA, POST_CLIP, POST_HERBERT, POST_TEMPLATE };
+
+typedef struct style {
+    const char *normalizer, *cut, *back; /* NULL: no normalizer; cut by the pattern */
+    const char *pattern;                 /* as tok_write_byte_level */
+    int prefix;                          /* add_prefix_space where the settings do not say */
+    int words; /* tokens that end a word end with </w>; unk_token counts */
+    int post;
+} style;
+
+enum {
+    CLASS_GPT2,
+    CLASS_NEOX,
+    CLASS_QWEN2,
+    CLASS_COHERE,
+    CLASS_ROBERTA,
+    CLASS_BLENDERBOT,
+    CLASS_DEBERTA,
+    CLASS_CLIP,
+    CLASS_OPENAI,
+    CLASS_HERBERT,
+    CLASSES
+};
 static const tok_class ROWS[CLASSES] = {
-    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer GPTNeoXTokenizer",
-                    .roles = {END, END, END}},
+    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer", .roles = {END, END, END}},
+    [CLASS_NEOX] = {.names = "GPTNeoXTokenizer", .roles = {END, END, END, NULL, "<|padding|>"}},
     [CLASS_QWEN2] = {.names = "Qwen2Tokenizer", .roles = {NULL, END, END, NULL, END}},
+    [CLASS_COHERE] = {.names = "CohereTokenizer",
+                      .roles = {"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>", "<SEP>", "<PAD>",
+                                "<CLS>", "<MASK_TOKEN>"}},
     [CLASS_ROBERTA] =
         {.names = "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer",
-         .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
+         .roles = FAIRSEQ_ROLES},
+    [CLASS_BLENDERBOT] = {.names = "BlenderbotTokenizer", .roles = FAIRSEQ_ROLES, .mask = "l"},
+    [CLASS_DEBERTA] = {.names = "DebertaTokenizer",
+                       .roles = {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
+    [CLASS_CLIP] = {.names = "CLIPTokenizer", .roles = {"<|startoftext|>", END, END, NULL, END}},
+    [CLASS_OPENAI] = {.names = "OpenAIGPTTokenizer", .roles = {NULL, NULL, "<unk>"}},
+    [CLASS_HERBERT] = {.names = "HerbertTokenizer",
+                       .roles = {NULL, NULL, "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
+};
+static const style STYLES[CLASSES] = {
+    [CLASS_GPT2] = {.cut = BYTES, .back = BYTES_BACK},
+    [CLASS_NEOX] = {.normalizer = NFC, .cut = BYTES, .back = BYTES_BACK},
+    [CLASS_QWEN2] = {.normalizer = NFC, .pattern = QWEN2},
+    [CLASS_COHERE] = {.normalizer = NFC,
+                      .cut = SEQUENCE("pretokenizers",
+                                      "{\"type\":\"Digits\",\"individual_digits\":true}," BYTES),
+                      .back = BYTES_BACK},
+    [CLASS_ROBERTA] = {.cut = BYTES, .back = BYTES_BACK, .post = POST_ROBERTA},
+    [CLASS_BLENDERBOT] = {.cut = BYTES, .back = BYTES_BACK, .prefix = 1},
+    [CLASS_DEBERTA] = {.cut = BYTES, .back = BYTES_BACK, .post = POST_TEMPLATE},
+    [CLASS_CLIP] = {.normalizer =
+                        SEQUENCE("normalizers", NFC "," REPLACE("\"Regex\":\"\\\\s+\"",
+                                                                " ") ",{\"type\":\"Lowercase\"}"),
+                    .cut = SEQUENCE("pretokenizers", CLIP_WORDS "," BYTES),
+                    .back = SEQUENCE(
+                        "decoders", BYTES_BACK
+                        "," REPLACE("\"String\":\"</w>\"",
+                                    " ") ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,"
+                                         "\"stop\":1}"),
+                    .words = 1,
+                    .post = POST_CLIP},
+    [CLASS_OPENAI] = {.normalizer = BERT("true", "null"),
+                      .cut = WORDS,
+                      .back = WORDS_BACK,
+                      .words = 1},
+    [CLASS_HERBERT] = {.normalizer = BERT("false", "false"),
+                       .cut = WORDS,
+                       .back = WORDS_BACK,
+                       .words = 1,
+                       .post = POST_HERBERT},
 };
 
 static int takes(tok_files *f)
@@ -68,44 +156,79 @@ static mlxe_status write_merges(strv in, buf *out, const char *where, mlxe_error
     return MLXE_OK;
 }
 
-static mlxe_status write_parts(const tok_files *f, int which, int prefix, buf *out)
+static void write_parts(const style *how, int prefix, buf *out)
 {
-    static const char *const words[] = {"false", "true"};
-    if (which == CLASS_QWEN2) {
-        buf_add_str(out, "\"normalizer\":{\"type\":\"NFC\"},");
-        tok_write_byte_level(STRV(QWEN2), out);
-    } else {
-        buf_addf(out,
-                 "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":%s,"
-                 "\"trim_offsets\":true,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\","
-                 "\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true},",
-                 words[prefix != 0]);
+    if (how->normalizer) buf_addf(out, "\"normalizer\":%s,", how->normalizer);
+    if (how->pattern) {
+        tok_write_byte_level(strv_of(how->pattern), out);
+        return;
     }
-    (void)f;
-    return MLXE_OK;
+    buf_add_str(out, "\"pre_tokenizer\":");
+    for (const char *p = how->cut; *p; p++) {
+        if (p[0] == ':' && p[1] == '-') {
+            buf_add_str(out, prefix ? ":true" : ":false");
+            p++;
+        } else {
+            buf_add_char(out, *p);
+        }
+    }
+    buf_addf(out, ",\"decoder\":%s,", how->back);
 }
 
-static mlxe_status write_post(const tok_files *f, int which, int prefix, buf *out, mlxe_error *err)
+/* "name":["token",id] */
+static void write_pair(const tok_files *f, const char *name, int role, int32_t id, buf *out)
+{
+    buf_addf(out, ",\"%s\":[", name);
+    json_write_str(out, f->roles[role]);
+    buf_addf(out, ",%d]", id);
+}
+
+static mlxe_status write_post(const tok_files *f, const style *how, int prefix, buf *out,
+                              mlxe_error *err)
 {
     static const char *const words[] = {"false", "true"};
-    int trim = 1;
-    if (which != CLASS_ROBERTA) return tok_files_bos_eos(f, 0, 0, out, err);
-    mlxe_status rc = tok_files_bool(f, "trim_offsets", &trim, err);
-    if (rc) return rc;
-    buf_add_str(out, "\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[");
-    json_write_str(out, f->roles[ROLE_SEP]);
-    buf_addf(out, ",%d],\"cls\":[", f->role_ids[ROLE_SEP]);
-    json_write_str(out, f->roles[ROLE_CLS]);
-    buf_addf(out, ",%d],\"trim_offsets\":%s,\"add_prefix_space\":%s}", f->role_ids[ROLE_CLS],
-             words[trim != 0], words[prefix != 0]);
-    return MLXE_OK;
+    int trim = 1, sep = ROLE_SEP, cls = ROLE_CLS;
+    mlxe_status rc = MLXE_OK;
+    switch (how->post) {
+    case POST_BOS_EOS:
+        return tok_files_bos_eos(f, 0, 0, out, err);
+    case POST_TEMPLATE:
+        tok_files_template(f, "cls $A sep", "cls $A sep sep $B sep", out);
+        return MLXE_OK;
+    case POST_HERBERT: /* numbers, whatever the vocabulary says */
+        buf_add_str(out, "\"post_processor\":{\"type\":\"BertProcessing\"");
+        write_pair(f, "sep", ROLE_SEP, 2, out);
+        write_pair(f, "cls", ROLE_CLS, 0, out);
+        buf_add_char(out, '}');
+        return MLXE_OK;
+    case POST_CLIP:
+        sep = ROLE_EOS;
+        cls = ROLE_BOS;
+        trim = prefix = 0;
+        break;
+    default:
+        rc = tok_files_bool(f, "trim_offsets", &trim, err);
+        break;
+    }
+    buf_add_str(out, "\"post_processor\":{\"type\":\"RobertaProcessing\"");
+    write_pair(f, "sep", sep, f->role_ids[sep], out);
+    write_pair(f, "cls", cls, f->role_ids[cls], out);
+    buf_addf(out, ",\"trim_offsets\":%s,\"add_prefix_space\":%s}", words[trim != 0],
+             words[prefix != 0]);
+    return rc;
+}
+
+/* With </w> at the end of words; the unknown token is one that the settings or the class name. */
+static void write_words(const tok_files *f, buf *out)
+{
+    buf_add_str(out, ",\"end_of_word_suffix\":\"</w>\",\"unk_token\":");
+    json_write_str(out, f->roles[ROLE_UNK]);
 }
 
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     json_doc *doc = NULL;
-    buf merges = {0}, path = {0};
-    int prefix = 0;
+    buf merges = {0}, path = {0}, added = {0};
     const tok_class *row = tok_files_class(f, ROWS, CLASSES);
     if (!row) {
         err_set(err, MLXE_E_UNSUPPORTED,
@@ -115,22 +238,28 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
         err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
         return MLXE_E_UNSUPPORTED;
     }
-    int which = (int)(row - ROWS);
+    const style *how = &STYLES[row - ROWS];
+    int prefix = how->prefix;
     mlxe_status rc = tok_files_read_json(f, &doc, err);
     if (rc == MLXE_OK) rc = read_vocab(f, json_root(doc), err);
     if (rc == MLXE_OK) rc = fs_read(fs_join(&path, f->folder, "merges.txt"), 0, &merges, err);
-    if (rc == MLXE_OK) rc = tok_files_bool(f, "add_prefix_space", &prefix, err);
+    if (rc == MLXE_OK && how->post != POST_CLIP)
+        rc = tok_files_bool(f, "add_prefix_space", &prefix, err);
+    if (rc == MLXE_OK) rc = tok_files_tokens(f, row, NULL, 0, &added, err);
     buf_add_str(out, "{\"model\":{\"type\":\"BPE\",\"vocab\":");
     json_write_value(out, json_root(doc));
     if (rc == MLXE_OK) rc = write_merges(buf_view(&merges), out, buf_str(&path), err);
+    if (how->words) write_words(f, out);
     buf_add_str(out, "},");
-    if (rc == MLXE_OK) rc = write_parts(f, which, prefix, out);
-    if (rc == MLXE_OK) rc = tok_files_tokens(f, row, NULL, 0, out, err);
+    write_parts(how, prefix, out);
+    buf_add_strv(out, buf_view(&added));
+    if (rc == MLXE_OK && added.failed) rc = err_memory(err, "tokenizer", added.n);
     buf_add_char(out, ',');
-    if (rc == MLXE_OK) rc = write_post(f, which, prefix, out, err);
+    if (rc == MLXE_OK) rc = write_post(f, how, prefix, out, err);
     buf_add_char(out, '}');
     json_close(doc);
     buf_deinit(&merges);
+    buf_deinit(&added);
     buf_deinit(&path);
     return rc;
 }

@@ -9,7 +9,9 @@ enum { CLASS_BERT, CLASS_MPNET, CLASSES };
 static const tok_class ROWS[CLASSES] = {
     [CLASS_BERT] = {.names =
                         "BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer "
-                        "ConvBertTokenizer LxmertTokenizer SqueezeBertTokenizer LayoutLMTokenizer",
+                        "ConvBertTokenizer DPRContextEncoderTokenizer "
+                        "DPRQuestionEncoderTokenizer DPRReaderTokenizer LxmertTokenizer "
+                        "SqueezeBertTokenizer LayoutLMTokenizer",
                     .roles = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
     [CLASS_MPNET] = {.names = "MPNetTokenizer",
                      .roles = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"}},
