@@ -345,7 +345,7 @@ jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step)
     if (by > 0 && from < to) count = (size_t)((to - from - 1) / by + 1);
     if (by < 0 && from > to) count = (size_t)((from - to - 1) / -by + 1);
     if (__builtin_mul_overflow(by, v.type == JJ_RANGE ? v.u.range->step : 1, &stride))
-        stride = by > 0 ? INT64_MAX : INT64_MIN;
+        stride = (by > 0) == (v.u.range->step > 0) ? INT64_MAX : INT64_MIN;
     if (by > n) by = n + 1;
     if (by < -n) by = -n - 1;
     if (v.type == JJ_BYTES) {

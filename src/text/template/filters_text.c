@@ -232,7 +232,10 @@ jv jj_filter_wordwrap(jj_rt *rt, const jj_args *args)
     if (!jj_bind(rt, "wordwrap", "s,width,break_long_words,wrapstring,break_on_hyphens", 1, args,
                  v))
         return jj_none();
-    if (jj_is_str(v[0]) && !v[0].u.s->n) return v[0]; /* no line, so nothing else is asked */
+    /* Without a line nothing else is asked. */
+    if (jj_is_str(v[0]) && !v[0].u.s->n &&
+        (jj_is_str(v[3]) || v[3].type == JJ_NONE || v[3].type == JJ_MISSING))
+        return v[0];
     w.is_float = v[1].type == JJ_FLOAT;
     if (w.is_float && !(v[1].u.f >= 1)) /* below 1 the reference goes on for ever, or nearly so */
         return jj_fail(rt, "invalid width (must be > 0; a float at least 1)");

@@ -171,7 +171,7 @@ static symbol *touch(resolver *r, symbols *s, uint32_t name)
         size_t cap = s->cap ? s->cap * 2 : 4;
         symbol *grown = jj_scratch(r->c, cap, sizeof *grown);
         if (!grown) return NULL;
-        if (s->n) memcpy(grown, s->list, s->n * sizeof *grown);
+        if (s->list) memcpy(grown, s->list, s->n * sizeof *grown);
         s->list = grown;
         s->cap = cap;
     }

@@ -71,7 +71,7 @@ jj_frame *jj_frame_new(jj_rt *rt, jj_frame *parent, const jj_context *context, c
     jj_frame *f = jj_alloc(rt, sizeof *f + unit->slots * sizeof(jv));
     if (!f) return NULL;
     f->parent = parent;
-    f->context = parent ? parent->context : context;
+    f->context = context;
     return f;
 }
 
@@ -240,7 +240,7 @@ jv jj_macro_call(jj_rt *rt, const jj_macro *m, const jj_args *args)
     jj_flow flow;
     jv text = jj_none();
     if (!jj_enter(rt)) return text;
-    f = jj_frame_new(rt, m->frame, NULL, m->node->unit);
+    f = jj_frame_new(rt, m->frame, m->frame->context, m->node->unit);
     if (f) macro_parameters(rt, f, m, args);
     if (jj_ok(rt)) text = jj_capture(rt, f, &m->node->x, &flow);
     if (jj_ok(rt)) rt->where = where;
@@ -388,7 +388,7 @@ static jv loop_items(jj_rt *rt, jj_frame *f, const jj_node *n, jv items)
     s = jj_alloc(rt, sizeof *s);
     if (!s) return jj_none();
     s->n = n;
-    s->frame = jj_frame_new(rt, f, NULL, n->unit_test);
+    s->frame = jj_frame_new(rt, f, f->context, n->unit_test);
     s->source = items;
     return s->frame ? jj_generator(rt, filter_next, s) : jj_none();
 }
@@ -398,7 +398,7 @@ static jv recursive_loop(jj_rt *rt, jj_frame *around, const jj_node *n, jv items
     buf b = {0}, *back = rt->out;
     jj_frame *f;
     if (!jj_enter(rt)) return jj_none();
-    f = jj_frame_new(rt, around, NULL, n->unit);
+    f = jj_frame_new(rt, around, around->context, n->unit);
     items = loop_items(rt, around, n, items);
     rt->out = &b;
     if (f && jj_ok(rt)) loop_rounds(rt, f, n, items, depth0);
@@ -666,11 +666,12 @@ void jj_run(jj_rt *rt)
 {
     const jj_node *root = rt->t->root;
     jj_context *context = jj_alloc(rt, sizeof *context);
-    jj_frame *f = jj_frame_new(rt, NULL, context, root->unit);
-    if (!f || !context) return;
+    jj_frame *f;
+    if (!context) return;
     context->vars = rt->vars;
     context->exported = jj_dict_new(rt);
-    if (!context->exported) return;
+    f = jj_frame_new(rt, NULL, context, root->unit);
+    if (!f || !context->exported) return;
     give_self(rt, f, root);
     jj_scope_enter(f, root->scope);
     jj_exec(rt, f, &root->x);

@@ -111,6 +111,14 @@ static jj_list *sorted(jj_rt *rt, keyed *v, size_t n, int reverse)
     return jj_ok(rt) ? l : NULL;
 }
 
+/* `reverse`, which the reference reads as a C int. */
+static int arg_flag(jj_rt *rt, jv v, int64_t *out)
+{
+    if (!jj_arg_int(rt, "reverse", v, out)) return 0;
+    if (*out > INT32_MAX || *out < INT32_MIN) jj_fail(rt, "reverse is too large");
+    return jj_ok(rt);
+}
+
 jv jj_filter_sort(jj_rt *rt, const jj_args *args)
 {
     jv v[4];
@@ -118,7 +126,7 @@ jv jj_filter_sort(jj_rt *rt, const jj_args *args)
     jj_list *items;
     keyed *keys;
     if (!jj_bind(rt, "sort", "value,reverse,case_sensitive,attribute", 1, args, v) ||
-        !jj_arg_int(rt, "reverse", v[1], &reverse))
+        !arg_flag(rt, v[1], &reverse))
         return jj_none();
     items = jj_collect(rt, v[0]);
     keys = items ? jj_array(rt, items->n + 1, sizeof *keys) : NULL;
@@ -136,7 +144,7 @@ jv jj_filter_dictsort(jj_rt *rt, const jj_args *args)
     keyed *keys;
     const jj_dict *d;
     if (!jj_bind(rt, "dictsort", "value,case_sensitive,by,reverse", 1, args, v) ||
-        !jj_arg_str(rt, "by", v[2], &by) || !jj_arg_int(rt, "reverse", v[3], &reverse))
+        !jj_arg_str(rt, "by", v[2], &by) || !arg_flag(rt, v[3], &reverse))
         return jj_none();
     if (!strv_is(by, "key") && !strv_is(by, "value"))
         return jj_fail(rt, "you can only sort by either \"key\" or \"value\"");

@@ -271,7 +271,6 @@ typedef enum jj_flow { FLOW_NEXT, FLOW_BREAK, FLOW_CONTINUE } jj_flow;
 
 jv jj_eval(jj_rt *rt, jj_frame *f, const jj_node *n);
 jj_flow jj_exec(jj_rt *rt, jj_frame *f, const jj_nodes *body);
-/* parent NULL: a frame for context */
 jj_frame *jj_frame_new(jj_rt *rt, jj_frame *parent, const jj_context *context, const jj_unit *unit);
 void jj_scope_enter(jj_frame *f, const jj_scope *s);
 void jj_scope_leave(jj_frame *f, const jj_scope *s);

@@ -303,9 +303,11 @@ int jj_hash(jj_rt *rt, jv v, uint64_t *h)
     case JJ_RANGE:
         *h = mix(v.u.range->n ^ (uint64_t)(v.u.range->n ? v.u.range->start : 0) << 20);
         return 1;
+    case JJ_VIEW:
+        *h = hash_pointer(v.u.view);
+        return v.u.view->kind == JJ_VALUES;
     case JJ_LIST:
     case JJ_DICT:
-    case JJ_VIEW:
         return 0;
     case JJ_FUNCTION:
         *h = hash_pointer(v.u.fn);

@@ -1,9 +1,10 @@
 /* value.h: values of the template language and the state of one rendering.
  *
  * Values are Python's, as the reference engine has them: undefined, None, bool, int (64 bits, or
- * limbs where that is too little: big.h), float, str, bytes, list, tuple, dict, range, views and iterators of these, and the objects that templates make (namespace,
- * cycler, joiner, macro, loop). A value is 16 bytes and copied; what it points to lives in the
- * rendering's arena until the rendering ends, so nothing is freed by hand.
+ * limbs where that is too little: big.h), float, str, bytes, list, tuple, dict, range, views and
+ * iterators of these, and the objects that templates make (namespace, cycler, joiner, macro, loop,
+ * the blocks of `self`). A value is 16 bytes and copied; what it points to lives in the rendering's
+ * arena until the rendering ends, so nothing is freed by hand.
  *
  * Errors    stick: the first failure is kept in jj_rt, later calls do nothing and give None, and
  *           loops end because jj_next and jj_step give 0. Callers check jj_ok where it saves work.

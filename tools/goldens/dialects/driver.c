@@ -2,8 +2,8 @@
  *
  * A line of standard input is {"dialect":NAME,"prompt":TEXT,"tools":[..] or null,"answer":TEXT,
  * "cuts":[bytes, ascending]}; the answer is {"events":[..],"lossless":true}, an event being
- * ["text",TEXT,REASON or null], ["reasoning",TEXT] or ["call",NAME,ID,{arguments}]. What stands side
- * by side and is of one kind is one event. Built from src/text/dialect*.c, src/text/dialects,
+ * ["text",TEXT,REASON or null], ["reasoning",TEXT] or ["call",NAME,ID,{arguments}]. What stands
+ * side by side and is of one kind is one event. Built from src/text/dialect*.c, src/text/dialects,
  * src/base and yyjson with -Isrc -Iinclude and the generated table of dialects. */
 #include "text/dialect.h"
 

@@ -78,7 +78,7 @@ class Odd:
 
     def likely(self, name):
         """A value for a parameter of this name."""
-        if self.r.random() < 0.2:
+        if self.r.random() < 0.2 and name != "precision":  # a large one takes the reference for ever
             return self.value(0)
         if name in ("width", "length", "linecount", "slices", "count", "precision", "base", "leeway", "trim_url_limit", "start", "num", "maxsplit", "tabsize"):
             return self.pick("0", "1", "2", "3", "5", "9", "16", "20", "-1", "none", "true", "2.0")
@@ -268,7 +268,7 @@ class Odd:
                          lambda: t("filter " + f()) + g() + "a" + o(v()) + t("endfilter"), lambda: t("set ns = namespace()") + t("set ns.x") + "q" + t("endset") + o("ns.x") + o("ns"),
                          lambda: t(f"set {self.pick('x, y', '(x, y)', 'x, (y, z)', 'x.y', 'ns.a, y', 'x[0]', 'true', 'self')} = {v()}") + o("x"),
                          lambda: t(f"with {self.pick('x = 1', 'x = 1, y = x', 'x, y = [1, 2]', '')}") + o("x|d(0)") + o("y|d(0)") + t("endwith") + o("x|d('out')"),
-                         lambda: t("autoescape " + self.pick("true", "false", "x")) + o("html") + o("html|safe ~ '&'") + o(self.expression()) + t("endautoescape"),
+                         lambda: t("autoescape " + self.pick("true", "false")) + o("html") + o("html|safe ~ '&'") + o(self.expression()) + t("endautoescape"),
                          lambda: t("generation") + g() + o(v()) + t("endgeneration") + g(), lambda: "{% raw " + self.sign() + "%}" + g() + "{{ x }}{% if %}" + g() + "{%" + self.sign() + " endraw %}" + g(),
                          lambda: g() + "{#" + self.sign() + " {{ x }} " + self.sign() + "#}" + g() + "z", lambda: t("print " + v() + ", " + v()),
                          lambda: g() + t(f"if {v()}") + g() + "1" + g() + t(f"elif {v()}") + "2" + t("else") + g() + "3" + t("endif") + g())()
