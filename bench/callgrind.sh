@@ -13,7 +13,7 @@ for steps in 2 6; do
         cat "$scratch/log" >&2
         exit 1
     }
-    callgrind_annotate --threshold=100 "$scratch/$steps" |
+    callgrind_annotate --auto=no --threshold=100 "$scratch/$steps" |
         sed -n 's/^ *\([0-9,]*\) ([^)]*) *\(.*\)$/\1 \2/p' >"$scratch/$steps.txt"
 done
 awk '/PROGRAM TOTALS|loop_(f32|int8)/ { next }
