@@ -48,8 +48,8 @@ void tok_regex_close(tok_regex *re)
     free(re);
 }
 
-/* Whether what a group matched decides: (a)*+ keeps in PCRE2's machine code what it matched on a way
- * that failed, the interpreter forgets it. */
+/* Whether what a group matched decides: (a)*+ keeps in PCRE2's machine code what it matched on a
+ * way that failed, the interpreter forgets it. */
 static int asks_groups(const char *translated)
 {
     const char *condition = translated;

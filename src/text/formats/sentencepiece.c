@@ -4,9 +4,9 @@
  *
  * Owns: a reader for the few protobuf fields that are needed, and what a class of transformers
  * makes of such a model: ROWS (BPE, whatever the model is), the rows of tok_spm_rules.c (unigram),
- * TokenizersBackend (as the model is). Any other class is refused by name. Without a class a text is
- * cut as SentencePiece itself does: normalised by the model's own charsmap, spaces kept or joined as
- * its normalizer_spec says, a space before the text when it says so.
+ * TokenizersBackend (as the model is). Any other class is refused by name. Without a class a text
+ * is cut as SentencePiece itself does: normalised by the model's own charsmap, spaces kept or
+ * joined as its normalizer_spec says, a space before the text when it says so.
  *
  * Traps: SentencePiece's BPE merges follow scores, highest first, equal ones ids; those of the
  * classes follow ids. NLLB puts four pieces first, whatever the model's own order. T5 appends

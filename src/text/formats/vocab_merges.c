@@ -2,8 +2,8 @@
  *
  *   vocab.json  {"token": id}          merges.txt  lines "left right", a "#version" line
  *
- * How a text is cut follows from the class (ROWS). A class that is not known is refused: the files do
- * not say.
+ * How a text is cut follows from the class (ROWS). A class that is not known is refused: the files
+ * do not say.
  *
  * Traps: CLIP's decoded text is stripped by transformers outside of the decoder: here one space at
  * each end is.
