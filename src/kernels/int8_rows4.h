@@ -26,7 +26,8 @@ KN_INLINE void q_strip_x(int bits, const int8_t *q, vi x[Q_STRIP_X])
     }
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. ask, lines: as for strip(). */
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. ask, lines: as for
+ * strip(). */
 KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
                        const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {

@@ -1,5 +1,5 @@
-/* tpl_few.h: one row of x, or two, as one or two rows of bytes, times packed weights, without a panel. Included by
- * tpl_int8.h.
+/* tpl_few.h: one row of x, or two, as one or two rows of bytes, times packed weights, without a
+ * panel. Included by tpl_int8.h.
  *
  *   strip   VL weight rows x Q_STRIP codes. A row's codes are loaded as they lie, side by side, and
  *           multiplied by the activations of these codes; then the rows' lanes are added by a tree

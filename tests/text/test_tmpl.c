@@ -224,8 +224,7 @@ static void hostile_templates_end(void **state)
         "{{ (2 ** 1000000) % (10 ** 200000) % (10 ** 150000) == (3 ** 600000) * (3 ** 50000) }}",
         "{% block a %}{{ self.a() }}{% endblock %}",
         "{{ lipsum(n=1000000000) }}",
-        "{% set n=namespace(l=1) %}{% for i in [1]*60 %}{% set n.l=[n.l]*2 %}{% endfor %}{{ "
-        "n.l|pprint }}",
+        "{%set n=namespace(l=1)%}{%for i in [1]*60%}{%set n.l=[n.l]*2%}{%endfor%}{{n.l|pprint}}",
         "{{ 'a'.encode() * 100000000000 }}",
         "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
         "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",

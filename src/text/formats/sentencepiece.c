@@ -584,7 +584,7 @@ static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, t
         if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
             own[n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL};
     mlxe_status rc = tok_vocab_finish(&r, &f->vocab);
-    if (which != CLASS_RULE && which >= CLASS_BACKEND) {
+    if (!rule && which >= CLASS_BACKEND) {
         const int ids[] = {s->bos_id, s->eos_id, s->unk_id};
         for (int i = 0; i < 3; i++) /* bos, eos and unk are the first roles */
             if (ids[i] >= 0 || which != CLASS_FNET) class.roles[i] = role_piece(s, f, ids[i]);

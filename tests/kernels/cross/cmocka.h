@@ -29,7 +29,7 @@ static inline _Noreturn void test_leave(int why)
     longjmp(test_end, why);
 }
 
-#define skip() test_leave(TEST_SKIPPED)
+#define skip()             test_leave(TEST_SKIPPED)
 #define print_message(...) ((void)fprintf(stderr, __VA_ARGS__))
 #define fail_msg(...)                                                                              \
     do {                                                                                           \
