@@ -378,7 +378,8 @@ mlxe_status tmpl_render_limited(const tmpl *t, const json *request, const jj_lim
     if (jj_ok(&rt)) final = prepare_messages(&rt, request);
     if (jj_ok(&rt)) jj_run(&rt);
     if (jj_ok(&rt) && jj_is_str(final)) cut_at_tag(&rt, out, from, final);
-    if (jj_ok(&rt) && jj_find_surrogate((strv){out->p + from, out->n - from}) != SIZE_MAX)
+    if (jj_ok(&rt) && out->n > from &&
+        jj_find_surrogate((strv){out->p + from, out->n - from}) != SIZE_MAX)
         jj_fail(&rt, "the text holds a lone surrogate, which UTF-8 has no form for");
     status = jj_rt_error(&rt, err);
     if (spans && !status) take_spans(&content, out->n, spans);
