@@ -523,7 +523,7 @@ static json_doc *long_conversation(size_t n)
 
 static void threads_share_a_template(void **state)
 {
-    tmpl *t = vector_template("deepseek_v31");
+    tmpl *t = vector_template("qwen3_thinking");
     json_doc *doc = long_conversation(10);
     buf want = {0};
     mlxe_error err = {0};
@@ -552,8 +552,8 @@ static void threads_share_a_template(void **state)
 
 static void two_hundred_messages_are_fast(void **state)
 {
-    static const char *const NAMES[] = {"chatml",     "functionary", "deepseek_v31",
-                                        "mistral_v1", "minimax",     "deepseek_v3"};
+    static const char *const NAMES[] = {"chatml",     "qwen25_tools", "qwen3_thinking",
+                                        "mistral_v7", "harmony",      "deepseek_v3"};
     json_doc *doc = long_conversation(200);
     (void)state;
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
