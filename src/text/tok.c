@@ -63,7 +63,7 @@ mlxe_status tok_need_str(const tok_reader *r, const json *v, const char *key, st
 mlxe_status tok_need_type(const tok_reader *r, const json *v, const tok_shape *shapes, strv *out)
 {
     const json *type = json_get(v, "type");
-    for (size_t i = 0; shapes && shapes[i].key && (!type || json_is(type, JSON_NULL)); i++) {
+    for (size_t i = 0; shapes && shapes[i].key && !json_is(type, JSON_STRING); i++) {
         if (!json_get(v, shapes[i].key)) continue;
         *out = strv_of(shapes[i].type);
         return MLXE_OK;
@@ -146,6 +146,7 @@ static mlxe_status open_model(const tok_reader *root, const json *v, tok_model *
     if (!json_is(v, JSON_OBJECT)) return tok_corrupt(&r, "is missing or no object");
     mlxe_status rc = json_get_str(v, r.where, "type", &type, r.err);
     if (rc) return rc;
+    if (!type.p && json_get(v, "type")) return tok_corrupt(&r, "type is no string");
     if (!type.p) m->kind = guess_kind(v);
     for (size_t i = 0; tokenizers_table[i] && type.p; i++)
         if (strv_is(type, tokenizers_table[i]->name)) m->kind = tokenizers_table[i];

@@ -306,6 +306,33 @@ static void set_mask(const tok_files *f, const tok_class *c, tok_added_token *t)
     t->normalized = strchr(c->mask, 'n') != NULL;
 }
 
+/* A class that adds its roles again takes back what added_tokens_decoder says of them. */
+static mlxe_status check_readded(const tok_files *f, mlxe_error *err)
+{
+    static const char *const flags[] = {"lstrip", "rstrip", "single_word", "normalized"};
+    const json *key, *value;
+    json_iter it = json_iterate(json_get(f->config, "added_tokens_decoder"));
+    while (json_next(&it, &key, &value)) {
+        strv text = json_str(json_get(value, "content")), id = json_str(key);
+        for (size_t i = 0; i < sizeof flags / sizeof *flags && is_role(f, text); i++)
+            if (json_bool(json_get(value, flags[i])))
+                return err_set(err, MLXE_E_UNSUPPORTED,
+                               "%s: tokenizer_config.json: added_tokens_decoder %.*s: %s of "
+                               "\"%.*s\", a token with a role, is not supported for %.*s",
+                               f->folder, (int)id.n, id.p, flags[i],
+                               (int)(text.n > 60 ? 60 : text.n), text.p, (int)f->kind.n, f->kind.p);
+    }
+    return MLXE_OK;
+}
+
+static void add_own(const tok_files *f, added_list *l, const tok_own_token *own, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        add_token(f, l,
+                  (tok_added_token){.content = own[i].text,
+                                    .special = own[i].special || is_role(f, own[i].text)});
+}
+
 mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
                              size_t n_own, buf *out, mlxe_error *err)
 {
@@ -322,6 +349,10 @@ mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_tok
         f->roles[i] = t.content;
         if (!role_value(f, i) && c->roles[i]) f->roles[i] = strv_of(c->roles[i]);
     }
+    if (rc == MLXE_OK && c->readds) rc = check_readded(f, err);
+    if (c->own_first) add_own(f, &l, own, n_own);
+    for (int i = 0; i < 2 && rc == MLXE_OK && c->own_first; i++)
+        rc = add_list(f, &l, extra_list(f, i), err);
     if (rc == MLXE_OK) rc = add_numbered(f, &l, err);
     l.fixed = l.n;
     for (int i = 0; i < ROLES && rc == MLXE_OK; i++) {
@@ -330,10 +361,7 @@ mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_tok
         if (i == ROLE_MASK) set_mask(f, c, &t);
         if (rc == MLXE_OK) add_token(f, &l, t);
     }
-    for (size_t i = 0; i < n_own && rc == MLXE_OK; i++)
-        add_token(f, &l,
-                  (tok_added_token){.content = own[i].text,
-                                    .special = own[i].special || is_role(f, own[i].text)});
+    if (rc == MLXE_OK && !c->own_first) add_own(f, &l, own, n_own);
     for (int i = 0; i < 2 && rc == MLXE_OK; i++)
         rc = add_list(f, &l, extra_list(f, i), err);
     buf_add_str(out, "\"added_tokens\":[");

@@ -18,6 +18,8 @@ typedef struct tok_class {
     const char *names; /* "LlamaTokenizer CodeLlamaTokenizer" */
     const char *roles[ROLES];
     const char *mask; /* letters, of the mask token: l takes white space before it, n normalized */
+    int own_first;    /* the format's own tokens are numbered before the settings' */
+    int readds;       /* it adds its roles again, whatever added_tokens_decoder says of them */
 } tok_class;
 
 typedef struct tok_files {

@@ -35,8 +35,9 @@ mlxe_status tok_need_bool(const tok_reader *r, const json *v, const char *key, i
 mlxe_status tok_need_int(const tok_reader *r, const json *v, const char *key, int64_t low,
                          int64_t high, int64_t *out);
 mlxe_status tok_need_char(const tok_reader *r, const json *v, const char *key, uint32_t *out);
-/* The kind that a part names by "type". Old files leave it out: then the first key of shapes that
- * the part has tells its kind. shapes: NULL: none, else it ends with a NULL key */
+/* The kind that a part names by "type". Old files leave it out: then, and where it is no string,
+ * the first key of shapes that the part has tells its kind. shapes: NULL: none, else it ends with
+ * a NULL key */
 typedef struct tok_shape {
     const char *key, *type;
 } tok_shape;

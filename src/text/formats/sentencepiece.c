@@ -196,7 +196,9 @@ static const tok_class ROWS[CLASSES] = {
     [CLASS_NLLB] = {.names = "NllbTokenizer",
                     .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
                     .mask = "ln"},
-    [CLASS_REFORMER] = {.names = "ReformerTokenizer", .roles = {NULL, "</s>", "<unk>"}},
+    [CLASS_REFORMER] = {.names = "ReformerTokenizer",
+                        .roles = {NULL, "</s>", "<unk>"},
+                        .readds = 1},
     [CLASS_BACKEND] = {.names = "TokenizersBackend PreTrainedTokenizer", .roles = {NULL}},
     [CLASS_FNET] = {.names = "FNetTokenizer",
                     .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
@@ -626,6 +628,35 @@ static mlxe_status check_renamed(const spm *s, const tok_files *f)
     return MLXE_OK;
 }
 
+/* NLLB's first pieces of one text: transformers leaves an id of the vocabulary without a piece. */
+static mlxe_status check_nllb(const tok_files *f, mlxe_error *err)
+{
+    for (int i = 0; i < 4; i++) {
+        strv text = named_piece(f, strv_of(NLLB_FIRST[i]));
+        if (nllb_first(f, text) == i) continue;
+        return err_set(err, MLXE_E_UNSUPPORTED,
+                       "%s: tokenizer_config.json: \"%.*s\" as two of bos_token, pad_token, "
+                       "eos_token and unk_token is not supported for %.*s",
+                       f->folder, (int)(text.n > 60 ? 60 : text.n), text.p, (int)f->kind.n,
+                       f->kind.p);
+    }
+    return MLXE_OK;
+}
+
+/* XGLM of transformers looks for tokenizer.model alone, and is empty without it. */
+static mlxe_status check_xglm(const tok_files *f, mlxe_error *err)
+{
+    if (!strv_is(f->kind, "XGLMTokenizer") ||
+        strv_ends(strv_of(buf_str(&f->path)), STRV("tokenizer.model")))
+        return MLXE_OK;
+    err_set(err, MLXE_E_UNSUPPORTED,
+            "%s: tokenizer_config.json: tokenizer_class XGLMTokenizer is not supported with this "
+            "file, want tokenizer.model or tokenizer.json",
+            buf_str(&f->path));
+    err_hint(err, "save the tokenizer as tokenizer.json (transformers: save_pretrained)");
+    return MLXE_E_UNSUPPORTED;
+}
+
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     buf text = {0};
@@ -648,6 +679,8 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     int bpe = which == CLASS_PLAIN || which == CLASS_BACKEND ? s.model == MODEL_BPE
                                                              : which < CLASS_BACKEND;
     if (rc == MLXE_OK && which == CLASS_BACKEND) rc = check_renamed(&s, f);
+    if (rc == MLXE_OK && which == CLASS_NLLB) rc = check_nllb(f, err);
+    if (rc == MLXE_OK) rc = check_xglm(f, err);
     if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, s.n + 10110);
     buf_add_char(out, '{');
     if (rc == MLXE_OK) rc = bpe ? write_bpe(&s, which, f, out) : write_unigram(&s, rule, f, out);

@@ -15,7 +15,7 @@
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"                      \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
-static const tok_class CLASS = {.names = ""};
+static const tok_class CLASS = {.names = "", .own_first = 1};
 
 static int takes(tok_files *f)
 {

@@ -70,7 +70,8 @@ static const tok_class ROWS[CLASSES] = {
     [CLASS_QWEN2] = {.names = "Qwen2Tokenizer", .roles = {NULL, END, END, NULL, END}},
     [CLASS_COHERE] = {.names = "CohereTokenizer",
                       .roles = {"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>", "<SEP>", "<PAD>",
-                                "<CLS>", "<MASK_TOKEN>"}},
+                                "<CLS>", "<MASK_TOKEN>"},
+                      .readds = 1},
     [CLASS_ROBERTA] =
         {.names = "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer",
          .roles = FAIRSEQ_ROLES},
