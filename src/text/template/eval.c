@@ -8,6 +8,8 @@
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
+#include <math.h>
+
 jv *jj_slot_of(jj_frame *f, jj_slot s)
 {
     while (s.hops--)
@@ -74,13 +76,16 @@ static jv eval_compare(jj_rt *rt, jj_frame *f, const jj_node *n)
 
 static jv eval_concat(jj_rt *rt, jj_frame *f, const jj_node *n)
 {
-    int escaping = n->escape == ESCAPE_ON || (n->escape == ESCAPE_RUNTIME && rt->autoescape);
+    int escaping = n->escape == ESCAPE_ON; /* not where only the rendering knows: a str there */
     jj_list *parts = eval_list(rt, f, &n->x);
     int markup = 0;
     buf b = {0};
     if (!parts || !jj_ok(rt)) return jj_none();
-    for (size_t i = 0; escaping && !n->flag && i < parts->n; i++)
+    for (size_t i = 0; escaping && n->flag != CONCAT_CONSTANT && i < parts->n; i++)
         markup |= jj_is_str(parts->v[i]) && parts->v[i].u.s->markup;
+    if (markup && n->flag == CONCAT_UNCLEAR)
+        return jj_fail(rt, "joining constants with an 'and', 'or' or 'if' of constants is not "
+                           "supported under autoescape");
     for (size_t i = 0; i < parts->n; i++) {
         if (markup)
             jj_write_escaped(rt, &b, parts->v[i]);
@@ -278,17 +283,35 @@ static jv eval_node(jj_rt *rt, jj_frame *f, const jj_node *n)
     }
 }
 
+/* 0: v is or holds an inf or nan. */
+static int all_finite(jj_rt *rt, jv v)
+{
+    if (v.type == JJ_FLOAT) return isfinite(v.u.f);
+    if (v.type == JJ_LIST || v.type == JJ_TUPLE) {
+        if (!jj_step(rt, v.u.l->n / 8)) return 0;
+        for (size_t i = 0; i < v.u.l->n; i++)
+            if (!all_finite(rt, v.u.l->v[i])) return 0;
+    } else if (v.type == JJ_DICT) {
+        if (!jj_step(rt, v.u.d->n / 8)) return 0;
+        for (size_t i = 0; i < v.u.d->n; i++)
+            if (!all_finite(rt, v.u.d->e[i].key) || !all_finite(rt, v.u.d->e[i].value)) return 0;
+    }
+    return 1;
+}
+
 jv jj_eval(jj_rt *rt, jj_frame *f, const jj_node *n)
 {
     const jj_node *back = rt->where;
     jv v;
     if (!jj_step(rt, 1)) return jj_none();
-    if (n->kind == N_CONST) return n->v;
+    if (n->kind == N_CONST && !n->frozen) return n->v;
     if (n->kind == N_NAME) return eval_name(rt, f, n);
     if (!jj_enter(rt)) return jj_none();
     rt->where = n;
     v = eval_node(rt, f, n);
     jj_leave(rt);
+    if (n->frozen && jj_ok(rt) && !all_finite(rt, v) && jj_ok(rt))
+        jj_fail(rt, "a constant is too large for a float: inf and nan have no name in templates");
     if (!jj_ok(rt)) return jj_none();
     rt->where = back;
     return v;

@@ -689,6 +689,8 @@ static jv field_value(formatter *f, strv field)
         i++;
         if (i < field.n && field.p[i] != '.' && field.p[i] != '[')
             return jj_fail(f->rt, "only '.' or '[' may follow ']' in format field specifier");
+        if ((unsigned char)first.p[0] >= 0x80 && v.type != JJ_DICT)
+            return jj_fail(f->rt, "an index in other digits than 0 to 9 is not supported");
         if (first.p[0] >= '0' && first.p[0] <= '9') {
             int ok;
             jv index = jj_int_from_text(f->rt, first, 10, &ok);

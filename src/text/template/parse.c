@@ -11,6 +11,8 @@
 #include "text/template/text.h"
 #include "text/template/tree.h"
 
+#include <math.h>
+
 enum { MAX_NESTING = 160, MAX_DEPTH = 400, MAX_NAMED = 500, MAX_DIGITS = 20000 };
 
 static const jj_token EOF_TOKEN = {.type = TK_EOF};
@@ -163,6 +165,72 @@ static int looks_at_context(strv name)
     return 0;
 }
 
+static void freeze_all(jj_nodes list);
+
+/* A constant whose parent is none: the reference writes its value into code, item by item, and
+ * inf and nan have no name there. */
+static void freeze(jj_node *n)
+{
+    if (!n || !n->constant) return;
+    switch (n->kind) {
+    case N_CONST:
+        n->frozen = n->v.type == JJ_FLOAT && !isfinite(n->v.u.f);
+        return;
+    case N_KEYWORD:
+    case N_OPERAND:
+    case N_SLICE:
+        freeze(n->a);
+        freeze(n->b);
+        freeze(n->c);
+        return;
+    case N_TUPLE:
+    case N_LIST:
+    case N_DICT:
+        freeze_all(n->x);
+        freeze_all(n->y);
+        return;
+    default:
+        n->frozen = 1;
+    }
+}
+
+static void freeze_all(jj_nodes list)
+{
+    for (size_t i = 0; i < list.n; i++)
+        freeze(list.p[i]);
+}
+
+static int half_constant(const jj_node *n)
+{
+    return n->constant || ((n->kind == N_AND || n->kind == N_OR || n->kind == N_COND) && n->a &&
+                           half_constant(n->a));
+}
+
+/* What joins constants with an `and`, `or` or `if` that may be one: which rules hold is open. */
+static int unclear(const jj_node *n)
+{
+    if (n->kind != N_CONCAT) return 0;
+    for (size_t i = 0; i < n->x.n; i++)
+        if (!n->x.p[i] || !half_constant(n->x.p[i])) return 0;
+    return 1;
+}
+
+static void find_constant(jj_node *n);
+
+/* Whether the reference works a node out, and what that means for the constants in it. */
+static void settle_constant(jj_node *n)
+{
+    find_constant(n);
+    if (n->constant || n->kind == N_OUTPUT) return;
+    if (unclear(n)) n->flag = CONCAT_UNCLEAR;
+    freeze(n->a);
+    freeze(n->b);
+    freeze(n->c);
+    freeze_all(n->x);
+    freeze_all(n->y);
+    freeze_all(n->z);
+}
+
 static void find_constant(jj_node *n)
 {
     switch (n->kind) {
@@ -202,7 +270,7 @@ static void find_constant(jj_node *n)
     n->constant = is_constant(n->a) && is_constant(n->b) && is_constant(n->c) &&
                   all_constant(n->x) && all_constant(n->y) && all_constant(n->z);
     if (!n->constant) return;
-    if (n->kind == N_CONCAT) n->flag = 1;
+    if (n->kind == N_CONCAT) n->flag = CONCAT_CONSTANT;
     soften(n->a);
     soften(n->b);
     soften(n->c);
@@ -225,7 +293,7 @@ jj_node *jj_node_end(jj_parser *p, jj_node *n)
         if (each[i] > depth) depth = each[i];
     if (depth >= MAX_DEPTH) jj_compile_limit(p->c, n->pos, "an expression or block nests too deep");
     n->depth = (uint16_t)(depth + 1);
-    find_constant(n);
+    settle_constant(n);
     return n;
 }
 

@@ -754,6 +754,18 @@ static void assign_call(resolver *r, jj_node *n, const place *at)
     if (n->c) assign(r, n->c, &soft);
 }
 
+/* Where only the rendering knows whether to escape, the reference works out no constants, except
+ * for a whole output, which it then never escapes. */
+static void assign_volatile(resolver *r, jj_node *n)
+{
+    if (n->kind == N_CONCAT || n->kind == N_GETITEM) n->flag = 0;
+    for (size_t i = 0; n->kind == N_OUTPUT && i < n->x.n; i++)
+        if (n->x.p[i]->constant)
+            jj_syntax(
+                r->c, n->x.p[i]->pos,
+                "printing a constant is not supported where autoescape depends on a variable");
+}
+
 static void assign(resolver *r, jj_node *n, const place *at)
 {
     place soft;
@@ -817,6 +829,7 @@ static void assign(resolver *r, jj_node *n, const place *at)
         break;
     }
     n->escape = (uint8_t)r->escape;
+    if (r->escape == ESCAPE_RUNTIME) assign_volatile(r, n);
     if (n->a) assign(r, n->a, at);
     if (n->b) assign(r, n->b, at);
     if (n->c) assign(r, n->c, at);

@@ -132,6 +132,7 @@ typedef struct jj_slot {
     uint32_t at;
 } jj_slot;
 
+typedef enum jj_concat_rule { CONCAT_PLAIN, CONCAT_CONSTANT, CONCAT_UNCLEAR } jj_concat_rule;
 typedef enum jj_load_how { LOAD_PARAM, LOAD_RESOLVE, LOAD_ALIAS, LOAD_EMPTY } jj_load_how;
 typedef struct jj_load {
     jj_load_how how;
@@ -158,10 +159,11 @@ struct jj_node {
     uint8_t op;       /* jj_op, jj_compare_op, jj_name_use */
     uint8_t escape;   /* jj_escape_mode: OUTPUT, CONCAT, FILTER of a block */
     uint8_t flag;     /* FOR: recursive; NAME stored at top level: exported; BLOCK: required;
-                       CONCAT, GETITEM of a slice: by the rules of constants */
+                       GETITEM of a slice: by the rules of constants; CONCAT: jj_concat_rule */
     uint8_t tracks;   /* FOR: has a loop variable; MACRO: 1 caller, 2 kwargs, 4 varargs (bits);
                        BLOCK and the root: 1 self, 2 super */
     uint8_t constant; /* the reference works it out when it compiles */
+    uint8_t frozen;   /* a constant that the reference writes into code: has to be finite */
     uint16_t depth;
     uint32_t pos, end; /* bytes of the source */
     strv name;
