@@ -112,6 +112,7 @@ static const spm_rule RULES[] = {
      .two = "$A $B eos"},
     {.class = {.names = "BarthezTokenizer", .roles = BART_ROLES, .mask = "l"},
      .unk = 3,
+     .asks_ends = 1,
      .asks_prefix = 1,
      .normalize = "w",
      .cut = "m",
