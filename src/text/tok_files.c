@@ -132,12 +132,19 @@ static const json *role_value(const tok_files *f, int role)
     return v;
 }
 
-/* Special tokens without a role: two names for them, old and new. */
+static const json *setting(const tok_files *f, const char *name)
+{
+    const json *v = json_get(f->special, name);
+    return v ? v : json_get(f->config, name);
+}
+
+/* Special tokens without a role: the old name's, then the new one's. Where the new one has any,
+ * transformers does not look at the old one. */
 static const json *extra_list(const tok_files *f, int which)
 {
-    const char *name = which ? "extra_special_tokens" : "additional_special_tokens";
-    const json *list = json_get(f->special, name);
-    return list ? list : json_get(f->config, name);
+    const json *extra = setting(f, "extra_special_tokens");
+    if (which) return extra;
+    return json_len(extra) ? NULL : setting(f, "additional_special_tokens");
 }
 
 strv tok_files_role(const tok_files *f, int role)

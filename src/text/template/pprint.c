@@ -27,31 +27,6 @@ static int before(jj_rt *rt, jv a, jv b)
     return order < 0;
 }
 
-static int entry_before(jj_rt *rt, const jj_entry *a, const jj_entry *b)
-{
-    return before(rt, a->key, b->key);
-}
-
-/* The entries by key: a stable insertion by halves. */
-static const jj_entry *sorted(jj_rt *rt, const jj_dict *d)
-{
-    jj_entry *e = jj_array(rt, d->n ? d->n : 1, sizeof *e);
-    for (size_t i = 0; e && i < d->n && jj_ok(rt); i++) {
-        size_t low = 0, high = i;
-        while (low < high) {
-            size_t mid = (low + high) / 2;
-            if (entry_before(rt, d->e + i, e + mid))
-                high = mid;
-            else
-                low = mid + 1;
-        }
-        if (!jj_work(rt, (i - low) * sizeof *e)) break;
-        memmove(e + low + 1, e + low, (i - low) * sizeof *e);
-        e[low] = d->e[i];
-    }
-    return jj_ok(rt) ? e : NULL;
-}
-
 /* ---- on one line ---- */
 
 static int is_list(jv v) { return v.type == JJ_LIST || (v.type == JJ_TUPLE && !v.u.l->grouped); }
@@ -64,7 +39,7 @@ static void one_line(jj_rt *rt, buf *b, jv v)
     }
     if (!jj_step(rt, 1) || !jj_room(rt, b->n, 1) || !jj_enter(rt)) return;
     if (v.type == JJ_DICT) {
-        const jj_entry *e = sorted(rt, v.u.d);
+        const jj_entry *e = jj_sorted(rt, v.u.d, before);
         buf_add_char(b, '{');
         for (size_t i = 0; e && i < v.u.d->n && jj_ok(rt); i++) {
             if (i) buf_add_str(b, ", ");
@@ -222,7 +197,7 @@ static void put(printer *p, jv v, int64_t indent, int64_t allowance, int top);
 
 static void put_dict(printer *p, const jj_dict *d, int64_t indent, int64_t allowance)
 {
-    const jj_entry *e = sorted(p->rt, d);
+    const jj_entry *e = jj_sorted(p->rt, d, before);
     buf key = {0};
     buf_add_char(&p->out, '{');
     for (size_t i = 0; e && i < d->n && jj_ok(p->rt); i++) {

@@ -363,20 +363,16 @@ static void json_key(jj_rt *rt, buf *b, jv key, const jj_json_style *style)
     buf_deinit(&text);
 }
 
-static int by_key(jj_rt *rt, const jj_entry *a, const jj_entry *b)
-{
-    return jj_compare(rt, b->key, a->key, "<") < 0;
-}
+static int by_key(jj_rt *rt, jv a, jv b) { return jj_compare(rt, a, b, "<") < 0; }
 
-/* The entries in order of their keys: a stable insertion into a sorted run, by halves. */
-static jj_entry *sorted_entries(jj_rt *rt, const jj_dict *d)
+jj_entry *jj_sorted(jj_rt *rt, const jj_dict *d, int (*before)(jj_rt *rt, jv a, jv b))
 {
     jj_entry *e = jj_array(rt, d->n ? d->n : 1, sizeof *e);
     for (size_t i = 0; e && i < d->n && jj_ok(rt); i++) {
         size_t low = 0, high = i;
         while (low < high) {
             size_t mid = (low + high) / 2;
-            if (by_key(rt, e + mid, d->e + i))
+            if (before(rt, d->e[i].key, e[mid].key))
                 high = mid;
             else
                 low = mid + 1;
@@ -390,7 +386,7 @@ static jj_entry *sorted_entries(jj_rt *rt, const jj_dict *d)
 
 static void json_dict(jj_rt *rt, buf *b, const jj_dict *d, const jj_json_style *style, size_t level)
 {
-    const jj_entry *e = style->sort_keys ? sorted_entries(rt, d) : d->e;
+    const jj_entry *e = style->sort_keys ? jj_sorted(rt, d, by_key) : d->e;
     if (!d->n) {
         buf_add_str(b, "{}");
         return;

@@ -290,6 +290,10 @@ typedef struct jj_json_style {
     strv indent, item, colon;
 } jj_json_style;
 jv jj_json(jj_rt *rt, jv v, const jj_json_style *style);
+
+/* The entries of d in order of their keys, equal ones in d's order: a stable insertion into a
+ * sorted run, by halves. before: whether key a comes before b. NULL: rt failed. */
+jj_entry *jj_sorted(jj_rt *rt, const jj_dict *d, int (*before)(jj_rt *rt, jv a, jv b));
 void jj_float_repr(buf *b, double f);
 
 /* ---- iterating ---- */
