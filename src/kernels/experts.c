@@ -18,12 +18,13 @@
 
 #define SERIAL_VALUES (16 * 1024) /* activations that are prepared without the pool */
 
-/* A worker's scratch: two blocks of sums, sums of a panel, then what weights are unpacked into. */
+/* A worker's scratch: two blocks of sums, sums of panels, then what weights are unpacked into. */
 #define C_FLOATS   (KN_MC * KN_NC)
-#define SUM_FLOATS (KN_MC * KN_QN)
+#define SUM_FLOATS (KN_MC * KN_PANELS * KN_QN)
 _Static_assert((2 * C_FLOATS + SUM_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES,
                "scratch");
-_Static_assert((2 * C_FLOATS + SUM_FLOATS) * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES,
+_Static_assert((2 * C_FLOATS + SUM_FLOATS) * sizeof(float) + KN_PANELS * sizeof(kn_panel) <=
+                   KN_SCRATCH_BYTES,
                "scratch");
 
 typedef struct experts {

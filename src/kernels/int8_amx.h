@@ -55,17 +55,16 @@ AMX KN_INLINE void amx_unit(const kn_panel *p, int half, const kn_bytes *x, int 
  * comes late, so two units are under way while a third one is scaled. */
 AMX KN_INLINE void amx_half(int most, int bytes, int rows, int unit, int shift, const kn_panel *p,
                             int half, int kn, const kn_bytes *x, const float *by,
-                            const kn_next *next, float *c)
+                            const kn_next *next, float *c, int64_t ldc)
 {
     _Alignas(64) int32_t room[4][AMX_ROWS * VL];
     vf to[AMX_ROWS];
-    c += half * VL;
     if (rows < most) memset(room, 0, sizeof room); /* what no tile writes is scaled too */
     for (int u = 0; u < 2 * unit && u < kn; u += unit)
         amx_unit(p, half, x, u, room[u / unit]);
     KN_UNROLL_16
     for (int r = 0; r < most; r++)
-        to[r] = v_load(c + (r < rows ? r : rows - 1) * Q_NP);
+        to[r] = v_load(c + (r < rows ? r : rows - 1) * ldc);
     for (int u = 0, i = 0; u < kn; u += unit, by += 2, i++) {
         const float *groups = p->groups + (u >> shift) * 2 * Q_NP + half * VL;
         const vf s = v_load(groups), b = v_load(groups + Q_NP);
@@ -83,16 +82,16 @@ AMX KN_INLINE void amx_half(int most, int bytes, int rows, int unit, int shift, 
     }
     KN_UNROLL_16
     for (int r = 0; r < most; r++)
-        if (r < rows) v_store(c + r * Q_NP, to[r]);
+        if (r < rows) v_store(c + r * ldc, to[r]);
 }
 
 #define AMX_ROWS_OF(most, bytes)                                                                   \
     AMX static void amx_##most##_##bytes(int rows, int unit, int shift, const kn_panel *p, int kn, \
                                          const kn_bytes *x, const float *by, const kn_next *next,  \
-                                         float *c)                                                 \
+                                         float *c, int64_t ldc)                                    \
     {                                                                                              \
-        amx_half(most, bytes, rows, unit, shift, p, 0, kn, x, by, next, c);                        \
-        amx_half(most, bytes, rows, unit, shift, p, 1, kn, x, by, next, c);                        \
+        amx_half(most, bytes, rows, unit, shift, p, 0, kn, x, by, next, c, ldc);                   \
+        amx_half(most, bytes, rows, unit, shift, p, 1, kn, x, by, next, c + VL, ldc);              \
     }
 AMX_ROWS_OF(8, 1)
 AMX_ROWS_OF(16, 1)
@@ -100,7 +99,7 @@ AMX_ROWS_OF(4, 2)
 AMX_ROWS_OF(8, 2)
 
 AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
-                          kn_next next, float *c)
+                          kn_next next, float *c, int64_t ldc)
 {
     const int unit = kn_unit(w), shift = group_shift(w), most = AMX_ROWS >> x->twice;
     int left = (m + most - 1) / most, shaped = 0; /* tiles of nearly equal height */
@@ -115,11 +114,11 @@ AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const k
             memcpy(by + r * Q_BY, at.by + r * at.ldby, (size_t)(kn / unit * 2) * sizeof *by);
         (x->twice   ? rows > 4 ? amx_8_2 : amx_4_2
          : rows > 8 ? amx_16_1
-                    : amx_8_1)(rows, unit, shift, p, kn, &at, by, &next, c);
+                    : amx_8_1)(rows, unit, shift, p, kn, &at, by, &next, c, ldc);
         next.rows.p = NULL;
         at.q += (rows << x->twice) * at.ldq;
         at.by += rows * at.ldby;
-        c += rows * Q_NP;
+        c += rows * ldc;
         m -= rows;
     }
     _tile_release();
@@ -128,12 +127,14 @@ AMX static void amx_bytes(const kn_matrix *w, const kn_panel *p, int kn, const k
 static void dot_bytes_amx(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
                           const kn_bytes *x, int m, float *c)
 {
+    kn_next next = next_of(w, rows, k0, kn);
     if (m << x->twice < AMX_FROM) {
         dot_bytes(w, rows, k0, kn, p, x, m, c);
         return;
     }
-    pack(w, rows, k0, kn, p);
-    amx_bytes(w, p, kn, x, m, next_of(w, rows, k0, kn), c);
+    pack_panels(w, rows, k0, kn, p);
+    for (int i = 0; i < rows->panels; i++, next.rows.p = NULL)
+        amx_bytes(w, p + i, kn, x, m, next, c + i * Q_NP, (int64_t)rows->panels * Q_NP);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #define KERNELS_INT8_AVX2_H
 
 #define Q_TILE       4 /* rows of x in a register tile */
+#define Q_TILE_2     0 /* two panels at once: not so */
 #define Q_KINDS      3
 #define Q_KIND(bits) ((bits) <= 4 ? 0 : (bits) == 8 ? 2 : 1)
 #define Q_OFFSET     128 /* what 8-bit codes are less */

@@ -6,6 +6,7 @@
 #define KERNELS_INT8_AVX512_H
 
 #define Q_TILE       8 /* rows of x in a register tile */
+#define Q_TILE_2     6 /* in one of two panels: fewer loads a product */
 #define Q_KINDS      1
 #define Q_KIND(bits) 0
 #define Q_OFFSET     0

@@ -4,6 +4,7 @@
 #define KERNELS_INT8_GENERIC_H
 
 #define Q_TILE       2 /* rows of x in a register tile */
+#define Q_TILE_2     0 /* two panels at once: not so */
 #define Q_KINDS      1
 #define Q_KIND(bits) 0
 #define Q_OFFSET     0

@@ -21,11 +21,12 @@
 #define KN_MC            96   /* activation rows of a chunk, at most */
 #define KN_QB            512  /* k block of a panel; a multiple of every group */
 #define KN_QN            32   /* weight rows of a panel, at most */
+#define KN_PANELS        2    /* panels that rows of x meet at once, at most */
 #define KN_QR            96   /* queries that share unpacked keys and values, at most */
 #define KN_DB            256  /* dims of a head that are unpacked at a time */
 #define KN_LANES         16   /* floats of the widest vector */
 #define KN_MAX_THREADS   256
-#define KN_SCRATCH_BYTES (512 * 1024)
+#define KN_SCRATCH_BYTES (640 * 1024)
 
 /* Some weight rows in one k block, laid out for integer products (tpl_int8.h). */
 typedef struct kn_panel {
@@ -43,10 +44,12 @@ typedef struct kn_bytes {
     int twice; /* 1: a row of x is two rows of q, a number 128 * the first one's + the second's */
 } kn_bytes;
 
-/* Weight rows of a panel: groups of four, `apart` rows from group to group (4: all side by side).
- * Apart they are as many streams, which the hardware reads ahead better than one (SPEED.md). */
+/* Weight rows of one or two panels: groups of four, `apart` rows from group to group (4: all side
+ * by side). Apart they are as many streams, which the hardware reads ahead better than one
+ * (SPEED.md). */
 typedef struct kn_rows {
     int64_t n0, apart;
+    int panels;    /* the second one has the groups after the first one's */
     int64_t ahead; /* bytes from a row of the block to what is read next; 0: nothing is */
     int asked;     /* scales and biases have been asked for already */
 } kn_rows;
@@ -92,6 +95,7 @@ typedef struct kn_queries {
 typedef struct kn_ops {
     const char *name;
     int panel_rows; /* weight rows of a panel */
+    int panels;     /* that are best met at once by three rows of bytes and more */
 
     /* c[q, i] += row n0 + i * apart of w . x[q], i < n <= KN_NR, q < m <= KN_FEW; c rows KN_NR
      * apart: weights are unpacked in registers, once. apart is 1 when weights are packed. */
@@ -110,9 +114,10 @@ typedef struct kn_ops {
     /* The same to two rows of bytes, ldq apart (kn_bytes.twice). */
     void (*quantize_2)(const float *x, int64_t k, int unit, int8_t *q, float *by, int64_t ldq);
 
-    /* c[i,j] += x[i] . j-th of the rows over codes k0 .. k0 + kn - 1, i < m, j < panel_rows;
-     * kn <= KN_QB; c rows panel_rows apart; x starts at code k0. A matrix with fewer rows than a
-     * panel repeats its last one (n0 is 0 and apart 4 then). */
+    /* c[i,j] += x[i] . j-th of the rows over codes k0 .. k0 + kn - 1, i < m, j < all rows of the
+     * panels; kn <= KN_QB; c rows so many apart; x starts at code k0; room: as many panels. One or
+     * two rows of bytes meet one panel. A matrix with fewer rows than a panel repeats its last one
+     * (n0 is 0, apart 4 and panels 1 then). */
     void (*dot_bytes)(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *room,
                       const kn_bytes *x, int m, float *c);
 

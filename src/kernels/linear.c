@@ -12,17 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BYTE_ROWS      384          /* rows of bytes of a chunk of integer products, at most */
-#define FEW_BYTE_ROWS  16           /* rows of x that a chunk's weight rows meet at once, at most */
-#define ROW_CHUNK_MACS (256 * 1024) /* a chunk of few rows: some 20 us of reading */
+#define BYTE_ROWS      384               /* rows of bytes of a chunk of integer products, at most */
+#define ROW_CHUNK_MACS (256 * 1024)      /* a chunk of few rows: some 20 us of reading */
 #define BIG_CHUNK_MACS (2 * 1024 * 1024) /* a chunk of many rows: as long */
 #define SERIAL_VALUES  (16 * 1024)       /* activations that are prepared without the pool */
 
 /* A worker's scratch: two blocks of sums, then what weights are unpacked into. */
-#define C_FLOATS (BYTE_ROWS * KN_QN)
+#define C_FLOATS (BYTE_ROWS * KN_PANELS * KN_QN)
 _Static_assert(C_FLOATS >= KN_MC * KN_NC, "sums of a block");
 _Static_assert((2 * C_FLOATS + KN_NC * KN_KB) * sizeof(float) <= KN_SCRATCH_BYTES, "scratch");
-_Static_assert(2 * C_FLOATS * sizeof(float) + sizeof(kn_panel) <= KN_SCRATCH_BYTES, "scratch");
+_Static_assert(2 * C_FLOATS * sizeof(float) + KN_PANELS * sizeof(kn_panel) <= KN_SCRATCH_BYTES,
+               "scratch");
 
 /* A matrix of a set, or a gate with its up. */
 typedef struct part {
@@ -110,15 +110,16 @@ static const float *products(linear *l, const kn_projection *p, int64_t m0, int 
 {
     const float *x[KN_MC];
     kn_panel *panel = (kn_panel *)(void *)work;
-    if (as_bytes(l, p) && n > l->work.ops->panel_rows) {
-        float sums[FEW_BYTE_ROWS * KN_QN];
+    if (as_bytes(l, p) && l->m <= KN_FEW_BYTES && n > l->work.ops->panel_rows) {
+        float sums[KN_FEW_BYTES * KN_QN];
         *ldc = n;
         kn_sum_apart(&l->work, p->w, &l->forms, form_of(p), m0, m, n0, n, c, n, sums, panel);
         return c;
     }
     if (as_bytes(l, p)) {
-        *ldc = l->work.ops->panel_rows;
-        return kn_sum_side(&l->work, p->w, &l->forms, form_of(p), m0, m, n0, end, c, panel);
+        const int panels = n > l->work.ops->panel_rows ? l->work.ops->panels : 1;
+        *ldc = panels * l->work.ops->panel_rows;
+        return kn_sum_side(&l->work, p->w, &l->forms, form_of(p), m0, m, panels, n0, end, c, panel);
     }
     *ldc = KN_NC;
     if (l->m <= KN_FEW) {
@@ -188,7 +189,8 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
     int twice = kn_form_rows(form_of(p->p)) == 2 || (p->up && kn_form_rows(form_of(p->up)) == 2);
     int64_t most = all_bytes ? BYTE_ROWS >> twice : KN_MC;
     int64_t blocks = ceil_div(l->m, most), want = 4 * threads;
-    int64_t macs = l->m <= FEW_BYTE_ROWS ? ROW_CHUNK_MACS * l->m : BIG_CHUNK_MACS, rows;
+    int64_t macs = l->m <= KN_FEW_BYTES ? ROW_CHUNK_MACS * l->m : BIG_CHUNK_MACS, rows;
+    if (all_bytes) panel *= kn_panels(&l->work, l->m, w->n);
     p->unit = bytes ? panel : few ? KN_NR : 24;
     p->units = ceil_div(w->n, p->unit);
     p->mc = blocks ? ceil_div(l->m, blocks) : 1;
@@ -198,12 +200,12 @@ static int64_t cut(const linear *l, part *p, int64_t all_rows)
     if (rows > all_rows * blocks / want) rows = all_rows * blocks / want;
     rows = rows < p->unit ? 1 : rows / p->unit; /* units from here on */
     p->across = ceil_div(p->units, rows);
-    if (l->m <= FEW_BYTE_ROWS && p->across > threads)
+    if (l->m <= KN_FEW_BYTES && p->across > threads)
         p->across = ceil_div(p->across, threads) * threads;
     if (p->across > p->units) p->across = p->units;
     rows = ceil_div(p->units, p->across) * p->unit;
     p->step = bytes ? panel : few ? KN_NC : (int)rows;
-    if (all_bytes && l->m <= FEW_BYTE_ROWS && w->n >= panel && rows * l->m <= C_FLOATS)
+    if (all_bytes && l->m <= KN_FEW_BYTES && w->n >= panel && rows * l->m <= C_FLOATS)
         p->step = (int)rows;
     return (blocks ? blocks : 1) * p->across;
 }

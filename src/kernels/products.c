@@ -103,11 +103,12 @@ int kn_work_stopped(kn_work *work)
     return 1;
 }
 
-/* One panel; next: how many rows further the next one is, 0: there is none. c rows a panel apart */
+/* One panel, or two; next: how many rows further the next ones are, 0: there are none. c rows all
+ * panels apart */
 static void sum_panel(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at,
                       int m, kn_rows rows, int64_t next, float *c, kn_panel *panel)
 {
-    const int n = work->ops->panel_rows;
+    const int n = rows.panels * work->ops->panel_rows;
     kn_bytes x = f->bytes[form];
     x.q += at * kn_form_rows(form) * x.ldq;
     x.by += at * x.ldby;
@@ -124,10 +125,10 @@ static void sum_panel(kn_work *work, const kn_matrix *w, const kn_forms *f, int 
 }
 
 const float *kn_sum_side(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at,
-                         int m, int64_t n0, int64_t end, float *c, kn_panel *panel)
+                         int m, int panels, int64_t n0, int64_t end, float *c, kn_panel *panel)
 {
-    const int64_t most = work->ops->panel_rows, all = w->n;
-    kn_rows rows = {n0 + most <= all ? n0 : all > most ? all - most : 0, 4, 0, 0};
+    const int64_t most = panels * work->ops->panel_rows, all = w->n;
+    kn_rows rows = {n0 + most <= all ? n0 : all > most ? all - most : 0, 4, panels, 0, 0};
     sum_panel(work, w, f, form, at, m, rows, rows.n0 + most < end ? most : 0, c, panel);
     return c + (n0 - rows.n0);
 }
@@ -150,25 +151,33 @@ static void ask_chunk(const kn_matrix *w, int64_t n0, int64_t n, int64_t apart)
     }
 }
 
+int kn_panels(const kn_work *work, int64_t m, int64_t n)
+{
+    return m <= KN_FEW_BYTES || n < KN_PANELS * work->ops->panel_rows ? 1 : work->ops->panels;
+}
+
 void kn_sum_apart(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at, int m,
                   int64_t n0, int64_t n, float *c, int64_t ldc, float *sums, kn_panel *panel)
 {
-    const int most = work->ops->panel_rows;
+    const int panels = kn_panels(work, m, n);
+    const int most = panels * work->ops->panel_rows;
     const int64_t whole = n / most * most, apart = whole / most * 4;
     const int asked = apart > 4 && m <= KN_FEW && whole * scale_bytes(w) <= ASKED_SCALES;
-    const float *rest;
     if (asked) ask_chunk(w, n0, whole, apart);
     for (int64_t j = 0; j < apart; j += 4) {
-        const kn_rows rows = {n0 + j, apart, 0, asked};
+        const kn_rows rows = {n0 + j, apart, panels, 0, asked};
         sum_panel(work, w, f, form, at, m, rows, j + 4 < apart ? 4 : 0, sums, panel);
         for (int i = 0; i < m; i++)
             for (int g = 0; g < most / 4; g++)
                 memcpy(c + i * ldc + g * apart + j, sums + i * most + 4 * g, 4 * sizeof *c);
     }
-    if (whole == n) return;
-    rest = kn_sum_side(work, w, f, form, at, m, n0 + whole, n0 + n, sums, panel);
-    for (int i = 0; i < m; i++)
-        memcpy(c + i * ldc + whole, rest + i * most, (size_t)(n - whole) * sizeof *c);
+    for (int64_t j = whole; j < n; j += work->ops->panel_rows) {
+        const int64_t end = j + work->ops->panel_rows < n ? j + work->ops->panel_rows : n;
+        const float *rest = kn_sum_side(work, w, f, form, at, m, 1, n0 + j, n0 + n, sums, panel);
+        for (int i = 0; i < m; i++)
+            memcpy(c + i * ldc + j, rest + i * work->ops->panel_rows,
+                   (size_t)(end - j) * sizeof *c);
+    }
 }
 
 /* Four rows at a time: dense ones as four streams (kn_rows). */

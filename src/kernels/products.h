@@ -41,13 +41,19 @@ void kn_forms_repeat(kn_forms *f, int64_t i);
 /* Whether the run was cancelled; from then on all its chunks stop. */
 int kn_work_stopped(kn_work *work);
 
-/* Bytes, at most a panel of rows, side by side, from row `at` of the forms on. end: of the rows
- * that are summed next. -> the sums in c, rows panel_rows apart (a panel may begin before n0) */
+/* Rows of x up to which one panel at a time is faster, of rows that lie apart. */
+#define KN_FEW_BYTES 16
+/* Panels that m rows of x meet at once in n rows of a matrix. */
+int kn_panels(const kn_work *work, int64_t m, int64_t n);
+
+/* Bytes, at most the rows of the panels, side by side, from row `at` of the forms on. end: of the
+ * rows that are summed next. panel: room for as many. -> the sums in c, rows all panels' rows apart
+ * (panels may begin before n0; two only where the matrix has rows for them) */
 const float *kn_sum_side(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at,
-                         int m, int64_t n0, int64_t end, float *c, kn_panel *panel);
+                         int m, int panels, int64_t n0, int64_t end, float *c, kn_panel *panel);
 
 /* Bytes, n rows: whole panels of rows that lie apart (kn_rows), then what is left side by side. c
- * rows ldc apart; sums: room for m rows of a form, a panel each. */
+ * rows ldc apart; sums: room for m rows of KN_PANELS panels, and panel for these. */
 void kn_sum_apart(kn_work *work, const kn_matrix *w, const kn_forms *f, int form, int64_t at, int m,
                   int64_t n0, int64_t n, float *c, int64_t ldc, float *sums, kn_panel *panel);
 

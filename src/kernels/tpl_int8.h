@@ -208,7 +208,7 @@ static void pack_groups(const kn_matrix *w, const void *values, const kn_rows *r
     const int64_t last = rows->n0 + (Q_NP / 4 - 1) * rows->apart + 3;
     const int64_t end = last * stride + at + (g * size + 15) / 16 * 16;
     /* a block's share of what the next panel needs of each four rows */
-    const int64_t next = (rows->apart == 4 ? Q_NP : 4) * stride + 3 * at;
+    const int64_t next = (rows->apart == 4 ? rows->panels * Q_NP : 4) * stride + 3 * at;
     for (int r = 0; r < Q_NP && !rows->asked; r += 4)
         for (int i = 0; i < 4 * g * size; i += 64)
             prefetch_near(row_of(&from, r), next + i);
@@ -275,69 +275,82 @@ static void pack(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn
  * the second-level cache: more can be under way, and the first one is full of the panel. */
 typedef struct kn_next {
     rows_at rows; /* p NULL: nothing is */
-    int bytes;    /* of a row */
+    int n, bytes; /* rows; of a row */
 } kn_next;
 
 KN_INLINE void ask_next(const kn_next *next, int unit, int units)
 {
     if (!next->rows.p) return;
-    for (int r = unit * Q_NP / units; r < (unit + 1) * Q_NP / units; r++)
+    for (int r = unit * next->n / units; r < (unit + 1) * next->n / units; r++)
         for (int i = 0; i < next->bytes; i += 64)
             prefetch_l2(row_of(&next->rows, r) + i);
 }
 
-/* sums[r][h]: lane sums of one unit, `dwords` dwords of codes at w, with mr rows of bytes. */
-KN_INLINE void unit_sums(int kind, int mr, int dwords, const uint8_t *w, const int8_t *x,
-                         int64_t ldx, vi sums[Q_TILE][2])
+/* A register tile: rows of bytes by vectors of weight rows, two a panel. */
+typedef vi kn_sums[Q_TILE][2 * KN_PANELS];
+
+/* sums[r][h]: lane sums of one unit, `dwords` dwords of codes from dword `from` of each of the
+ * panels on, with mr rows of bytes. */
+KN_INLINE void unit_sums(int kind, int mr, int panels, int dwords, const kn_panel *p, int from,
+                         const int8_t *x, int64_t ldx, kn_sums sums)
 {
     const int run = Q_RUN(kind) < dwords ? Q_RUN(kind) : dwords;
+    const uint8_t *w = p->codes + (size_t)from * Q_NP * 4;
     KN_UNROLL
     for (int r = 0; r < mr; r++)
-        sums[r][0] = sums[r][1] = q_zero();
+        KN_UNROLL
+    for (int h = 0; h < 2 * panels; h++)
+        sums[r][h] = q_zero();
     for (int d = 0; d < dwords; d += run) {
-        vi part[Q_TILE][2];
+        kn_sums part;
         KN_UNROLL
         for (int r = 0; r < mr; r++)
-            part[r][0] = part[r][1] = q_zero();
+            KN_UNROLL
+        for (int h = 0; h < 2 * panels; h++)
+            part[r][h] = q_zero();
         for (int e = 0; e < run; e++, w += Q_NP * 4, x += 4) {
-            vi a = q_load(w), b = q_load(w + VL * 4);
+            vi a[2 * KN_PANELS];
+            KN_UNROLL
+            for (int h = 0; h < 2 * panels; h++)
+                a[h] = q_load(w + (size_t)(h / 2) * sizeof *p + (size_t)(h % 2) * VL * 4);
             KN_UNROLL
             for (int r = 0; r < mr; r++) {
                 vi v = q_spread(x + r * ldx);
-                part[r][0] = q_mac(kind, part[r][0], a, v);
-                part[r][1] = q_mac(kind, part[r][1], b, v);
+                KN_UNROLL
+                for (int h = 0; h < 2 * panels; h++)
+                    part[r][h] = q_mac(kind, part[r][h], a[h], v);
             }
         }
         KN_UNROLL
-        for (int r = 0; r < mr; r++) {
-            sums[r][0] = q_add(sums[r][0], q_wide(kind, part[r][0]));
-            sums[r][1] = q_add(sums[r][1], q_wide(kind, part[r][1]));
-        }
+        for (int r = 0; r < mr; r++)
+            KN_UNROLL
+        for (int h = 0; h < 2 * panels; h++)
+            sums[r][h] = q_add(sums[r][h], q_wide(kind, part[r][h]));
     }
 }
 
 /* A number's sum from those of its high and its low bytes. */
 KN_INLINE vi q_pair(vi high, vi low) { return q_add(q_left(high, 7), low); }
 
-/* c[r, 0 .. Q_NP-1] += the block's share of mr rows, each `bytes` rows of bytes */
-KN_INLINE void dots(int kind, int mr, int bytes, int unit, int shift, const kn_panel *p, int kn,
-                    const kn_bytes *x, const kn_next *next, float *c)
+/* c[r, all rows of the panels] += the block's share of mr rows, each `bytes` rows of bytes */
+KN_INLINE void dots(int kind, int mr, int bytes, int panels, int unit, int shift, const kn_panel *p,
+                    int kn, const kn_bytes *x, const kn_next *next, float *c)
 {
     const int8_t *q = x->q;
     float room[Q_TILE * Q_BY], *by = room; /* side by side: rows far apart need an address each */
     for (int r = 0; r < mr; r++)
         memcpy(room + r * Q_BY, x->by + r * x->ldby, (size_t)(kn / unit * 2) * sizeof *room);
     for (int u = 0; u < kn; u += unit, by += 2) {
-        const float *groups = p->groups + (u >> shift) * 2 * Q_NP;
-        vi sums[Q_TILE][2];
+        kn_sums sums;
         ask_next(next, u / unit, kn / unit);
-        unit_sums(kind, mr * bytes, unit / 4, p->codes + (size_t)u * Q_NP, q + u, x->ldq, sums);
+        unit_sums(kind, mr * bytes, panels, unit / 4, p, u / 4, q + u, x->ldq, sums);
         KN_UNROLL
-        for (int h = 0; h < 2; h++) {
-            const vf s = v_load(groups + h * VL), b = v_load(groups + Q_NP + h * VL);
+        for (int h = 0; h < 2 * panels; h++) {
+            const float *groups = p[h / 2].groups + (u >> shift) * 2 * Q_NP + h % 2 * VL;
+            const vf s = v_load(groups), b = v_load(groups + Q_NP);
             KN_UNROLL
             for (int r = 0; r < mr; r++) {
-                float *to = c + r * Q_NP + h * VL;
+                float *to = c + r * panels * Q_NP + h * VL;
                 vi sum = bytes == 2 ? q_pair(sums[2 * r][h], sums[2 * r + 1][h]) : sums[r][h];
                 vf t = v_mul(q_float(sum), v_set(by[r * Q_BY]));
                 t = v_fma(t, s, v_load(to));
@@ -347,41 +360,42 @@ KN_INLINE void dots(int kind, int mr, int bytes, int unit, int shift, const kn_p
     }
 }
 
-KN_INLINE void dots_unit(int kind, int mr, int bytes, int unit, int shift, const kn_panel *p,
-                         int kn, const kn_bytes *x, const kn_next *next, float *c)
+KN_INLINE void dots_unit(int kind, int mr, int bytes, int panels, int unit, int shift,
+                         const kn_panel *p, int kn, const kn_bytes *x, const kn_next *next,
+                         float *c)
 {
     if (unit == 16)
-        dots(kind, mr, bytes, 16, 4, p, kn, x, next, c);
+        dots(kind, mr, bytes, panels, 16, 4, p, kn, x, next, c);
     else if (unit == 32)
-        dots(kind, mr, bytes, 32, shift, p, kn, x, next, c);
+        dots(kind, mr, bytes, panels, 32, shift, p, kn, x, next, c);
     else
-        dots(kind, mr, bytes, 64, shift, p, kn, x, next, c);
+        dots(kind, mr, bytes, panels, 64, shift, p, kn, x, next, c);
 }
 
-#define DOTS_CASE(kind, mr, bytes)                                                                 \
+#define DOTS_CASE(kind, mr, bytes, panels)                                                         \
     case (mr)*2 + (bytes)-1:                                                                       \
-        dots_unit(kind, mr, bytes, unit, shift, p, kn, x, next, c);                                \
+        dots_unit(kind, mr, bytes, panels, unit, shift, p, kn, x, next, c);                        \
         break;
 
 KN_INLINE void dots_rows(int kind, int mr, int unit, int shift, const kn_panel *p, int kn,
                          const kn_bytes *x, const kn_next *next, float *c)
 {
     switch (mr * 2 + x->twice) {
-        DOTS_CASE(kind, 1, 1)
-        DOTS_CASE(kind, 2, 1)
-        DOTS_CASE(kind, 1, 2)
+        DOTS_CASE(kind, 1, 1, 1)
+        DOTS_CASE(kind, 2, 1, 1)
+        DOTS_CASE(kind, 1, 2, 1)
 #if Q_TILE >= 4
-        DOTS_CASE(kind, 3, 1)
-        DOTS_CASE(kind, 4, 1)
-        DOTS_CASE(kind, 2, 2)
+        DOTS_CASE(kind, 3, 1, 1)
+        DOTS_CASE(kind, 4, 1, 1)
+        DOTS_CASE(kind, 2, 2, 1)
 #endif
 #if Q_TILE >= 8
-        DOTS_CASE(kind, 5, 1)
-        DOTS_CASE(kind, 6, 1)
-        DOTS_CASE(kind, 7, 1)
-        DOTS_CASE(kind, 8, 1)
-        DOTS_CASE(kind, 3, 2)
-        DOTS_CASE(kind, 4, 2)
+        DOTS_CASE(kind, 5, 1, 1)
+        DOTS_CASE(kind, 6, 1, 1)
+        DOTS_CASE(kind, 7, 1, 1)
+        DOTS_CASE(kind, 8, 1, 1)
+        DOTS_CASE(kind, 3, 2, 1)
+        DOTS_CASE(kind, 4, 2, 1)
 #endif
     }
 }
@@ -407,16 +421,39 @@ static void dots_2(int mr, int unit, int shift, const kn_panel *p, int kn, const
 #define dots_2 dots_0
 #endif
 
-static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_bytes *x, int m,
-                       kn_next next, float *c)
+#if Q_TILE_2
+static void dots_of_two(int mr, int unit, int shift, const kn_panel *p, int kn, const kn_bytes *x,
+                        const kn_next *next, float *c)
 {
-    const int most = Q_TILE >> x->twice;
+    switch (mr * 2 + x->twice) {
+        DOTS_CASE(0, 1, 1, 2)
+        DOTS_CASE(0, 2, 1, 2)
+        DOTS_CASE(0, 3, 1, 2)
+        DOTS_CASE(0, 4, 1, 2)
+        DOTS_CASE(0, 5, 1, 2)
+        DOTS_CASE(0, 6, 1, 2)
+        DOTS_CASE(0, 1, 2, 2)
+        DOTS_CASE(0, 2, 2, 2)
+        DOTS_CASE(0, 3, 2, 2)
+    }
+}
+_Static_assert(Q_KINDS == 1 && Q_TILE_2 == 6, "the cases");
+#else
+#define dots_of_two dots_0
+#endif
+
+static void tile_bytes(const kn_matrix *w, const kn_panel *p, int panels, int kn, const kn_bytes *x,
+                       int m, kn_next next, float *c)
+{
+    const int most = (panels == 2 ? Q_TILE_2 : Q_TILE) >> x->twice;
     int left = (m + most - 1) / most; /* tiles of nearly equal height */
     kn_bytes at = *x;
     while (left) {
         int mr = (m + left - 1) / left, unit = kn_unit(w), shift = group_shift(w);
         int kind = w->mode ? FP4_KIND : Q_KIND(w->bits);
-        if (kind == 0)
+        if (panels == 2)
+            dots_of_two(mr, unit, shift, p, kn, &at, &next, c);
+        else if (kind == 0)
             dots_0(mr, unit, shift, p, kn, &at, &next, c);
         else if (kind == 1)
             dots_1(mr, unit, shift, p, kn, &at, &next, c);
@@ -425,7 +462,7 @@ static void tile_bytes(const kn_matrix *w, const kn_panel *p, int kn, const kn_b
         next.rows.p = NULL;
         at.q += (mr << x->twice) * at.ldq;
         at.by += mr * at.ldby;
-        c += mr * Q_NP;
+        c += mr * panels * Q_NP;
         m -= mr;
         left--;
     }
@@ -437,7 +474,14 @@ KN_INLINE kn_next next_of(const kn_matrix *w, const kn_rows *rows, int64_t k0, i
 {
     rows_at at = rows_from(w->w, rows, w->k * w->bits / 8, k0 * w->bits / 8);
     at.p = rows->ahead && w->n >= Q_NP ? at.p + rows->ahead : NULL;
-    return (kn_next){at, kn * w->bits / 8};
+    return (kn_next){at, rows->panels * Q_NP, kn * w->bits / 8};
+}
+
+static void pack_panels(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p)
+{
+    kn_rows at = *rows;
+    for (int i = 0; i < rows->panels; i++, at.n0 += Q_NP / 4 * at.apart)
+        pack(w, &at, k0, kn, p + i);
 }
 
 static void dot_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int kn, kn_panel *p,
@@ -446,8 +490,8 @@ static void dot_bytes(const kn_matrix *w, const kn_rows *rows, int64_t k0, int k
     if (m << x->twice <= 2 && w->n >= Q_NP && w->mode != KN_NVFP4) {
         few_bytes(w, rows, k0, kn, p, x, m, c);
     } else {
-        pack(w, rows, k0, kn, p);
-        tile_bytes(w, p, kn, x, m, next_of(w, rows, k0, kn), c);
+        pack_panels(w, rows, k0, kn, p);
+        tile_bytes(w, p, rows->panels, kn, x, m, next_of(w, rows, k0, kn), c);
     }
 }
 
