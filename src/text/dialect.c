@@ -264,8 +264,9 @@ static void open_block(dialect_parser *p, int block, size_t place)
 {
     const dialect_block *b = &p->d->blocks[block];
     strv s = {rest(p).p, place};
-    size_t space = b->kind == BLOCK_HEADER || b->kind == BLOCK_DROP ? 0 : trailing_space(s);
     int whole = (b->flags & BLOCK_AT_START) && b->kind != BLOCK_REASONING; /* it is of the body */
+    int keeps = b->kind == BLOCK_DROP || (b->kind == BLOCK_HEADER && !whole); /* the text's end */
+    size_t space = keeps ? 0 : trailing_space(s);
     size_t opening = whole ? 0 : strlen(b->open);
     pass(p, DIALECT_TEXT, place - space);
     if (b->kind == BLOCK_DROP || b->kind == BLOCK_REASONING) {

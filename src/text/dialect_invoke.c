@@ -23,14 +23,6 @@ strv invoke_name(strv attributes)
     return (strv){s.p, end};
 }
 
-/* Text as the model means it: without the line ends behind and before the tags. */
-static strv inner(strv s)
-{
-    if (s.n && *s.p == '\n') s = (strv){s.p + 1, s.n - 1};
-    if (s.n && s.p[s.n - 1] == '\n') s.n--;
-    return s;
-}
-
 static void add_parameter(call_list *c, strv tool, strv attributes, strv value)
 {
     strv key = invoke_name(attributes), kind;
@@ -68,7 +60,7 @@ static size_t end_value(strv s, size_t at, const invoke_tags *t, strv *value)
         return text_find(s, t->parameter_end, end);
     }
     if ((end = text_find(s, t->parameter_end, at)) == SIZE_MAX) return SIZE_MAX;
-    *value = inner((strv){s.p + at, end - at});
+    *value = text_inner((strv){s.p + at, end - at});
     return end;
 }
 

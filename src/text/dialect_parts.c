@@ -52,6 +52,13 @@ int text_between(strv s, const char *open, const char *close, size_t *at, strv *
     return 1;
 }
 
+strv text_inner(strv s)
+{
+    if (s.n && *s.p == '\n') s = (strv){s.p + 1, s.n - 1};
+    if (s.n && s.p[s.n - 1] == '\n') s.n--;
+    return s;
+}
+
 strv text_unfence(strv s)
 {
     s = text_trim(s);
@@ -358,52 +365,4 @@ void read_json_calls(call_list *c, strv body)
             read_json_call(c, (strv){s.p + at, end - at});
     }
     if (!c->n) calls_refuse(c, "a tool call is empty");
-}
-
-/* ---- what the tools declare ------------------------------------------------------------------ */
-
-const json *tool_parameters(const call_list *c, strv tool)
-{
-    json_iter it = json_iterate(c->tools);
-    const json *item;
-    while (json_next(&it, NULL, &item)) {
-        const json *f = json_get(item, "function");
-        if (!f) f = item;
-        if (strv_eq(json_str(json_get(f, "name")), tool)) return json_get(f, "parameters");
-    }
-    return NULL;
-}
-
-strv schema_type(const json *schema)
-{
-    const json *type = json_get(schema, "type");
-    if (json_is(type, JSON_ARRAY)) { /* ["string", "null"] */
-        json_iter types = json_iterate(type);
-        while (json_next(&types, NULL, &type))
-            if (!strv_is(json_str(type), "null")) break;
-    }
-    return json_str(type);
-}
-
-strv tool_parameter_type(const call_list *c, strv tool, strv parameter)
-{
-    const json *all = json_get(tool_parameters(c, tool), "properties");
-    return schema_type(json_get_strv(all, parameter));
-}
-
-void object_add_text(call_list *c, strv tool, strv key, strv text)
-{
-    strv type = tool_parameter_type(c, tool, key), value = text_trim(text);
-    json_doc *doc = NULL;
-    int plain = !type.n || strv_is(type, "string");
-    if (c->scratch.n > 1) buf_add_str(&c->scratch, ", ");
-    json_write_str(&c->scratch, key);
-    buf_add_str(&c->scratch, ": ");
-    if (strv_is(value, "True") || strv_is(value, "False") || strv_is(value, "None"))
-        value = *value.p == 'T' ? STRV("true") : *value.p == 'F' ? STRV("false") : STRV("null");
-    if (!plain && !json_parse("value", value.p, value.n, &doc, NULL))
-        buf_add_strv(&c->scratch, value);
-    else
-        json_write_str(&c->scratch, text);
-    json_close(doc);
 }

@@ -363,6 +363,9 @@ static void choosing(void **state)
         {"make calls in a single JSON array", "", "xlam", NULL},
         {"<iquestcoder_tool_call>f<arg_key>", "", "iquest_coder", NULL},
         {"<ifm|tool_calls> <ifm|think>", "", "k2_horizon", "</ifm|think>"},
+        {"<atem:function_calls> to=self<|message|>", "", "muse", "<|eom|>"},
+        {"'<tool_calls:' + x + '><arg_key:' <think:6124c78e>", "", "hunyuan", "</think:6124c78e>"},
+        {"<iquest_tool_call>f<arg_key>", "", "iquest_coder", NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {

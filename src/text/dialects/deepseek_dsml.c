@@ -1,11 +1,13 @@
 /* deepseek_dsml.c: <｜DSML｜function_calls><｜DSML｜invoke name="f">..</｜DSML｜function_calls>
  *
- * DeepSeek V3.2, and V4 with tool_calls for function_calls. A parameter says itself whether it is
+ * DeepSeek V3.2, V4 with tool_calls for function_calls, V4.1 with a space before every name:
+ * <｜DSML｜ calls><｜DSML｜ invoke name="f">. A parameter says itself whether it is
  * text (string="true") or JSON.
  * Source: the encoding descriptions of deepseek-ai/DeepSeek-V3.2 and -V4. */
 #include "text/dialects/invoke.h"
 
 static void read_block(call_list *c, strv body) { read_invokes(c, body, "｜DSML｜"); }
+static void read_spaced(call_list *c, strv body) { read_invokes(c, body, "｜DSML｜ "); }
 
 const struct dialect dialect_deepseek_dsml = {
     .name = "deepseek_dsml",
@@ -21,5 +23,10 @@ const struct dialect dialect_deepseek_dsml = {
                 .close = "</｜DSML｜tool_calls>",
                 .end = scan_close,
                 .read = read_block},
+               {.kind = BLOCK_CALL,
+                .open = "<｜DSML｜ calls>",
+                .close = "</｜DSML｜ calls>",
+                .end = scan_close,
+                .read = read_spaced},
                BLOCK_THINK},
 };

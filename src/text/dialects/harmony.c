@@ -3,12 +3,26 @@
  *   analysis                                 reasoning
  *   commentary to=functions.f ..json         a call's arguments, up to <|call|>
  *   commentary, final                        text
- * gpt-oss. The prompt ends in <|start|>assistant, so an answer begins with <|channel|>; the last
- * marker (<|return|>, <|call|>) is the end token and not in the answer.
- * Source: openai/harmony's description of the format. */
-#include "text/dialects/parts.h"
+ * gpt-oss. The prompt ends in <|start|>assistant, so an answer begins with <|channel|>, or with
+ * to=NAME<|channel|>; the last marker (<|return|>, <|call|>) is the end token and not in the answer.
+ * Beam writes the arguments as <rfl:parameter name="k">\nv\n</rfl:parameter>.
+ * Source: openai/harmony's description of the format; for Beam the form that vLLM documents. */
+#include "text/dialects/invoke.h"
 
-enum { CHANNEL, START, ANALYSIS, CALL };
+enum { CHANNEL, START, FIRST, ANALYSIS, CALL };
+
+/* A header that begins with its recipient: to=NAME<|channel|>..<|message|>. */
+static ptrdiff_t end_first(const dialect_block *b, strv raw, int last, block_scan *s)
+{
+    static const char CHANNEL_MARK[] = "<|channel|>";
+    strv mark = strv_of(CHANNEL_MARK), rest;
+    size_t n = strlen("to=");
+    while (n < raw.n && n < 256 && raw.p[n] != '<' && !text_space(raw.p[n]))
+        n++;
+    rest = (strv){raw.p + n, raw.n - n};
+    if (strv_starts(rest, mark)) return scan_close(b, raw, last, s);
+    return !last && n < 256 && strv_starts(mark, rest) ? SCAN_MORE : SCAN_NO_CALL;
+}
 
 static int enter(call_list *c, strv header)
 {
@@ -47,9 +61,39 @@ static ptrdiff_t end_call(const dialect_block *b, strv raw, int last, block_scan
     return (ptrdiff_t)(best + n);
 }
 
+/* Arguments in tags. A parameter whose closing tag is missing ends where the next one begins. */
+static void read_tagged(call_list *c, strv name, strv s)
+{
+    static const char OPEN[] = "<rfl:parameter", CLOSE[] = "</rfl:parameter>";
+    size_t at = 0, end, next;
+    strv attributes, value;
+    buf_clear(&c->scratch);
+    buf_add_char(&c->scratch, '{');
+    while (text_between(s, OPEN, ">", &at, &attributes)) {
+        end = text_find(s, CLOSE, at);
+        next = text_find(s, OPEN, at);
+        value = (strv){s.p + at, (end < next ? end : next) - at};
+        if (end == SIZE_MAX && next == SIZE_MAX) {
+            calls_refuse(c, "a tool call is not complete, it wants %s", CLOSE);
+            return;
+        }
+        at = end < next ? end + sizeof CLOSE - 1 : next;
+        object_add_text(c, name, invoke_name(attributes), text_inner(value));
+    }
+    buf_add_char(&c->scratch, '}');
+    if (text_trim((strv){s.p + at, s.n - at}).n)
+        calls_refuse(c, "a tool call holds something that is no parameter");
+    else
+        calls_add(c, name, (strv){"", 0}, calls_keep(c));
+}
+
 static void read_call(call_list *c, strv body)
 {
     strv s = text_trim(body), name = buf_view(&c->header);
+    if (strv_starts(s, STRV("<rfl:parameter"))) {
+        read_tagged(c, name, s);
+        return;
+    }
     if (!strv_is(name, "python") || (s.n && *s.p == '{' && span_value(s, 0) == s.n)) {
         calls_add_json(c, name, (strv){"", 0}, s);
         return;
@@ -75,6 +119,12 @@ const struct dialect dialect_harmony = {
                     .open = "<|start|>",
                     .close = "<|message|>",
                     .end = scan_close,
+                    .enter = enter},
+         [FIRST] = {.kind = BLOCK_HEADER,
+                    .flags = BLOCK_AT_START,
+                    .open = "to=",
+                    .close = "<|message|>",
+                    .end = end_first,
                     .enter = enter},
          [ANALYSIS] = {.kind = BLOCK_REASONING,
                        .flags = BLOCK_HIDDEN,

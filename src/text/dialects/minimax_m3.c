@@ -64,18 +64,11 @@ static int next_element(strv s, size_t *at, strv *name, strv *inside)
 
 static void add_leaf(call_list *c, const json *schema, strv text)
 {
-    strv type = schema_type(schema), s = text_trim(text);
-    json_doc *doc = NULL;
-    int plain = !type.n || strv_is(type, "string");
-    if (!s.n && strv_is(type, "array"))
-        buf_add_str(&c->scratch, "[]");
-    else if (!s.n && strv_is(type, "object"))
-        buf_add_str(&c->scratch, "{}");
-    else if (!plain && !json_parse("value", s.p, s.n, &doc, NULL))
-        buf_add_strv(&c->scratch, s);
+    strv type = schema_type(schema);
+    if (!text_trim(text).n && (strv_is(type, "array") || strv_is(type, "object")))
+        buf_add_str(&c->scratch, strv_is(type, "array") ? "[]" : "{}");
     else
-        json_write_str(&c->scratch, text);
-    json_close(doc);
+        schema_add_text(c, schema, text);
 }
 
 /* The elements of s, as an object's members or an array's items. */

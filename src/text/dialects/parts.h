@@ -7,7 +7,7 @@
 
 /* ---- a dialect ------------------------------------------------------------------------------- */
 
-enum { DIALECT_MARKERS = 4, DIALECT_SETS = 5, DIALECT_BLOCKS = 10 };
+enum { DIALECT_MARKERS = 4, DIALECT_SETS = 5, DIALECT_BLOCKS = 12 };
 
 /* Texts that all have to be in the template's source. One that begins with '!' must not be there,
  * one that begins with '@' is looked for among the tokens too. */
@@ -117,6 +117,7 @@ strv text_trim(strv s);
 size_t text_find(strv s, const char *what, size_t from); /* SIZE_MAX: not there */
 /* The text between two marks from *at on; *at moves behind the second. 0: not there. */
 int text_between(strv s, const char *open, const char *close, size_t *at, strv *out);
+strv text_inner(strv s);   /* without one line end before and one behind */
 strv text_unfence(strv s); /* without ```json and ``` around */
 
 /* End of the JSON value at `at` (white space before it skipped), or SIZE_MAX. */
@@ -126,14 +127,18 @@ strv span_member(strv object, const char *name);
 /* A JSON string as text, into c's memory; {NULL,0}: it is none. */
 strv span_text(call_list *c, strv value);
 
+/* ---- what the tools declare (dialect_schema.c) ----------------------------------------------- */
+
+int tool_declared(const call_list *c, strv tool);
 /* The schema of a tool's parameters; NULL: not said. */
 const json *tool_parameters(const call_list *c, strv tool);
 /* A schema's type, "null" left out of several; {NULL,0}: not said. */
 strv schema_type(const json *schema);
-/* The type that a tool's schema gives a parameter: "string", ...; {NULL,0}: not said. */
-strv tool_parameter_type(const call_list *c, strv tool, strv parameter);
-/* Appends "key": value to an object in the making (scratch begins with '{'): text as its schema
- * wants it, a string where it wants one or says nothing, else JSON where it is JSON. */
+/* Appends a text to scratch as a schema wants it: as JSON where it wants something else than a
+ * text and it is that, else as a string. schema NULL: nothing is said. */
+void schema_add_text(call_list *c, const json *schema, strv text);
+/* Appends "key": value to an object in the making (scratch begins with '{'), as the tool's schema
+ * wants it. */
 void object_add_text(call_list *c, strv tool, strv key, strv text);
 
 #define BLOCK_THINK                                                                                \

@@ -9,13 +9,6 @@
  *        tags. */
 #include "text/dialects/parts.h"
 
-static strv inner(strv s)
-{
-    if (s.n && *s.p == '\n') s = (strv){s.p + 1, s.n - 1};
-    if (s.n && s.p[s.n - 1] == '\n') s.n--;
-    return s;
-}
-
 /* NAME>... without the tag's beginning and the closing tag. */
 static void read_function(call_list *c, strv one)
 {
@@ -41,7 +34,7 @@ static void read_function(call_list *c, strv one)
         }
         value = (strv){rest.p + at, end - at};
         at = end + strlen("</parameter>");
-        object_add_text(c, name, text_trim(key), inner(value));
+        object_add_text(c, name, text_trim(key), text_inner(value));
     }
     buf_add_char(&c->scratch, '}');
     if (text_trim((strv){rest.p + at, rest.n - at}).n)

@@ -321,9 +321,25 @@ int jj_can_slice(jv v, const jv part[3])
     return is_sequence(v);
 }
 
+/* Item i of a range, i being its length or -1 too. 0: beyond 64 bits */
+static int range_edge(const jj_range *r, int64_t i, int64_t *out)
+{
+    int64_t way;
+    return !__builtin_mul_overflow(i, r->step, &way) && !__builtin_add_overflow(r->start, way, out);
+}
+
+static jv slice_range(jj_rt *rt, const jj_range *r, int64_t from, int64_t to, int64_t by)
+{
+    int64_t start, stop, step;
+    if (by == INT64_MAX || by == -INT64_MAX || !range_edge(r, from, &start) ||
+        !range_edge(r, to, &stop) || __builtin_mul_overflow(by, r->step, &step))
+        return jj_limit(rt, "a part of a range with a bound or step beyond 64 bits");
+    return jj_range_new(rt, start, stop, step);
+}
+
 jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step)
 {
-    int64_t from, to, by = 1, n, stride;
+    int64_t from, to, by = 1, n;
     size_t len = 0, count = 0;
     jj_list *l;
     if (!jj_ok(rt)) return jj_none();
@@ -344,8 +360,7 @@ jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step)
     if (!jj_ok(rt)) return jj_none();
     if (by > 0 && from < to) count = (size_t)((to - from - 1) / by + 1);
     if (by < 0 && from > to) count = (size_t)((from - to - 1) / -by + 1);
-    if (__builtin_mul_overflow(by, v.type == JJ_RANGE ? v.u.range->step : 1, &stride))
-        stride = (by > 0) == (v.u.range->step > 0) ? INT64_MAX : INT64_MIN;
+    if (v.type == JJ_RANGE) return slice_range(rt, v.u.range, from, to, by);
     if (by > n) by = n + 1;
     if (by < -n) by = -n - 1;
     if (v.type == JJ_BYTES) {
@@ -360,9 +375,6 @@ jv jj_slice(jj_rt *rt, jv v, jv start, jv stop, jv step)
         jv out = slice_text(rt, v, count ? from : 0, by, count);
         return v.u.s->markup ? jj_marked(rt, out) : out;
     }
-    if (v.type == JJ_RANGE)
-        return jj_range_new(rt, jj_range_at(v.u.range, (size_t)from),
-                            jj_range_at(v.u.range, (size_t)to), stride);
     l = jj_list_new(rt, count);
     for (size_t i = 0; i < count && jj_step(rt, 1); i++, from += by)
         jj_push(rt, l, v.u.l->v[from]);

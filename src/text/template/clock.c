@@ -237,6 +237,8 @@ static int conversion(jj_rt *rt, buf *b, const jj_time *t, char c, char flag)
 
 void jj_strftime(jj_rt *rt, buf *b, const jj_time *t, strv format)
 {
+    const char *zero = format.n ? memchr(format.p, 0, format.n) : NULL;
+    if (zero) format.n = (size_t)(zero - format.p); /* the reference asks C's strftime */
     for (size_t i = 0; i < format.n; i++) {
         size_t at = i + 1;
         char flag = 0;

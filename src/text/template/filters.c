@@ -520,6 +520,15 @@ static int json_indent(jj_rt *rt, jv v, jj_json_style *style)
     return jj_ok(rt);
 }
 
+/* 1: json.dumps never looks at the separators. */
+static int separates_nothing(jv v, const jj_json_style *style)
+{
+    if (jj_is_str(v)) return 1;
+    if (!style->has_indent) return 0;
+    if (v.type == JJ_DICT) return !v.u.d->n;
+    return v.type != JJ_LIST && v.type != JJ_TUPLE ? 1 : !v.u.l->n;
+}
+
 static jv f_tojson(jj_rt *rt, const jj_args *args)
 {
     jv v[5];
@@ -534,7 +543,7 @@ static jv f_tojson(jj_rt *rt, const jj_args *args)
         jj_list *pair = jj_collect(rt, v[3]);
         if (pair && pair->n != 2) jj_fail(rt, "separators must be two texts");
         if (!pair || !jj_ok(rt)) return jj_none();
-        if (jj_is_str(v[0])) return jj_json(rt, v[0], &style); /* asks nothing of them */
+        if (separates_nothing(v[0], &style)) return jj_json(rt, v[0], &style);
         if (!jj_is_str(pair->v[0]) || !jj_is_str(pair->v[1]))
             return jj_fail(rt, "separators must be two texts");
         style.item = jj_strv(pair->v[0]);

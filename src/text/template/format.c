@@ -177,6 +177,8 @@ static int parse_spec(jj_rt *rt, strv spec, layout *l)
         l->type = spec.p[0];
     else if (spec.n)
         return jj_fail(rt, "invalid format specifier"), 0;
+    if (l->group && l->type && !strchr(l->group == ',' ? "deEfFgG%" : "deEfFgG%boxX", l->type))
+        return jj_fail(rt, "cannot specify '%c' with '%c'", l->group, l->type), 0;
     return jj_ok(rt);
 }
 
@@ -316,10 +318,6 @@ static void format_int(jj_rt *rt, buf *b, jv v, layout *l)
         return;
     default:
         jj_fail(rt, "unknown format code '%c' for an int", l->type);
-        return;
-    }
-    if (l->group && ((l->group == ',' && base != 10) || l->type == 'n')) {
-        jj_fail(rt, "cannot specify '%c' with '%c'", l->group, l->type);
         return;
     }
     jj_big_write(rt, &digits, v, base, l->type == 'X');

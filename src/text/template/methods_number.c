@@ -141,7 +141,6 @@ jv jj_int_from_bytes(jj_rt *rt, jv self, const jj_args *args)
     buf bytes = {0}, digits = {0};
     int64_t byte = 0;
     int big;
-    (void)self;
     if (!jj_bind(rt, "from_bytes", "bytes,byteorder,signed", 1, args, v)) return jj_none();
     big = big_endian(rt, v[1]);
     if (jj_is_str(v[0])) return jj_fail(rt, "cannot convert 'str' object to bytes");
@@ -159,5 +158,5 @@ jv jj_int_from_bytes(jj_rt *rt, jv self, const jj_args *args)
         out = jj_binary(rt, JJ_SUB, out, power_of_two(rt, (int64_t)bytes.n * 8));
     buf_deinit(&bytes);
     buf_deinit(&digits);
-    return out;
+    return self.type == JJ_BOOL && jj_ok(rt) ? jj_bool(jj_truth(out)) : out;
 }

@@ -169,6 +169,8 @@ jv jj_binary(jj_rt *rt, jj_op op, jv a, jv b)
         return float_binary(rt, op, f, g);
     }
     if (op == JJ_MOD && jj_is_str(a)) return jj_percent(rt, a, b);
+    if (op == JJ_MOD && a.type == JJ_BYTES)
+        return jj_fail(rt, "formatting of 'bytes' is not supported in templates");
     if (a.type == JJ_UNDEFINED || b.type == JJ_UNDEFINED)
         return jj_fail_undefined(rt, a.type == JJ_UNDEFINED ? a : b);
     if (op == JJ_ADD && jj_is_str(a) && jj_is_str(b)) return join_text(rt, a, b);

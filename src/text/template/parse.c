@@ -168,7 +168,7 @@ static int looks_at_context(strv name)
 static void freeze_all(jj_nodes list);
 
 /* A constant whose parent is none: the reference writes its value into code, item by item, and
- * inf and nan have no name there. */
+ * inf and nan have no name there. A slice that is an error there stays one. */
 static void freeze(jj_node *n)
 {
     if (!n || !n->constant) return;
@@ -189,6 +189,10 @@ static void freeze(jj_node *n)
         freeze_all(n->x);
         freeze_all(n->y);
         return;
+    case N_GETITEM:
+        n->flag = 0;
+        n->frozen = 1;
+        return;
     default:
         n->frozen = 1;
     }
@@ -204,6 +208,13 @@ static int half_constant(const jj_node *n)
 {
     return n->constant || ((n->kind == N_AND || n->kind == N_OR || n->kind == N_COND) && n->a &&
                            half_constant(n->a));
+}
+
+/* The reference works an output's `and` and `if` out as far as they go: what decides may be a
+ * constant where the rest is none. */
+static void soften_decision(jj_node *n)
+{
+    if (n && (n->kind == N_AND || (n->kind == N_COND && n->c && n->c->constant))) soften(n->a);
 }
 
 /* What joins constants with an `and`, `or` or `if` that may be one: which rules hold is open. */
@@ -239,6 +250,8 @@ static void find_constant(jj_node *n)
         return;
     case N_OUTPUT:
         soften_all(n->x);
+        for (size_t i = 0; i < n->x.n; i++)
+            soften_decision(n->x.p[i]);
         return;
     case N_FILTER:
     case N_TEST:

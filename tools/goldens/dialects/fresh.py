@@ -17,10 +17,12 @@ import sys
 import time
 
 J = lambda v: json.dumps(v, ensure_ascii=False)  # noqa: E731
-SCHEMA = {"s": "string", "t": "string", "n": "integer", "x": "number", "b": "boolean", "o": "object", "l": "array"}
+SCHEMA = {"s": "string", "t": "string", "n": "integer", "x": "number", "b": "boolean", "o": "object", "l": "array", "m": "maybe", "w": "either"}
+# How a schema says it, where that is more than a type's name: an optional number, a text or a list.
+WORDED = {"maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None}, "either": {"type": ["string", "array"]}}
 NAMES = ["f", "get_weather", "add", "search-web", "now", "a1"]
 TOOLS = [{"type": "function", "function": {"name": n, "description": "d", "parameters": {
-    "type": "object", "properties": {k: {"type": t} for k, t in SCHEMA.items()}}}} for n in NAMES]
+    "type": "object", "properties": {k: WORDED.get(t, {"type": t}) for k, t in SCHEMA.items()}}}} for n in NAMES]
 
 
 def call_json(name, args, key="arguments", **more):
@@ -45,6 +47,10 @@ def dsml(calls, p):
 
 def keyed(args, k, kk, v, vv, gap="\n"):
     return gap.join(f"{k}{key}{kk}{gap}{v}{value_text(value)}{vv}" for key, value in args.items())
+
+
+def type_of(v):
+    return {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", list: "array", type(None): "null"}[type(v)]
 
 
 def python_value(v):
@@ -92,7 +98,8 @@ FORMS = {
     "cwm": [dict(w=lambda c, r: "\n".join(f"<tool: {n}>\n{J(a)}\n</tool>" for n, a in c), tags=1, think=("<think>", "</think>"))],
     "deepseek": [dict(w=lambda c, r: "<｜tool▁calls▁begin｜>" + "".join(f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{n}\n```json\n{J(a)}\n```<｜tool▁call▁end｜>" for n, a in c) + "<｜tool▁calls▁end｜>", think=("<think>", "</think>")),
                  dict(w=lambda c, r: "<｜tool▁calls▁begin｜>" + "".join(f"<｜tool▁call▁begin｜>{n}<｜tool▁sep｜>{J(a)}<｜tool▁call▁end｜>" for n, a in c) + "<｜tool▁calls▁end｜>")],
-    "deepseek_dsml": [dict(w=lambda c, r: "<｜DSML｜function_calls>\n" + dsml(c, "｜DSML｜") + "</｜DSML｜function_calls>", tags=1, think=("<think>", "</think>"))],
+    "deepseek_dsml": [dict(w=lambda c, r: "<｜DSML｜ calls>\n" + dsml(c, "｜DSML｜ ") + "</｜DSML｜ calls>", tags=1, think=("<think>", "</think>")),
+                      dict(w=lambda c, r: "<｜DSML｜function_calls>\n" + dsml(c, "｜DSML｜") + "</｜DSML｜function_calls>", tags=1, think=("<think>", "</think>"))],
     "dots": [dict(w=lambda c, r: "<dots_function_call>\n" + invokes(c) + "</dots_function_call>", tags=1)],
     "ernie": [dict(w=lambda c, r: each(c, "<tool_call>\n", "\n</tool_call>"), at_start=1, think=("<think>", "</think>"))],
     "firefunction": [dict(w=lambda c, r: " functools" + listed(c))],
@@ -105,19 +112,23 @@ FORMS = {
     "glm4": [dict(w=lambda c, r: f"{c[0][0]}\n{J(c[0][1])}", one=1, at_start=1)],
     "glm45": [dict(w=lambda c, r: "\n".join(f"<tool_call>{n}\n" + keyed(a, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>") + "\n</tool_call>" for n, a in c), tags=1, think=("<think>", "</think>"))],
     "granite": [dict(w=lambda c, r: "<|tool_call|>" + listed(c), think=("<think>", "</think>"))],
-    "harmony": [dict(w=lambda c, r: "<|start|>assistant".join(f"<|channel|>commentary to=functions.{n} <|constrain|>json<|message|>{J(a)}<|call|>" for n, a in c), at_start=1, prompt="<|start|>assistant", one=1)],
+    "harmony": [dict(w=lambda c, r: "<|start|>assistant".join(f"<|channel|>commentary to=functions.{n} <|constrain|>json<|message|>{J(a)}<|call|>" for n, a in c), at_start=1, prompt="<|start|>assistant", one=1),
+                dict(w=lambda c, r: "<|start|>assistant".join(f" to=functions.{n}<|channel|>commentary json<|message|>{J(a)}<|call|>" for n, a in c), at_start=1, prompt="<|start|>assistant"),
+                dict(w=lambda c, r: "<|start|>assistant".join(f" to={n}<|channel|>analysis <|constrain|>xml<|message|>" + "".join(f'<rfl:parameter name="{k}">\n{value_text(v)}\n</rfl:parameter>' for k, v in a.items()) + ("<|end|>" if a else "{}<|call|>") for n, a in c), at_start=1, prompt="<|start|>assistant", tags=1)],
     "hermes": [dict(w=lambda c, r: each(c, "<tool_call>\n", "\n</tool_call>"), think=("<think>", "</think>")), dict(w=lambda c, r: each(c, "<tool_call>", "</tool_call>", ""))],
     "hunyuan": [dict(w=lambda c, r: "<tool_calls>" + listed(c) + "</tool_calls>", think=("<think>", "</think>")),
-                dict(w=lambda c, r: "<tool_calls>\n" + "\n".join(f"<tool_call>{n}<tool_sep>\n" + keyed(a, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>") + "\n</tool_call>" for n, a in c) + "\n</tool_calls>", tags=1)],
+                dict(w=lambda c, r: "<tool_calls>\n" + "\n".join(f"<tool_call>{n}<tool_sep>\n" + keyed(a, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>") + "\n</tool_call>" for n, a in c) + "\n</tool_calls>", tags=1),
+                dict(w=lambda c, r: (lambda x: f"<tool_calls{x}>" + "".join(f"<tool_call{x}>{n}" + keyed(a, f"<arg_key{x}>", f"</arg_key{x}>", f"<arg_value{x}>", f"</arg_value{x}>", "") + f"</tool_call{x}>" for n, a in c) + f"</tool_calls{x}>")(r.choice(["", ":opensource", ":6124c78e"])), tags=1)],
     "hyperclovax": [dict(w=lambda c, r: " -> tool/function_call\n" + listed(c), at_start=1, prompt="<|im_start|>assistant")],
     "inkling": [dict(w=lambda c, r: "<|message_model|>".join(f"{n}<|content_invoke_tool_json|>" + call_json(n, a, "args") + "<|end_message|>" for n, a in c), at_start=1, prompt="<|message_model|>")],
     "internlm": [dict(w=lambda c, r: "<|action_start|><|plugin|>\n" + call_json(*c[0], "parameters") + "<|action_end|>", one=1)],
-    "iquest_coder": [dict(w=lambda c, r: "\n".join(f"<iquestcoder_tool_call>{n}\n" + keyed(a, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "") + "</iquestcoder_tool_call>" for n, a in c), tags=1, think=("<think>", "</think>"))],
+    "iquest_coder": [dict(w=lambda c, r: "\n".join(f"<iquestcoder_tool_call>{n}\n" + keyed(a, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "") + "</iquestcoder_tool_call>" for n, a in c), tags=1, think=("<think>", "</think>")),
+                     dict(w=lambda c, r: "".join(f"<iquest_tool_call>{n}" + keyed(a, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "") + "</iquest_tool_call>\n" for n, a in c), tags=1)],
     "k2_horizon": [dict(w=lambda c, r: "<ifm|tool_calls>" + each(c, "<ifm|tool_call>", "</ifm|tool_call>") + "</ifm|tool_calls>", tags=1, think=("<ifm|think>", "</ifm|think>")),
                    dict(w=lambda c, r: "<ifm|tool_calls>" + "".join(f"<ifm|tool_call>{n}" + keyed(a, "<ifm|arg_key>", "</ifm|arg_key>", "<ifm|arg_value>", "</ifm|arg_value>") + "</ifm|tool_call>" for n, a in c) + "</ifm|tool_calls>", tags=1)],
     "kimi_k2": [dict(w=lambda c, r: "<|tool_calls_section_begin|>" + "".join(f"<|tool_call_begin|>functions.{n}:{i}<|tool_call_argument_begin|>{J(a)}<|tool_call_end|>" for i, (n, a) in enumerate(c)) + "<|tool_calls_section_end|>", think=("<think>", "</think>"))],
     "kimi_k3": [dict(w=lambda c, r: "<|open|>tools<|sep|>" + "".join(f'<|open|>call tool="{n}" index="{i}"<|sep|><|open|>json type="object"<|sep|>{J(a)}<|close|>json<|sep|><|close|>call<|sep|>' for i, (n, a) in enumerate(c)) + "<|close|>tools<|sep|>", at_start=1),
-                dict(w=lambda c, r: "<|open|>tools<|sep|>" + "".join(f'<|open|>call tool="{n}" index="{i}"<|sep|>' + "".join(f'<|open|>argument key="{k}" type="{SCHEMA[k]}"<|sep|>{value_text(v)}<|close|>argument<|sep|>' for k, v in a.items()) + "<|close|>call<|sep|>" for i, (n, a) in enumerate(c)) + "<|close|>tools<|sep|>", at_start=1, tags=1)],
+                dict(w=lambda c, r: "<|open|>tools<|sep|>" + "".join(f'<|open|>call tool="{n}" index="{i}"<|sep|>' + "".join(f'<|open|>argument key="{k}" type="{type_of(v)}"<|sep|>{value_text(v)}<|close|>argument<|sep|>' for k, v in a.items()) + "<|close|>call<|sep|>" for i, (n, a) in enumerate(c)) + "<|close|>tools<|sep|>", at_start=1, tags=1)],
     "llama3_json": [dict(w=lambda c, r: "; ".join(call_json(n, a, "parameters") for n, a in c), at_start=1), dict(w=lambda c, r: "<|python_tag|>" + call_json(*c[0], "parameters"), one=1)],
     "longcat": [dict(w=lambda c, r: each(c, "<longcat_tool_call>\n", "\n</longcat_tool_call>", ""), think=("<longcat_think>", "</longcat_think>")),
                 dict(w=lambda c, r: "".join(f"<longcat_tool_call>{n}\n" + keyed(a, "<longcat_arg_key>", "</longcat_arg_key>", "<longcat_arg_value>", "</longcat_arg_value>") + "\n</longcat_tool_call>" for n, a in c), tags=1)],
@@ -126,6 +137,7 @@ FORMS = {
     "minimax_m3": [dict(w=lambda c, r: "]<]minimax[>[<tool_call>\n" + "".join(f']<]minimax[>[<invoke name="{n}">' + m3_value(a, "]<]minimax[>[") + "]<]minimax[>[</invoke>\n" for n, a in c) + "]<]minimax[>[</tool_call>", tags=1, flat=1, think=("<mm:think>", "</mm:think>"))],
     "mirothinker": [dict(w=lambda c, r: "\n".join(f"<use_mcp_tool>\n<server_name>x</server_name>\n<tool_name>{n}</tool_name>\n<arguments>\n{J(a)}\n</arguments>\n</use_mcp_tool>" for n, a in c), tags=1, think=("<think>", "</think>"))],
     "mistral": [dict(w=lambda c, r: "[TOOL_CALLS] " + listed(c)), dict(w=lambda c, r: "".join(f"[TOOL_CALLS]{n}[ARGS]{J(a)}" for n, a in c), think=("[THINK]", "[/THINK]")), dict(w=lambda c, r: "".join(f"[TOOL_CALLS]{n}[CALL_ID]123456789[ARGS]{J(a)}" for n, a in c)), dict(w=lambda c, r: "".join(f"[TOOL_CALLS]{n}{J(a)}" for n, a in c))],
+    "muse": [dict(w=lambda c, r: "<|start|>assistant".join(f" to={n}<|message|>\n<atem:function_calls>\n" + invokes([(n, a)], "atem:") + "</atem:function_calls><|eom|>" for n, a in c), at_start=1, prompt="<|start|>assistant", tags=1, think=("to=self<|message|>", "<|eom|><|start|>assistant"))],
     "nemotron": [dict(w=lambda c, r: "<TOOLCALL>" + listed(c) + "</TOOLCALL>", think=("<think>", "</think>"))],
     "pangu": [dict(w=lambda c, r: "[unused11]" + listed(c) + "[unused12]", think=("[unused16]", "[unused17]"))],
     "phi": [dict(w=lambda c, r: "<|tool_call|>" + listed(c) + "<|/tool_call|>"), dict(w=lambda c, r: "functools" + listed(c))],
@@ -160,13 +172,17 @@ class Draw:
         r = self.r
         if kind == "string":
             return self.text(form.get("tags"))
+        if kind == "maybe":
+            return r.choice([None, 0, -5, 1234])
+        if kind == "either":
+            return r.choice([[], [1, "a"], ["x"]] if not form.get("flat") else [""]) if r.random() < 0.5 else r.choice(["", "5", "null", "true", "x y", "{}"])
         if kind == "integer":
             return r.choice([0, 1, -7, 42, 123456789])
         if kind == "number":
             return r.choice([0.5, -1.25, 3, 1e-3])
         if kind == "boolean":
             return r.random() < 0.5
-        inner = lambda: self.value(r.choice(list(SCHEMA.values())) if depth and not form.get("flat") else "integer", form, depth - 1)  # noqa: E731
+        inner = lambda: self.value(r.choice([t for t in SCHEMA.values() if t not in WORDED]) if depth and not form.get("flat") else "integer", form, depth - 1)  # noqa: E731
         n = r.choice([1, 2]) if form.get("flat") else r.choice([0, 1, 2])
         if kind == "array":
             return [inner() for _ in range(n)]
@@ -175,7 +191,7 @@ class Draw:
     def calls(self, form):
         r = self.r
         names = [n for n in NAMES if n.replace("-", "_").isidentifier() and "-" not in n] if form.get("names") else NAMES
-        keys = [k for k in SCHEMA if not (form.get("flat") and k in "ol")]
+        keys = [k for k in SCHEMA if not (form.get("flat") and k in "olw")]
         return [(r.choice(names), {k: self.value(SCHEMA[k], form) for k in r.sample(keys, r.choice([0, 1, 2, 3]))}) for _ in range(1 if form.get("one") else r.choice([1, 1, 2, 3]))]
 
     def draw(self, form):
