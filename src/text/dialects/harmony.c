@@ -4,7 +4,7 @@
  *   commentary to=functions.f ..json         a call's arguments, up to <|call|>
  *   commentary, final                        text
  * gpt-oss. The prompt ends in <|start|>assistant, so an answer begins with <|channel|>, or with
- * to=NAME<|channel|>; the last marker (<|return|>, <|call|>) is the end token and not in the answer.
+ * to=NAME<|channel|>; the last marker (<|return|>, <|call|>) is the end token, not in the answer.
  * Beam writes the arguments as <rfl:parameter name="k">\nv\n</rfl:parameter>.
  * Source: openai/harmony's description of the format; for Beam the form that vLLM documents. */
 #include "text/dialects/invoke.h"

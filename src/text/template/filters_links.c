@@ -397,7 +397,8 @@ jv jj_filter_urlize(jj_rt *rt, const jj_args *args)
     if (l.link.failed || l.attributes.failed) l.out.failed = 1;
     buf_deinit(&l.link);
     buf_deinit(&l.attributes);
-    return jj_take(rt, &l.out);
+    text = jj_take(rt, &l.out);
+    return rt->autoescape ? jj_marked(rt, text) : text;
 }
 
 /* seq[n], for the n that the count of steps so far gives. */

@@ -120,13 +120,33 @@ static const char *sign_text(int negative, char wanted)
 
 /* ---- format(v, spec) ---- */
 
+/* The decimal digit of any script that s begins with, *n its bytes; -1: none. */
+static int first_digit(strv s, size_t *n)
+{
+    *n = 0;
+    return s.n ? jj_decimal_value(jj_decode(s.p, s.p + s.n, n)) : -1;
+}
+
+/* A number in digits of any script; -1: it is none, -2: it is too large. */
+static int64_t whole_number(strv s)
+{
+    int64_t i = 0;
+    size_t n;
+    if (!s.n) return -1;
+    for (int digit; s.n; s = (strv){s.p + n, s.n - n}) {
+        if ((digit = first_digit(s, &n)) < 0) return -1;
+        if (__builtin_mul_overflow(i, 10, &i) || __builtin_add_overflow(i, digit, &i)) return -2;
+    }
+    return i;
+}
+
 static int64_t spec_number(jj_rt *rt, strv *spec, int64_t most)
 {
     int64_t n = 0;
-    while (spec->n && spec->p[0] >= '0' && spec->p[0] <= '9' && n <= most) {
-        n = n * 10 + (spec->p[0] - '0');
-        spec->p++;
-        spec->n--;
+    size_t bytes;
+    for (int digit; n <= most && (digit = first_digit(*spec, &bytes)) >= 0;) {
+        n = n * 10 + digit;
+        *spec = (strv){spec->p + bytes, spec->n - bytes};
     }
     if (n > most) jj_limit(rt, "a width or precision of more than %d", (int)most);
     return n;
@@ -169,8 +189,7 @@ static int parse_spec(jj_rt *rt, strv spec, layout *l)
     l->group = (char)next_is(&spec, ",_");
     if (l->group && next_is(&spec, ",_")) return jj_fail(rt, "cannot specify both ',' and '_'"), 0;
     if (next_is(&spec, ".")) {
-        if (!spec.n || spec.p[0] < '0' || spec.p[0] > '9')
-            return jj_fail(rt, "format specifier missing precision"), 0;
+        if (first_digit(spec, &n) < 0) return jj_fail(rt, "format specifier missing precision"), 0;
         l->precision = spec_number(rt, &spec, MAX_WIDTH);
     }
     if (spec.n == 1)
@@ -527,6 +546,20 @@ static int64_t percent_star(percent *p)
     return n;
 }
 
+/* A width or precision: here other digits than ASCII's are none. */
+static int64_t percent_number(percent *p, strv *rest)
+{
+    size_t n = 0;
+    strv digits;
+    int64_t out;
+    while (n < rest->n && rest->p[n] >= '0' && rest->p[n] <= '9')
+        n++;
+    digits = (strv){rest->p, n};
+    out = spec_number(p->rt, &digits, MAX_WIDTH);
+    *rest = (strv){rest->p + n, rest->n - n};
+    return out;
+}
+
 /* One conversion, s.p[i] is behind the '%'. -> behind the conversion */
 static size_t percent_one(percent *p, buf *b, strv s, size_t i)
 {
@@ -556,9 +589,9 @@ static size_t percent_one(percent *p, buf *b, strv s, size_t i)
             l.width = -l.width;
         }
     } else
-        l.width = spec_number(p->rt, &rest, MAX_WIDTH);
+        l.width = percent_number(p, &rest);
     if (next_is(&rest, ".")) {
-        l.precision = next_is(&rest, "*") ? percent_star(p) : spec_number(p->rt, &rest, MAX_WIDTH);
+        l.precision = next_is(&rest, "*") ? percent_star(p) : percent_number(p, &rest);
         if (l.precision < 0) l.precision = 0;
     }
     next_is(&rest, "hlL");
@@ -635,13 +668,9 @@ static void format_run(formatter *f, buf *b, strv s, int depth);
 
 static jv field_first(formatter *f, strv name)
 {
-    int64_t i = 0;
-    int digits = name.n > 0;
-    for (size_t k = 0; k < name.n && digits; k++)
-        digits = name.p[k] >= '0' && name.p[k] <= '9' && k < 9;
-    if (digits) {
-        for (size_t k = 0; k < name.n; k++)
-            i = i * 10 + (name.p[k] - '0');
+    int64_t i = whole_number(name);
+    if (i == -2) return jj_fail(f->rt, "too many decimal digits in a format string");
+    if (i >= 0) {
         if ((size_t)i < f->args->n) return f->args->v[i];
         return jj_fail(f->rt, "replacement index %" PRId64 " out of range", i);
     }
@@ -654,8 +683,9 @@ static jv field_first(formatter *f, strv name)
 /* "a.b[c]" -> its value. An empty name or a number counts as a position. */
 static jv field_value(formatter *f, strv field)
 {
-    char number[24];
+    char text[24];
     size_t i = 0;
+    int64_t number;
     strv first;
     jv v;
     while (i < field.n && field.p[i] != '.' && field.p[i] != '[')
@@ -663,9 +693,9 @@ static jv field_value(formatter *f, strv field)
     first = (strv){field.p, i};
     if (!field.n) {
         if (f->numbered) return jj_fail(f->rt, "cannot switch from manual to automatic numbering");
-        snprintf(number, sizeof number, "%" PRId64, f->automatic++);
-        first = strv_of(number);
-    } else if (first.n && first.p[0] >= '0' && first.p[0] <= '9') {
+        snprintf(text, sizeof text, "%" PRId64, f->automatic++);
+        first = strv_of(text);
+    } else if (whole_number(first) >= 0) {
         if (f->automatic > 0 && field.n == first.n)
             return jj_fail(f->rt, "cannot switch from automatic to manual numbering");
         if (field.n == first.n) f->numbered = 1;
@@ -687,13 +717,11 @@ static jv field_value(formatter *f, strv field)
         i++;
         if (i < field.n && field.p[i] != '.' && field.p[i] != '[')
             return jj_fail(f->rt, "only '.' or '[' may follow ']' in format field specifier");
-        if ((unsigned char)first.p[0] >= 0x80 && v.type != JJ_DICT)
-            return jj_fail(f->rt, "an index in other digits than 0 to 9 is not supported");
-        if (first.p[0] >= '0' && first.p[0] <= '9') {
-            int ok;
-            jv index = jj_int_from_text(f->rt, first, 10, &ok);
-            v = jj_getitem(f->rt, v, ok ? index : jj_borrow(f->rt, first));
-        } else
+        number = whole_number(first);
+        if (number == -2) return jj_fail(f->rt, "too many decimal digits in a format string");
+        if (number >= 0)
+            v = jj_getitem(f->rt, v, jj_int(number));
+        else
             v = jj_getitem(f->rt, v, jj_borrow(f->rt, first));
     }
     return v;
