@@ -1,7 +1,8 @@
 /* fuzz_dialect.c: any answer through any dialect, cut anywhere.
  *
- * Byte 0 picks the dialect and whether tools are declared, byte 1 how the answer is cut, the rest
- * is the answer. What must hold: no crash, no leak, no hang; the raw texts of the events are the
+ * The first line names the dialect (where it names none, its first byte picks one and the line is
+ * part of what follows). Then byte 0 says whether tools are declared, byte 1 how the answer is cut,
+ * the rest is the answer. What must hold: no crash, no leak, no hang; the raw texts of the events are the
  * answer again; however it is cut, text, reasoning and calls are the same; arguments are JSON
  * objects. */
 #include "text/dialect.h"
@@ -56,22 +57,21 @@ static void read_answer(const dialect_choice *choice, const json *tools, strv an
     if (!strv_eq(buf_view(&o->raw), answer)) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+/* The one that the first line names, which is then taken off; else the byte'th of all. */
+static void choose(strv *in, dialect_choice *choice)
 {
-    static const char TOOLS[] =
-        "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{"
-        "\"properties\":{\"n\":{\"type\":\"integer\"}}}}}]";
+    const char *end = memchr(in->p, '\n', in->n);
+    strv name = {in->p, end ? (size_t)(end - in->p) : 0};
     buf names = {0};
-    dialect_choice choice;
-    json_doc *tools;
-    strv answer = {(const char *)data + 2, n - 2}, name;
-    outcome whole = {0}, parts = {0};
     size_t which = 0, commas = 0;
-    if (n < 2) return 0;
+    if (end && !dialect_choose_named(name, choice, NULL)) {
+        *in = (strv){end + 1, in->n - name.n - 1};
+        return;
+    }
     dialect_names(&names);
     for (size_t i = 0; i < names.n; i++)
         commas += names.p[i] == ',';
-    which = (data[0] >> 1) % (commas + 1);
+    which = (unsigned char)in->p[0] % (commas + 1);
     name = buf_view(&names);
     for (; which; which--) {
         const char *comma = strchr(name.p, ',');
@@ -79,13 +79,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         name.p = comma + 2;
     }
     if (memchr(name.p, ',', name.n)) name.n = (size_t)(strchr(name.p, ',') - name.p);
-    if (dialect_choose_named(name, &choice, NULL)) abort();
+    if (dialect_choose_named(name, choice, NULL)) abort();
+    buf_deinit(&names);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    static const char TOOLS[] =
+        "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{"
+        "\"properties\":{\"n\":{\"type\":\"integer\"},\"m\":{\"anyOf\":[{\"type\":\"array\"},"
+        "{\"type\":\"null\"}]}}}}}]";
+    dialect_choice choice;
+    json_doc *tools;
+    strv in = {(const char *)data, n}, answer;
+    outcome whole = {0}, parts = {0};
+    const json *declared;
+    if (n < 1) return 0;
+    choose(&in, &choice);
+    if (in.n < 2) return 0;
+    answer = (strv){in.p + 2, in.n - 2};
     if (json_parse("tools", TOOLS, sizeof TOOLS - 1, &tools, NULL)) abort();
-    read_answer(&choice, data[0] & 1 ? NULL : json_root(tools), answer, 0, &whole);
-    read_answer(&choice, data[0] & 1 ? NULL : json_root(tools), answer, 1 + data[1] % 32, &parts);
+    declared = in.p[0] & 1 ? NULL : json_root(tools);
+    read_answer(&choice, declared, answer, 0, &whole);
+    read_answer(&choice, declared, answer, 1 + (unsigned char)in.p[1] % 32, &parts);
     if (!strv_eq(buf_view(&whole.told), buf_view(&parts.told))) abort();
     json_close(tools);
-    buf_deinit(&names);
     buf_deinit(&whole.raw);
     buf_deinit(&whole.told);
     buf_deinit(&parts.raw);
