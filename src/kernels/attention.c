@@ -13,6 +13,9 @@
  *
  *   part of (unit, span): kn_soft [qr], then o [qr, d]
  *
+ * A single new key and value are stored by the unit that reads them next: the 64 cache lines of a
+ * head's key are then in the right core's cache, and nobody waits for them (SPEED.md).
+ *
  * Source: FlashAttention-2 (arXiv 2307.08691), Flash-Decoding. */
 #include "kernels/internal.h"
 
@@ -176,8 +179,32 @@ static void ranges(const attention *at, const unit *u, int block, int *lo, int *
     }
 }
 
+/* Whether a row's new key and value are left to its units: one unit a head, one span that sees them. */
+static int appended_by_unit(const attention *at, const kn_attn_row *row)
+{
+    return row->k && row->t == 1 && at->a->mask == KN_CAUSAL && at->parts_heads == 1;
+}
+
+static void append_own(const attention *at, const unit *u)
+{
+    const kn_attn_row *row = u->row;
+    const int64_t from = (int64_t)u->kv * at->a->d;
+    if (appended_by_unit(at, row))
+        kn_kv_append_head(&row->kv, u->kv, row->start, 1, row->k + from, row->v + from, row->ldkv);
+}
+
+/* What a worker reads after a span. */
+typedef struct follow {
+    const void *k, *v; /* of a block, or NULL: nobody knows */
+} follow;
+
+static int64_t distance(const void *from, const void *to)
+{
+    return to ? (int64_t)((uintptr_t)to - (uintptr_t)from) : 0;
+}
+
 /* What the unit's queries gather in a span: base, sums and o of s. */
-static void attend_span(attention *at, const unit *u, const state *s, int span)
+static void attend_span(attention *at, const unit *u, const state *s, int span, follow next)
 {
     int lo[KN_QR], hi[KN_QR];
     int end = (span + 1) * KN_SPAN <= u->last ? (span + 1) * KN_SPAN : u->last + 1;
@@ -194,6 +221,13 @@ static void attend_span(attention *at, const unit *u, const state *s, int span)
         if (at->cancel && atomic_load_explicit(at->cancel, memory_order_relaxed)) {
             atomic_store(&at->stopped, 1);
             return;
+        }
+        if (block + KN_KV_BLOCK < end) {
+            b.k_ahead = b.v_ahead =
+                (int64_t)KN_KV_BLOCK * at->a->d * (int64_t)kn_kv_element(b.type);
+        } else {
+            b.k_ahead = distance(b.k, next.k);
+            b.v_ahead = distance(b.v, next.v);
         }
         if (!whole) ranges(at, u, block, lo, hi);
         q.lo = whole ? NULL : lo;
@@ -235,6 +269,26 @@ static void fold(const attention *at, const unit *u, kn_soft *total, float *o, c
                        o_span + (int64_t)j * at->a->d, at->a->d);
 }
 
+/* The first block of a span of a unit. */
+static follow block_of(const attention *at, const unit *u, int span)
+{
+    const int start = u->first / KN_KV_BLOCK * KN_KV_BLOCK;
+    kn_block b = block_at(at, u, span * KN_SPAN < start ? start : span * KN_SPAN);
+    return (follow){b.k, b.v};
+}
+
+/* What a worker reads after `chunk`, when all workers are as fast: the first span of a unit, or any
+ * one. spans: of a unit, as chunks */
+static follow after(const attention *at, int chunk, int n_chunks, int spans)
+{
+    const int next = chunk + kn_pool_threads();
+    unit u;
+    if (next >= n_chunks) return (follow){NULL, NULL};
+    u = find_unit(at, next / spans);
+    if (u.first / KN_SPAN + next % spans > u.last / KN_SPAN) return (follow){NULL, NULL};
+    return block_of(at, &u, u.first / KN_SPAN + next % spans);
+}
+
 /* A unit, all its spans. */
 static void whole_unit(void *ctx, int chunk, int n_chunks, int worker)
 {
@@ -242,11 +296,13 @@ static void whole_unit(void *ctx, int chunk, int n_chunks, int worker)
     unit u = find_unit(at, chunk);
     kn_soft soft[KN_QR], total[KN_QR];
     state s = state_of(at, worker);
-    (void)n_chunks;
+    append_own(at, &u);
     gather_queries(at, &u, s.q);
     start_total(at, &u, total, s.o_total);
     for (int span = u.first / KN_SPAN; span <= u.last / KN_SPAN; span++) {
-        attend_span(at, &u, &s, span);
+        const int more = span < u.last / KN_SPAN;
+        attend_span(at, &u, &s, span,
+                    more ? block_of(at, &u, span + 1) : after(at, chunk, n_chunks, 1));
         if (atomic_load_explicit(&at->stopped, memory_order_relaxed)) return;
         close_span(at, &u, &s, soft);
         fold(at, &u, total, s.o_total, soft, s.o);
@@ -282,11 +338,11 @@ static void one_span(void *ctx, int chunk, int n_chunks, int worker)
     int index = chunk / at->spans, span = chunk % at->spans;
     unit u = find_unit(at, index);
     state s = state_of(at, worker);
-    (void)n_chunks;
     if (span <= u.last / KN_SPAN - u.first / KN_SPAN) {
         kn_soft *soft = part_of(at, index, span, &s.o);
+        if (span == u.last / KN_SPAN - u.first / KN_SPAN) append_own(at, &u);
         gather_queries(at, &u, s.q);
-        attend_span(at, &u, &s, span + u.first / KN_SPAN);
+        attend_span(at, &u, &s, span + u.first / KN_SPAN, after(at, chunk, n_chunks, at->spans));
         if (atomic_load_explicit(&at->stopped, memory_order_relaxed)) return;
         close_span(at, &u, &s, soft);
     }
@@ -362,8 +418,16 @@ mlxe_status kn_attention(const kn_attn *a, const kn_attn_row *rows, int n_rows,
 {
     attention at = {.ops = kn_table(), .a = a, .rows = rows, .n_rows = n_rows, .cancel = cancel};
     int64_t units = plan(&at);
-    mlxe_status rc;
+    mlxe_status rc = MLXE_OK;
     kn_count_add(KN_COUNT_ATTENTION);
+    for (int r = 0; r < n_rows && !rc; r++) {
+        const kn_attn_row *row = &rows[r];
+        if (appended_by_unit(&at, row))
+            kn_count_add(KN_COUNT_KV_APPEND);
+        else if (row->k)
+            rc = kn_kv_append(&row->kv, row->start, row->t, row->k, row->v, row->ldkv, cancel);
+    }
+    if (rc) return rc;
     if (split(&at, units)) {
         rc = kn_run(one_span, &at, (int)units * at.spans, cancel);
         free(at.left);

@@ -76,6 +76,7 @@ typedef struct kn_block {
     int d;
     const void *k, *v;
     const uint16_t *k_scales, *v_scales; /* int8 only */
+    int64_t k_ahead, v_ahead;            /* bytes from them to what is read next; 0: nothing is */
 } kn_block;
 
 /* Queries that meet a block, and what they have gathered in its span. */
@@ -163,6 +164,10 @@ const kn_ops *kn_table(void);
 void kn_table_set(const kn_ops *ops);
 
 void kn_count_add(kn_counter which);
+
+/* kn_kv_append of one head. */
+void kn_kv_append_head(const kn_kv *kv, int head, int64_t at, int64_t n, const float *k,
+                       const float *v, int64_t ld);
 
 /* A worker's own scratch, KN_SCRATCH_BYTES, 64-byte aligned; valid inside a task. */
 void *kn_scratch(int worker);

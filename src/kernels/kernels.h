@@ -253,8 +253,10 @@ void kn_kv_restore(const kn_kv *kv, int head, int64_t token, const char *in);
 typedef struct kn_attn_row {
     const float *q; /* [t, heads, d], rows ldq floats apart, already rotated */
     float *out;     /* [t, heads, d], rows ldo floats apart */
+    const float *k, *v; /* [t, kv_heads, d], rows ldkv floats apart, k rotated: stored first, from
+                           `start` on; NULL: they are stored already */
     kn_kv kv;
-    int64_t ldq, ldo;
+    int64_t ldq, ldo, ldkv;
     int32_t t;     /* new rows */
     int32_t start; /* position of the first new row */
     int32_t keys;  /* KN_FULL: all rows see keys 0 .. keys-1. Causal: row i sees 0 .. start + i */
@@ -274,7 +276,8 @@ typedef struct kn_attn {
 } kn_attn;
 
 /* Attention over a ragged batch: softmax(scale * q.k) . v, streamed over key blocks; only keys
- * within the window are visited. A row that sees no key gives 0 with sinks, NaN without. */
+ * within the window are visited. A row that sees no key gives 0 with sinks, NaN without. When it is
+ * cancelled, any part of the new keys and values may be stored. */
 mlxe_status kn_attention(const kn_attn *a, const kn_attn_row *rows, int n_rows,
                          const atomic_int *cancel);
 

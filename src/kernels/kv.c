@@ -110,21 +110,31 @@ static void append_key(const append *a, int head, int64_t token, const float *k)
     }
 }
 
-/* All of the tokens of one head. */
-static void append_head(void *ctx, int chunk, int n_chunks, int worker)
+static void append_tokens(const append *a, int head)
 {
-    const append *a = ctx;
     const kn_kv *kv = a->kv;
     size_t element = kn_kv_element(kv->type);
+    for (int64_t i = 0; i < a->n; i++) {
+        int64_t token = a->at + i, from = i * a->ld + (int64_t)head * kv->d;
+        append_key(a, head, token, a->k + from);
+        a->ops->kv_pack(kv->type, a->v + from, kv->d,
+                        kv->v + (size_t)value_at(kv, head, token) * element,
+                        value_scales(kv, head, token));
+    }
+}
+
+static void append_head(void *ctx, int chunk, int n_chunks, int worker)
+{
     (void)n_chunks;
     (void)worker;
-    for (int64_t i = 0; i < a->n; i++) {
-        int64_t token = a->at + i, from = i * a->ld + (int64_t)chunk * kv->d;
-        append_key(a, chunk, token, a->k + from);
-        a->ops->kv_pack(kv->type, a->v + from, kv->d,
-                        kv->v + (size_t)value_at(kv, chunk, token) * element,
-                        value_scales(kv, chunk, token));
-    }
+    append_tokens(ctx, chunk);
+}
+
+void kn_kv_append_head(const kn_kv *kv, int head, int64_t at, int64_t n, const float *k,
+                       const float *v, int64_t ld)
+{
+    append a = {kn_table(), kv, at, n, ld, k, v};
+    append_tokens(&a, head);
 }
 
 mlxe_status kn_kv_append(const kn_kv *kv, int64_t at, int64_t n, const float *k, const float *v,
@@ -135,7 +145,7 @@ mlxe_status kn_kv_append(const kn_kv *kv, int64_t at, int64_t n, const float *k,
     if (n * kv->kv_heads * kv->d >= SERIAL_FLOATS)
         return kn_run(append_head, &a, kv->kv_heads, cancel);
     for (int h = 0; h < kv->kv_heads; h++)
-        append_head(&a, h, kv->kv_heads, 0);
+        append_tokens(&a, h);
     return MLXE_OK;
 }
 

@@ -45,25 +45,25 @@ KN_INLINE vf stored(kn_kv_type type, const void *p, int64_t at)
     return type == KN_KV_INT8 ? v_load_i8((const int8_t *)p + at) : load_as(dtype_of(type), p, at);
 }
 
-/* Asks for `vectors` stored vectors from element `at` on, `ahead` elements further. */
+/* Asks for `vectors` stored vectors from element `at` on, `ahead` bytes further. */
 KN_INLINE void ask(kn_kv_type type, const void *p, int64_t at, int64_t ahead, int vectors)
 {
     const int size = type == KN_KV_F32 ? 4 : type == KN_KV_INT8 ? 1 : 2;
     KN_UNROLL
     for (int i = 0; i < vectors * VL * size; i += 64)
-        prefetch((const char *)p + at * size + i, ahead * size);
+        prefetch((const char *)p + at * size + i, ahead);
 }
 
 /* ---- scores ---------------------------------------------------------------------------------- */
 
 /* s[r,:] (+)= q[r] . k for mr queries, dn dims, nv vectors of keys; `type` is that of k, rows of k
- * and s are KN_KV_BLOCK apart. direct: k is memory that was not touched before. */
-KN_INLINE void score_cols(kn_kv_type type, int direct, int mr, int nv, const float *q, int64_t ldq,
-                          const void *k, const uint16_t *scales, int64_t at, int dn, int fresh,
-                          float *s)
+ * and s are KN_KV_BLOCK apart. direct: k is memory that was not touched before, and what lies
+ * `ahead` of it is read next. */
+KN_INLINE void score_cols(kn_kv_type type, int direct, int64_t ahead, int mr, int nv,
+                          const float *q, int64_t ldq, const void *k, const uint16_t *scales,
+                          int64_t at, int dn, int fresh, float *s)
 {
     vf acc[TILE_ROWS][NV], scale[NV] = {v_zero(), v_zero(), v_zero(), v_zero()};
-    const int64_t ahead = (int64_t)dn * KN_KV_BLOCK;
     KN_UNROLL
     for (int r = 0; r < mr; r++) {
         KN_UNROLL
@@ -105,12 +105,12 @@ KN_INLINE void score_rows(int mr, const float *q, int64_t ldq, const float *k, i
 {
     int at = from / VL * VL;
     while (to - at > (NV - 1) * VL || (at + NV * VL <= KN_KV_BLOCK && to - at > 2 * VL)) {
-        score_cols(KN_KV_F32, 0, mr, NV, q, ldq, k, NULL, at, dn, fresh, s);
+        score_cols(KN_KV_F32, 0, 0, mr, NV, q, ldq, k, NULL, at, dn, fresh, s);
         at += NV * VL;
     }
     for (; to - at > VL; at += 2 * VL)
-        score_cols(KN_KV_F32, 0, mr, 2, q, ldq, k, NULL, at, dn, fresh, s);
-    if (at < to) score_cols(KN_KV_F32, 0, mr, 1, q, ldq, k, NULL, at, dn, fresh, s);
+        score_cols(KN_KV_F32, 0, 0, mr, 2, q, ldq, k, NULL, at, dn, fresh, s);
+    if (at < to) score_cols(KN_KV_F32, 0, 0, mr, 1, q, ldq, k, NULL, at, dn, fresh, s);
 }
 
 /* k: f32 */
@@ -133,7 +133,7 @@ KN_INLINE void score_stored(kn_kv_type type, int mr, const kn_block *b, const fl
 #define SCORE(h)                                                                                   \
     case h:                                                                                        \
         for (int at = 0; at < KN_KV_BLOCK; at += NV * VL)                                          \
-            score_cols(type, 1, h, NV, q, b->d, b->k, b->k_scales, at, b->d, 1, s);                \
+            score_cols(type, 1, b->k_ahead, h, NV, q, b->d, b->k, b->k_scales, at, b->d, 1, s);    \
         break;
         EACH_HEIGHT(SCORE)
 #undef SCORE
@@ -282,12 +282,12 @@ static void soft(const kn_queries *u, int d)
 /* ---- values ---------------------------------------------------------------------------------- */
 
 /* o[r,:] += p[r,lo..hi-1] v for mr queries and nv vectors of columns from column `at` on. */
-KN_INLINE void add_cols(kn_kv_type type, int direct, int mr, int nv, const float *p, int lo, int hi,
-                        const void *v, const uint16_t *scales, int64_t ldv, int64_t at, float *o,
-                        int64_t ldo)
+KN_INLINE void add_cols(kn_kv_type type, int direct, int64_t ahead, int mr, int nv, const float *p,
+                        int lo, int hi, const void *v, const uint16_t *scales, int64_t ldv,
+                        int64_t at, float *o, int64_t ldo)
 {
     vf acc[TILE_ROWS][NV];
-    const int64_t ahead = ldv * KN_KV_BLOCK, groups = (ldv + KN_KV_GROUP - 1) / KN_KV_GROUP;
+    const int64_t groups = (ldv + KN_KV_GROUP - 1) / KN_KV_GROUP;
     KN_UNROLL
     for (int r = 0; r < mr; r++) {
         KN_UNROLL
@@ -337,9 +337,9 @@ KN_INLINE void add_rows(int mr, const float *p, int lo, int hi, const float *v, 
 {
     int i = 0;
     for (; i + NV * VL <= cols; i += NV * VL)
-        add_cols(KN_KV_F32, 0, mr, NV, p, lo, hi, v, NULL, ldv, i, o + i, ldo);
+        add_cols(KN_KV_F32, 0, 0, mr, NV, p, lo, hi, v, NULL, ldv, i, o + i, ldo);
     for (; i + VL <= cols; i += VL)
-        add_cols(KN_KV_F32, 0, mr, 1, p, lo, hi, v, NULL, ldv, i, o + i, ldo);
+        add_cols(KN_KV_F32, 0, 0, mr, 1, p, lo, hi, v, NULL, ldv, i, o + i, ldo);
     if (i < cols) add_rest(mr, p, lo, hi, v + i, ldv, o + i, ldo, cols - i);
 }
 
@@ -365,15 +365,15 @@ KN_INLINE void add_stored(kn_kv_type type, int mr, const kn_block *b, const floa
         switch (mr) {
 #define ADD(h)                                                                                     \
     case h:                                                                                        \
-        add_cols(type, 1, h, NV, p, lo, hi, b->v, b->v_scales, b->d, i, o + i, b->d);              \
+        add_cols(type, 1, b->v_ahead, h, NV, p, lo, hi, b->v, b->v_scales, b->d, i, o + i, b->d);  \
         break;
             EACH_HEIGHT(ADD)
 #undef ADD
         }
     for (; i < b->d; i += VL)
         for (int r = 0; r < mr; r++)
-            add_cols(type, 1, 1, 1, p + r * KN_KV_BLOCK, lo, hi, b->v, b->v_scales, b->d, i,
-                     o + r * b->d + i, b->d);
+            add_cols(type, 1, b->v_ahead, 1, 1, p + r * KN_KV_BLOCK, lo, hi, b->v, b->v_scales,
+                     b->d, i, o + r * b->d + i, b->d);
 }
 
 static void add_direct(const kn_block *b, const float *p, int mr, int lo, int hi, float *o)

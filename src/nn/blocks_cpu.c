@@ -168,17 +168,21 @@ static mlxe_status attend(const nn_attention_block *b, const nn_batch *batch, fl
         }
         angles = angles_of(b, freqs, row->start);
         if ((rc = kn_rope(set, 2, &angles, ld, row->count, cancel))) return rc;
-        rc = kn_kv_append(&kv, row->start - base, row->count, row_k, v + row->first * ld, ld,
-                          cancel);
-        if (!rc && b->rope->dynamic) rc = rotated_keys(b, row, freqs, mem, &kv, cancel);
-        if (rc) return rc;
         rows[r] = (kn_attn_row){.q = row_q,
                                 .out = attended + (int64_t)row->first * b->heads * b->d,
+                                .k = row_k,
+                                .v = v + row->first * ld,
                                 .kv = kv,
                                 .ldq = ld,
                                 .ldo = (int64_t)b->heads * b->d,
+                                .ldkv = ld,
                                 .t = row->count,
                                 .start = row->start - base};
+        if (!b->rope->dynamic) continue;
+        rc = kn_kv_append(&kv, rows[r].start, row->count, row_k, rows[r].v, ld, cancel);
+        if (!rc) rc = rotated_keys(b, row, freqs, mem, &rows[r].kv, cancel);
+        if (rc) return rc;
+        rows[r].k = NULL;
     }
     return kn_attention(&a, rows, batch->n_rows, cancel);
 }
