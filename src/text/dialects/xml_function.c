@@ -13,8 +13,8 @@
 static void read_function(call_list *c, strv one)
 {
     size_t at = text_find(one, ">", 0), end;
-    strv name = text_trim((strv){one.p, at}), rest, key, value;
-    if (at == SIZE_MAX || !name.n) {
+    strv name, rest, key, value;
+    if (at == SIZE_MAX || !(name = text_trim((strv){one.p, at})).n) {
         calls_refuse(c, "a tool call has no name");
         return;
     }

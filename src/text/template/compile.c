@@ -86,6 +86,30 @@ static int take_source(jj_compiler *c, strv source)
     return 1;
 }
 
+/* Tokens, then the tree. What is wrong with the tree before the place where no more tokens could
+ * be made is told first: a quote that is missing makes the text behind it strange. */
+static void lex_and_parse(jj_compiler *c)
+{
+    mlxe_error ignored, lexed, *err = c->err;
+    mlxe_status status;
+    jj_lex(c);
+    status = c->status;
+    if (status == MLXE_E_INPUT && c->n_tokens && c->tokens[c->n_tokens - 1].type == TK_EOF) {
+        if (err) lexed = *err;
+        c->err = &ignored;
+        c->status = MLXE_OK;
+        jj_parse(c);
+        c->err = err;
+        if (!jj_fine(c) && !c->at_end) {
+            if (err) *err = ignored;
+            return;
+        }
+        if (err) *err = lexed;
+        c->status = status;
+    }
+    if (jj_fine(c)) jj_parse(c);
+}
+
 mlxe_status jj_compile(const char *where, strv source, jj_template **out, mlxe_error *err)
 {
     jj_compiler c = {.err = err};
@@ -103,8 +127,7 @@ mlxe_status jj_compile(const char *where, strv source, jj_template **out, mlxe_e
     if (!c.t->where)
         c.status = err_memory(err, where, strlen(where));
     else if (take_source(&c, source)) {
-        jj_lex(&c);
-        if (jj_fine(&c)) jj_parse(&c);
+        lex_and_parse(&c);
         if (jj_fine(&c)) jj_resolve(&c);
     }
     arena_deinit(&c.scratch);

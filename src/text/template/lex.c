@@ -18,10 +18,8 @@ typedef struct lexer {
     int line_starting; /* the last match ended in a newline */
 } lexer;
 
-static void add(lexer *x, jj_token_type type, size_t pos, size_t end, strv text)
+static void append(jj_compiler *c, jj_token_type type, size_t pos, size_t end, strv text)
 {
-    jj_compiler *c = x->c;
-    if (!jj_fine(c)) return;
     if (c->n_tokens == c->cap_tokens) {
         size_t cap = c->cap_tokens ? c->cap_tokens * 2 : 256;
         jj_token *grown = jj_scratch(c, cap, sizeof *grown);
@@ -31,6 +29,11 @@ static void add(lexer *x, jj_token_type type, size_t pos, size_t end, strv text)
         c->cap_tokens = cap;
     }
     c->tokens[c->n_tokens++] = (jj_token){type, (uint32_t)pos, (uint32_t)end, text};
+}
+
+static void add(lexer *x, jj_token_type type, size_t pos, size_t end, strv text)
+{
+    if (jj_fine(x->c)) append(x->c, type, pos, end, text);
 }
 
 static int at_text(const lexer *x, size_t at, const char *text)
@@ -309,6 +312,9 @@ static void name_token(lexer *x)
     }
     if (!jj_is_identifier(name))
         jj_syntax(x->c, x->at, "invalid character in the name '%.*s'", (int)name.n, name.p);
+    else if (!jj_is_nfkc(name)) /* the reference's variables of such names are those of the form */
+        jj_syntax(x->c, x->at, "the name '%.*s' is not supported: it is not in its NFKC form",
+                  (int)name.n, name.p);
     add(x, TK_NAME, x->at, at, name);
     x->at = at;
 }
@@ -411,5 +417,5 @@ void jj_lex(jj_compiler *c)
             tag(&x, kind == '%', at);
         }
     }
-    add(&x, TK_EOF, x.s.n, x.s.n, (strv){0});
+    append(c, TK_EOF, x.s.n, x.s.n, (strv){0});
 }

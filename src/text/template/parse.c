@@ -20,6 +20,7 @@ static const jj_token EOF_TOKEN = {.type = TK_EOF};
 const jj_token *jj_current(const jj_parser *p)
 {
     if (!jj_fine(p->c)) return &EOF_TOKEN;
+    p->c->at_end |= p->c->tokens[p->at].type == TK_EOF;
     return p->c->tokens + p->at;
 }
 

@@ -12,6 +12,7 @@
 #include "text/template/case_table.h"
 #include "text/template/numeric_table.h"
 
+#include <stdlib.h>
 #include <utf8proc.h>
 
 unsigned jj_decode(const char *text, const char *end, size_t *n)
@@ -442,4 +443,20 @@ void jj_write_case(buf *b, strv text, jj_case how)
             write_upper(b, c, 1);
         inside = how == JJ_CAPITALIZE || has_case(c);
     }
+}
+
+int jj_is_nfkc(strv text)
+{
+    utf8proc_uint8_t *form = NULL;
+    utf8proc_ssize_t n;
+    size_t ascii = 0;
+    int same;
+    while (ascii < text.n && (unsigned char)text.p[ascii] < 0x80)
+        ascii++;
+    if (ascii == text.n) return 1;
+    n = utf8proc_map((const utf8proc_uint8_t *)text.p, (utf8proc_ssize_t)text.n, &form,
+                     UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
+    same = n == (utf8proc_ssize_t)text.n && !memcmp(form, text.p, text.n);
+    free(form);
+    return same;
 }

@@ -36,6 +36,7 @@ int jj_istitle(unsigned c);
 int jj_isprintable(unsigned c);
 int jj_is_identifier(strv text);
 int jj_is_identifier_char(unsigned c, int first);
+int jj_is_nfkc(strv text);        /* 1: it is its own compatibility composition */
 int jj_decimal_value(unsigned c); /* 0..9, or -1 */
 
 strv jj_strip(strv text, const strv *chars, int left, int right); /* chars NULL: whitespace */

@@ -215,6 +215,7 @@ typedef struct jj_compiler {
     size_t n_tokens, cap_tokens;
     arena scratch; /* freed after compiling */
     size_t depth;
+    int at_end; /* the parser has looked at what follows the last token */
 } jj_compiler;
 
 /* Records the first error with the position of a byte of the source. */
