@@ -1,10 +1,10 @@
 /* fuzz_dialect.c: any answer through any dialect, cut anywhere.
  *
  * The first line names the dialect (where it names none, its first byte picks one and the line is
- * part of what follows). Then byte 0 says whether tools are declared, byte 1 how the answer is cut,
- * the rest is the answer. What must hold: no crash, no leak, no hang; the raw texts of the events are the
- * answer again; however it is cut, text, reasoning and calls are the same; arguments are JSON
- * objects. */
+ * part of what follows). Then byte 0 says whether tools are declared, byte 1 how the answer is
+ * cut, the rest is the answer. What must hold: no crash, no leak, no hang; the raw texts of the
+ * events are the answer again; however it is cut, text, reasoning and calls are the same;
+ * arguments are JSON objects. */
 #include "text/dialect.h"
 
 #include <stdint.h>
