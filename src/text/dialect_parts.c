@@ -188,6 +188,10 @@ void calls_deinit(call_list *c)
 
 void calls_add(call_list *c, strv name, strv id, strv arguments)
 {
+    if (!text_trim(name).n) {
+        calls_refuse(c, "a tool call has no name");
+        return;
+    }
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 8;
         call_row *grown = realloc(c->rows, cap * sizeof *grown);
@@ -297,10 +301,6 @@ static int check_json(call_list *c, strv s, const char *what)
 void calls_add_json(call_list *c, strv name, strv id, strv arguments)
 {
     arguments = text_trim(arguments);
-    if (!text_trim(name).n) {
-        calls_refuse(c, "a tool call has no name");
-        return;
-    }
     if (arguments.n && *arguments.p == '"') { /* JSON within a JSON string */
         strv inner = span_text(c, arguments);
         if (!inner.p) {
