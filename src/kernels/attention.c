@@ -188,9 +188,8 @@ static int appended_by_unit(const attention *at, const kn_attn_row *row)
 static void append_own(const attention *at, const unit *u)
 {
     const kn_attn_row *row = u->row;
-    const int64_t from = (int64_t)u->kv * at->a->d;
     if (appended_by_unit(at, row))
-        kn_kv_append_head(&row->kv, u->kv, row->start, 1, row->k + from, row->v + from, row->ldkv);
+        kn_kv_append_head(&row->kv, u->kv, row->start, 1, row->k, row->v, row->ldkv);
 }
 
 /* What a worker reads after a span. */

@@ -446,6 +446,41 @@ static void cancelled(void **state)
     conversation_free(&c);
 }
 
+/* Keys and values that come with the rows: the bits of stored ones. */
+static void stored_on_the_way(void **state)
+{
+    rng r = {19};
+    (void)state;
+    EACH_TABLE
+    for (int i = 0; i < rounds(24); i++) {
+        kn_attn a = random_attn(&r);
+        const int64_t heads = (int64_t)a.heads * a.d, ld = (int64_t)a.kv_heads * a.d;
+        const int n = i % 4 ? rng_int(&r, 1, 200) : 1100, most = n < 5 ? n : 5;
+        const int t = i % 3 ? 1 : rng_int(&r, 1, most);
+        conversation c;
+        kn_attn_row row;
+        float *stored, *out, *other = calloc((size_t)(t * ld), sizeof *other);
+        assert_non_null(other);
+        conversation_new(&r, &a, (kn_kv_type)(i % 3), n, 1, &c); /* not int8: it rounds again */
+        stored = new_out(&c);
+        out = new_out(&c);
+        row = rows_of(&c, n - t, t, stored);
+        assert_int_equal(kn_attention(&c.a, &row, 1, NULL), MLXE_OK);
+        assert_int_equal(kn_kv_append(&c.kv, n - t, t, other, other, ld, NULL), MLXE_OK);
+        row = rows_of(&c, n - t, t, out);
+        row.k = (const float *)c.k.p + (n - t) * ld;
+        row.v = (const float *)c.v.p + (n - t) * ld;
+        row.ldkv = ld;
+        assert_int_equal(kn_attention(&c.a, &row, 1, NULL), MLXE_OK);
+        assert_memory_equal(out + (n - t) * heads, stored + (n - t) * heads,
+                            (size_t)(t * heads) * sizeof *out);
+        free(other);
+        free(stored);
+        free(out);
+        conversation_free(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +491,7 @@ int main(void)
         cmocka_unit_test(uneven_batch_same_bits),
         cmocka_unit_test(not_numbers),
         cmocka_unit_test(kv_types),
+        cmocka_unit_test(stored_on_the_way),
         cmocka_unit_test(cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
