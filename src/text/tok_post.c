@@ -150,7 +150,9 @@ static mlxe_status run_template(const post_step *s, const tok *t, const tok_side
     if (p->n > 2)
         return err_set(err, MLXE_E_CORRUPT,
                        "post_processor: a template behind a template is not defined");
-    tok_outs from[2] = {p->v[0], p->n > 1 ? p->v[1] : (tok_outs){0}};
+    tok_outs from[2] = {{0}, {0}}; /* a template before this one may have left no part */
+    for (int i = 0; i < p->n; i++)
+        from[i] = p->v[i];
     const piece *pieces = p->n == 2 ? s->pair : s->single;
     size_t n = p->n == 2 ? s->n_pair : s->n_single;
     int failed = 0;
