@@ -179,7 +179,7 @@ static void ranges(const attention *at, const unit *u, int block, int *lo, int *
     }
 }
 
-/* Whether a row's new key and value are left to its units: one unit a head, one span that sees them. */
+/* Whether a row's new key and value are left to its units: one a head, and one span sees them. */
 static int appended_by_unit(const attention *at, const kn_attn_row *row)
 {
     return row->k && row->t == 1 && at->a->mask == KN_CAUSAL && at->parts_heads == 1;

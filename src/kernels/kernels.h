@@ -251,8 +251,8 @@ void kn_kv_restore(const kn_kv *kv, int head, int64_t token, const char *in);
 
 /* One conversation's new rows in an attention call. */
 typedef struct kn_attn_row {
-    const float *q; /* [t, heads, d], rows ldq floats apart, already rotated */
-    float *out;     /* [t, heads, d], rows ldo floats apart */
+    const float *q;     /* [t, heads, d], rows ldq floats apart, already rotated */
+    float *out;         /* [t, heads, d], rows ldo floats apart */
     const float *k, *v; /* [t, kv_heads, d], rows ldkv floats apart, k rotated: stored first, from
                            `start` on; NULL: they are stored already */
     kn_kv kv;
