@@ -317,6 +317,7 @@ static jv f_filesizeformat(jj_rt *rt, const jj_args *args)
     static const char *const UNITS[2][8] = {
         {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
         {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
+    static const double POWERS[] = {1e6, 1e9, 1e12, 1e15, 1e18, 1e21, 1e24, 1e27};
     jv v[2], number;
     buf b = {0};
     int ok, binary, i = 0;
@@ -335,8 +336,11 @@ static jv f_filesizeformat(jj_rt *rt, const jj_args *args)
         buf_add_str(&b, " Bytes");
         return jj_take(rt, &b);
     }
-    for (unit = base * base; i < 7 && !(bytes < unit); i++)
-        unit *= base;
+    for (;; i++) {
+        unit = binary ? ldexp(1, 10 * (i + 2)) : POWERS[i];
+        /* the double 1e24 is below the whole number that Python compares with */
+        if (i == 7 || bytes < unit || (unit == 1e24 && bytes == unit)) break;
+    }
     jj_format_spec(rt, &b, jj_float(base * bytes / unit), STRV(".1f"));
     buf_add_char(&b, ' ');
     buf_add_str(&b, UNITS[binary][i]);

@@ -366,6 +366,17 @@ typedef struct loop_filter {
     int begun;
 } loop_filter;
 
+/* What a target holds, as the generator gives it on: names of an unpacked item are a new tuple. */
+static jv target_value(jj_rt *rt, jj_frame *f, const jj_node *target)
+{
+    jj_list *items;
+    if (target->kind != N_TUPLE) return *jj_slot_of(f, target->slot);
+    items = jj_list_new(rt, target->x.n);
+    for (size_t i = 0; items && i < target->x.n; i++)
+        jj_push(rt, items, target_value(rt, f, target->x.p[i]));
+    return jj_tuple_value(rt, items);
+}
+
 static int filter_next(jj_rt *rt, void *state, jv *out)
 {
     loop_filter *s = state;
@@ -376,7 +387,9 @@ static int filter_next(jj_rt *rt, void *state, jv *out)
     }
     while (jj_next(rt, s->items, out)) {
         jj_assign(rt, s->frame, s->n->y.p[0], *out);
-        if (jj_truth(jj_eval(rt, s->frame, s->n->c)) && jj_ok(rt)) return 1;
+        if (!jj_truth(jj_eval(rt, s->frame, s->n->c)) || !jj_ok(rt)) continue;
+        *out = target_value(rt, s->frame, s->n->y.p[0]);
+        return jj_ok(rt);
     }
     return 0;
 }
