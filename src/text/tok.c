@@ -173,7 +173,8 @@ static mlxe_status open_parts(tok *t, mlxe_error *err)
     if (rc == MLXE_OK) rc = tok_splitter_read(&at, json_get(root, "pre_tokenizer"), &t->splitter);
     if (rc == MLXE_OK) rc = json_get_array(root, r.where, "added_tokens", &tokens, err);
     at = tok_reader_at(&r, "added_tokens");
-    if (rc == MLXE_OK) rc = tok_added_read(&at, tokens, &t->model, &t->normalizer, &t->added);
+    if (rc == MLXE_OK)
+        rc = tok_added_read(&at, tokens, json_root(t->more), &t->model, &t->normalizer, &t->added);
     at = tok_reader_at(&r, "post_processor");
     if (rc == MLXE_OK) rc = tok_post_read(&at, json_get(root, "post_processor"), &t->post);
     at = tok_reader_at(&r, "decoder");
@@ -181,8 +182,19 @@ static mlxe_status open_parts(tok *t, mlxe_error *err)
     return rc ? rc : tok_limits_read(&r, root, &t->limits);
 }
 
-/* Reads the text into t, which is closed on failure. */
-static mlxe_status open_text(tok *t, const char *where, strv text, tok **out, mlxe_error *err)
+/* What the settings beside a tokenizer.json add to it. */
+static mlxe_status open_settings(tok *t, const char *folder, mlxe_error *err)
+{
+    buf more = {0};
+    mlxe_status rc = tok_files_over(folder, json_root(t->doc), &more, &t->added.split_special, err);
+    if (rc == MLXE_OK && more.n) rc = json_parse(folder, buf_str(&more), more.n, &t->more, err);
+    buf_deinit(&more);
+    return rc;
+}
+
+/* Reads the text into t, which is closed on failure. folder: whose settings count, or NULL. */
+static mlxe_status open_text(tok *t, const char *where, strv text, const char *folder, tok **out,
+                             mlxe_error *err)
 {
     t->where = arena_copy(&t->mem, strv_of(where));
     mlxe_status rc = t->where ? json_parse(where, text.p, text.n, &t->doc, err)
@@ -191,6 +203,7 @@ static mlxe_status open_text(tok *t, const char *where, strv text, tok **out, ml
         rc = MLXE_E_CORRUPT;
         if (err) err->code = rc;
     }
+    if (rc == MLXE_OK && folder) rc = open_settings(t, folder, err);
     if (rc == MLXE_OK) rc = open_parts(t, err);
     if (rc) {
         tok_close(t);
@@ -200,12 +213,18 @@ static mlxe_status open_text(tok *t, const char *where, strv text, tok **out, ml
     return MLXE_OK;
 }
 
-mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **out, mlxe_error *err)
+static mlxe_status open_new(const char *where, strv text, const char *folder, tok **out,
+                            mlxe_error *err)
 {
     *out = NULL;
     tok *t = calloc(1, sizeof *t);
     if (!t) return err_memory(err, "tokenizer", sizeof *t);
-    return open_text(t, where, strv_from(text, bytes), out, err);
+    return open_text(t, where, text, folder, out, err);
+}
+
+mlxe_status tok_open(const char *where, const char *text, size_t bytes, tok **out, mlxe_error *err)
+{
+    return open_new(where, strv_from(text, bytes), NULL, out, err);
 }
 
 mlxe_status tok_open_made(const char *where, strv text, tok_vocab *vocab, arena *strings, tok **out,
@@ -222,7 +241,7 @@ mlxe_status tok_open_made(const char *where, strv text, tok_vocab *vocab, arena 
     }
     *vocab = (tok_vocab){.max_id = -1};
     *strings = (arena){0};
-    return t ? open_text(t, where, text, out, err) : err_memory(err, "tokenizer", sizeof *t);
+    return t ? open_text(t, where, text, NULL, out, err) : err_memory(err, "tokenizer", sizeof *t);
 }
 
 mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err)
@@ -232,7 +251,7 @@ mlxe_status tok_open_folder(const char *folder, tok **out, mlxe_error *err)
     fs_join(&path, folder, "tokenizer.json");
     mlxe_status rc = fs_read(buf_str(&path), 0, &text, err);
     if (rc == MLXE_OK)
-        rc = tok_open(buf_str(&path), buf_str(&text), text.n, out, err);
+        rc = open_new(buf_str(&path), buf_view(&text), folder, out, err);
     else if (rc == MLXE_E_NOT_FOUND)
         rc = tok_files_tokenizer(folder, out, err);
     buf_deinit(&path);
@@ -250,6 +269,7 @@ void tok_close(tok *t)
     tok_added_close(&t->added);
     tok_decoder_close(t->decoder);
     json_close(t->doc);
+    json_close(t->more);
     arena_deinit(&t->strings);
     arena_deinit(&t->mem);
     free(t);

@@ -49,7 +49,7 @@ static mlxe_status needles_open(const tok_reader *r, const tok_added *a, int nor
     *out = NULL;
     for (size_t i = 0; i < a->n_by_id; i++) {
         const tok_added_token *t = &a->v[a->by_id[i]];
-        n += t->normalized == normalized && t->shown.n > 0;
+        n += t->normalized == normalized && (!normalized || t->shown.n > 0);
     }
     if (n == 0) return MLXE_OK;
     tok_needles *s = arena_alloc(r->mem, sizeof *s);
@@ -57,7 +57,7 @@ static mlxe_status needles_open(const tok_reader *r, const tok_added *a, int nor
     if (!s || !s->v) return tok_no_memory(r);
     for (size_t i = 0; i < a->n_by_id; i++) {
         const tok_added_token *t = &a->v[a->by_id[i]];
-        if (t->normalized != normalized || t->shown.n == 0) continue;
+        if (t->normalized != normalized || (normalized && t->shown.n == 0)) continue;
         s->v[s->n++] = (needle){normalized ? t->shown : t->content, a->by_id[i]};
     }
     qsort(s->v, s->n, sizeof *s->v, compare);
@@ -143,6 +143,7 @@ static void cut_piece(const tok_added *a, const tok_needles *needles, int plain_
         const tok_added_token *token = &a->v[hit->token];
         size_t b = i, e = i + hit->text.n;
         i = e;
+        if (a->split_special && tok_added_is_special(a, token->content)) continue;
         if (token->control && (plain_special || in_content(t, piece, b, e))) continue;
         if (token->single_word && !is_single_word(text, b, e)) continue;
         while (token->lstrip && b > done && uni_space(utf8_before(text.p, b, &width)))
@@ -219,7 +220,7 @@ static int by_id(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* Of tokens with one id the last counts. */
+/* Of tokens with one id the last counts; a normalised form that one of them had is kept. */
 static mlxe_status index_ids(const tok_reader *r, tok_added *a)
 {
     a->by_id = arena_array(r->mem, a->n + 1, sizeof *a->by_id);
@@ -231,8 +232,15 @@ static mlxe_status index_ids(const tok_reader *r, tok_added *a)
     for (size_t i = 0; i < a->n; i++)
         keys[i] = (id_key){a->v[i].id, (uint32_t)i};
     qsort(keys, a->n, sizeof *keys, by_id);
+    strv shown = {NULL, 0};
     for (size_t i = 0; i < a->n; i++) {
-        if (a->n_by_id && keys[i - 1].id == keys[i].id) a->n_by_id--;
+        tok_added_token *t = &a->v[keys[i].index];
+        if (i && keys[i - 1].id == keys[i].id)
+            a->n_by_id--;
+        else
+            shown = strv_from(NULL, 0);
+        if (t->normalized && !strv_eq(t->shown, t->content)) shown = t->shown;
+        if (shown.p) t->shown = shown;
         a->by_id[a->n_by_id++] = keys[i].index;
     }
     free(keys);
@@ -260,19 +268,23 @@ static mlxe_status list_banned(const tok_reader *r, const tok_model *model, tok_
     return MLXE_OK;
 }
 
-mlxe_status tok_added_read(const tok_reader *r, const json *v, const tok_model *model,
-                           const tok_steps *normalizer, tok_added *out)
+/* The first id that a list of tokens may take. */
+static int64_t first_id(const tok_model *model, const tok_added *a)
+{
+    int64_t next = (int64_t)model->vocab.n;
+    for (size_t i = 0; i < a->n; i++)
+        if (a->v[i].id >= next) next = (int64_t)a->v[i].id + 1;
+    return next;
+}
+
+static mlxe_status add_list(const tok_reader *r, const json *list, const tok_model *model,
+                            const tok_steps *normalizer, tok_added *out)
 {
     const json *key, *item;
-    int64_t next = (int64_t)model->vocab.n;
-    size_t n = json_len(v);
-    mlxe_status rc = tok_vocab_init(r, &out->by_content, n);
-    if (rc == MLXE_OK) rc = tok_vocab_init(r, &out->special, n);
-    if (rc) return rc;
-    out->v = arena_array(r->mem, n + 1, sizeof *out->v);
-    if (!out->v) return tok_no_memory(r);
-    json_iter it = json_iterate(v);
-    for (size_t i = 0; json_next(&it, &key, &item); i++) {
+    int64_t next = first_id(model, out);
+    mlxe_status rc = MLXE_OK;
+    json_iter it = json_iterate(list);
+    for (size_t i = 0; rc == MLXE_OK && json_next(&it, &key, &item); i++) {
         tok_reader at = tok_reader_index(r, i);
         tok_added_token t = {0};
         if (!json_is(item, JSON_OBJECT)) return tok_corrupt(&at, "is no object");
@@ -285,11 +297,24 @@ mlxe_status tok_added_read(const tok_reader *r, const json *v, const tok_model *
             t.id = (int32_t)next++;
         }
         if (t.normalized) rc = normalize(&at, normalizer, t.content, &t.shown);
-        if (rc) return rc;
         tok_vocab_add(&out->by_content, t.content, t.id);
         if (t.special) tok_vocab_add(&out->special, t.content, t.id);
         out->v[out->n++] = t;
     }
+    return rc;
+}
+
+mlxe_status tok_added_read(const tok_reader *r, const json *v, const json *more,
+                           const tok_model *model, const tok_steps *normalizer, tok_added *out)
+{
+    size_t n = json_len(v) + json_len(more);
+    mlxe_status rc = tok_vocab_init(r, &out->by_content, n);
+    if (rc == MLXE_OK) rc = tok_vocab_init(r, &out->special, n);
+    out->v = arena_array(r->mem, n + 1, sizeof *out->v);
+    if (rc == MLXE_OK && !out->v) rc = tok_no_memory(r);
+    if (rc == MLXE_OK) rc = add_list(r, v, model, normalizer, out);
+    if (rc == MLXE_OK) rc = add_list(r, more, model, normalizer, out);
+    if (rc) return rc;
     for (size_t i = 0; i < out->n; i++)
         out->v[i].control = is_control(out, &out->v[i]);
     rc = tok_vocab_finish(r, &out->by_content);

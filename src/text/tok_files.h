@@ -13,14 +13,28 @@
 /* Tokens with a role, in transformers' order. */
 enum { ROLE_BOS, ROLE_EOS, ROLE_UNK, ROLE_SEP, ROLE_PAD, ROLE_CLS, ROLE_MASK, ROLES };
 
-/* A tokenizer class of transformers: the names that it goes by, and its own tokens by role. */
+/* What a tokenizer class of transformers adds by itself, and what it asks the settings for. */
 typedef struct tok_class {
-    const char *names; /* "LlamaTokenizer CodeLlamaTokenizer" */
-    const char *roles[ROLES];
-    const char *mask; /* letters, of the mask token: l takes white space before it, n normalized */
-    int own_first;    /* the format's own tokens are numbered before the settings' */
-    int readds;       /* it adds its roles again, whatever added_tokens_decoder says of them */
+    const char *names;        /* "LlamaTokenizer CodeLlamaTokenizer" */
+    const char *roles[ROLES]; /* its own tokens by role */
+    /* Letters, of a mask token that is a plain text: l takes white space before it, n normalized,
+     * r not normalized, s special */
+    const char *mask;
+    int objects;      /* it makes an AddedToken of a role that is a plain text */
+    int own_first;    /* the format's own tokens are there before the settings' are added */
+    int own_list;     /* they are its list, where the settings give none */
+    int null_is_none; /* a list that is null is one that the settings do not give */
+    int readds;       /* READDS_..: it adds its special tokens once more */
+    /* Words of the template that it makes whatever a tokenizer.json says; NULL: none */
+    const char *ends;
+    /* Letters, what it asks the settings for and not a tokenizer.json: p add_prefix_space of
+     * ByteLevel, P the same, true where not said, M of Metaspace, L that and legacy, b
+     * BertNormalizer's options; NULL: nothing */
+    const char *asks;
+    const char *const (*names_of)[2]; /* more tokens of its own: key, text */
+    size_t n_names;
 } tok_class;
+enum { READDS_NOT, READDS_TOKENS, READDS_TEXTS /* without what was said of them */ };
 
 typedef struct tok_files {
     const char *folder;
@@ -32,9 +46,11 @@ typedef struct tok_files {
     json_doc *docs[4];
     strv kind;           /* tokenizer_class without "Fast", by model_type else; p NULL: not known */
     tok_vocab vocab;     /* the format's strings and ids; strings in mem */
+    int32_t size;        /* entries of the model: the first id of a token that it lacks */
     int vocab_is_models; /* the text says "vocab":{} and the model takes this one */
     strv roles[ROLES];   /* tokens by role; p NULL: none. Set by tok_files_tokens */
     int32_t role_ids[ROLES];
+    strv pad;      /* the padding of tokenizer.json; p NULL: none */
     strv language; /* the token of the language that texts are in; p NULL: none */
     int32_t language_id;
 } tok_files;
@@ -50,25 +66,32 @@ mlxe_status tok_files_read(const tok_files *f, buf *out, mlxe_error *err);
 mlxe_status tok_files_read_json(const tok_files *f, json_doc **out, mlxe_error *err);
 /* The row whose names hold the folder's class; NULL: none. */
 const tok_class *tok_files_class(const tok_files *f, const tok_class *rows, size_t n);
-/* The token that the settings give a role; n 0: they do not. */
-strv tok_files_role(const tok_files *f, int role);
-/* Whether the settings list special tokens without a role, be the list empty. */
-int tok_files_lists_tokens(const tok_files *f);
+/* The token that the settings give a role as Python's str() has it: "None" of null; usual: they
+ * do not say. */
+strv tok_files_role_text(const tok_files *f, int role, strv usual);
+/* What the settings say of a token that a class asks for by a name; NULL: nothing, or a text, which
+ * does not reach the class. */
+const json *tok_files_own_name(const tok_files *f, const char *key);
 /* A setting of tokenizer_config.json; absent or null leaves *out. Fails CORRUPT */
 mlxe_status tok_files_bool(const tok_files *f, const char *key, int *out, mlxe_error *err);
 /* Adds the next id's string, copied. Fails MEMORY */
 mlxe_status tok_files_add(tok_files *f, strv text, int32_t id, mlxe_error *err);
 
-/* A token that the vocabulary file itself declares. */
+/* A token that the vocabulary file itself declares, or the class. */
 typedef struct tok_own_token {
     strv text;
     int special;
+    int is_object; /* an AddedToken; else a plain text */
 } tok_own_token;
 
-/* Writes `"added_tokens":[..]`: the settings' tokens, then own ones; sets roles and their ids.
- * vocab must be finished. Fails CORRUPT, MEMORY */
+/* Writes `"added_tokens":[..]`: the settings' tokens and own ones; sets roles and their ids.
+ * vocab must be finished, size set. Fails CORRUPT, MEMORY (tok_special.c) */
 mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
                              size_t n_own, buf *out, mlxe_error *err);
+
+/* Writes the list of tokens that the settings add to those of tokenizer.json (file). */
+mlxe_status tok_files_more(tok_files *f, const tok_class *c, const json *file, buf *out,
+                           mlxe_error *err);
 
 /* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are
  * roles, "lang" or $A, $B, each with its type id. */
@@ -76,10 +99,18 @@ void tok_files_template(const tok_files *f, const char *one, const char *two, bu
 /* The same from add_bos_token and add_eos_token, with their defaults. Fails CORRUPT */
 mlxe_status tok_files_bos_eos(const tok_files *f, int bos, int eos, buf *out, mlxe_error *err);
 
+/* Writes the same of a type that puts one token before a text and another behind: BertProcessing,
+ * RobertaProcessing. options: more keys, each with its comma. */
+void tok_files_two_ends(const tok_files *f, const char *type, int sep, int32_t sep_id, int cls,
+                        int32_t cls_id, const char *options, buf *out);
+
+/* A role that the settings take away: templates still have it, with this id. */
+void tok_files_lost_role(tok_files *f, int role, int32_t id);
+
 /* Appends bytes as ByteLevel writes them. */
 void tok_byte_chars(strv bytes, buf *out);
 /* Writes pre_tokenizer and decoder of byte-level models: cut by the pattern, then bytes. */
-void tok_write_byte_level(strv pattern, buf *out);
+void tok_write_byte_level(strv pattern, int prefix, buf *out);
 /* Decimal digits; -1: they are none, or too many. */
 int64_t tok_files_number(strv digits);
 
@@ -88,7 +119,12 @@ typedef struct tok_format {
     int order;                  /* lower ones are asked first */
     int (*takes)(tok_files *f); /* whether the folder has its files; sets path */
     mlxe_status (*write)(tok_files *f, buf *out, mlxe_error *err);
+    const tok_class *(*class_of)(const tok_files *f); /* the folder's class; NULL: no classes */
 } tok_format;
+/* What the settings of a folder add to its tokenizer.json (file): a list like its added_tokens, out
+ * stays empty where they add nothing; and split_special_tokens. Fails CORRUPT, IO, MEMORY */
+mlxe_status tok_files_over(const char *folder, const json *file, buf *out, int *split,
+                           mlxe_error *err);
 /* Opens a folder without tokenizer.json. Fails NOT_FOUND (no format takes it) too */
 mlxe_status tok_files_tokenizer(const char *folder, tok **out, mlxe_error *err);
 

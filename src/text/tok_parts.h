@@ -347,10 +347,12 @@ typedef struct tok_added {
     uint32_t *by_id;      /* indices, sorted by id */
     size_t n_by_id;
     tok_needles *raw, *normalized; /* NULL: none */
-    uint8_t *banned; /* by the model's ids: a control token; NULL: the model has none */
+    uint8_t *banned;   /* by the model's ids: a control token; NULL: the model has none */
+    int split_special; /* special tokens are not looked for in a text */
 } tok_added;
-mlxe_status tok_added_read(const tok_reader *r, const json *v, const tok_model *model,
-                           const tok_steps *normalizer, tok_added *out);
+/* more: a list that is added behind it, or NULL. */
+mlxe_status tok_added_read(const tok_reader *r, const json *v, const json *more,
+                           const tok_model *model, const tok_steps *normalizer, tok_added *out);
 void tok_added_close(tok_added *a);
 const tok_added_token *tok_added_find(const tok_added *a, int32_t id);
 int tok_added_is_special(const tok_added *a, strv text);
@@ -386,8 +388,9 @@ void tok_decoder_close(tok_decoder *d);
 
 struct tok {
     arena mem;
-    json_doc *doc; /* strings of the vocabulary lie in it */
-    arena strings; /* or in this */
+    json_doc *doc;  /* strings of the vocabulary lie in it */
+    json_doc *more; /* tokens that the folder's settings add, or NULL */
+    arena strings;  /* or in this */
     char *where;
     tok_model model;
     tok_steps normalizer, splitter;

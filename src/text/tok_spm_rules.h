@@ -4,7 +4,12 @@
 
 #include "text/tok_files.h"
 
-enum { SPM_UNK_BY_NAME = -1, SPM_LAST_SENTINELS = -1, SPM_FIRST_PEGASUS = -2 };
+enum { SPM_LAST_SENTINELS = -1, SPM_FIRST_PEGASUS = -2 };
+/* Where the unknown piece is: at the model's id; the first of unk_token's text (else 0); the first
+ * of it with score 0, else unk_else. */
+enum { SPM_UNK_MODEL = -1, SPM_UNK_TEXT = -2, SPM_UNK_FLAT = -3, SPM_UNK_REFUSED = -4 };
+
+enum { SPM_LOST_NOT, SPM_LOST_ZERO, SPM_LOST_UNK };
 
 typedef struct spm_rule {
     tok_class class;
@@ -13,7 +18,9 @@ typedef struct spm_rule {
     int skip;          /* of the model's pieces, from the begin */
     const char *last;  /* pieces behind the model's */
     int more;          /* SPM_LAST_SENTINELS, SPM_FIRST_PEGASUS, 0 */
-    int unk;           /* id of the unknown piece */
+    int unk;           /* id of the unknown piece, or SPM_UNK_.. */
+    int unk_else;      /* its id (SPM_UNK_MODEL: the model's) where SPM_UNK_FLAT finds none */
+    int unk_from;      /* SPM_UNK_FLAT looks from this piece on */
     /* Letters, in order: q quotes, a accents (unless keep_accents), d the same (if keep_accents is
      * said to be false), A accents, l lower case, c the model's charsmap, n line ends where it has
      * none, s runs of spaces, u the same to one mark, w runs of white space */
@@ -23,7 +30,9 @@ typedef struct spm_rule {
     int asks_ends;   /* and add_bos_token or add_eos_token, which then replace `one` and `two` */
     const char *cut; /* letters: w white space, p punctuation (with split_by_punct), m spaces */
     const char *one, *two; /* as tok_files_template */
-    const char *languages; /* special tokens that follow the model's own; often the end of `last` */
+    int lost_ends;         /* SPM_LOST_..: ids of their tokens where the settings say null */
+    const char *languages; /* special tokens beside the model's own; often the end of `last` */
+    int languages_first;   /* they come before the model's own */
     const char *language;  /* src_lang where the settings do not say; NULL: none */
 } spm_rule;
 

@@ -10,8 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const char *const FILES[] = {"tokenizer.model", "tekken.json", "vocab.txt",
-                                    "merges.txt",      "vocab.json",  "tokenizer_config.json"};
+static const char *const FILES[] = {
+    "tokenizer.model",  "tekken.json",           "vocab.txt",      "merges.txt",
+    "vocab.json",       "tokenizer_config.json", "tokenizer.json", "special_tokens_map.json",
+    "added_tokens.json"};
 static const char *const CONFIGS[] = {
     "{}",
     "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":true,\"legacy\":true}",

@@ -1,6 +1,8 @@
 /* test_tok_files.c: tokenizers without tokenizer.json: ids, byte offsets and type ids equal
  * those of the class of transformers (or of sentencepiece) that the folder names, on the folders
- * of tools/goldens/tokenizers/files.py; broken files are refused with a message that names them. */
+ * of tools/goldens/tokenizers/files.py; the same with settings of special tokens beside them, and
+ * beside a tokenizer.json (settings_vectors.py); broken files are refused with a message that names
+ * them. */
 #include "base/fs.h"
 #include "base/json.h"
 #include "text/tok.h"
@@ -59,7 +61,9 @@ static void check_line(const tok *t, const char *name, const json *question, con
     if (json_get(answer, "offsets")) {
         json_write_value(&want, answer);
         add_answer(&got, &ids);
-        assert_string_equal(buf_str(&got), buf_str(&want));
+        if (!strv_eq(buf_view(&got), buf_view(&want)))
+            fail_msg("%s: %s\n  is %s\n  want %s", name, json_str(json_get(question, "text")).p,
+                     buf_str(&got), buf_str(&want));
     } else {
         compare_ids(json_get(answer, "ids"), &ids, name);
     }
@@ -110,6 +114,94 @@ static void all_folders(void **unused)
     assert_true(folders >= 14);
     assert_true(lines >= 400);
     print_message("%zu folders, %zu texts\n", folders, lines);
+}
+
+/* Writes the files of an object into a folder, and those that lie in another beside them. */
+static void fill_folder(const char *folder, const json *files, const char *base)
+{
+    mlxe_error err;
+    const json *key, *content;
+    buf path = {0}, text = {0};
+    json_iter it = json_iterate(files);
+    while (json_next(&it, &key, &content)) {
+        buf_clear(&text);
+        json_write_value(&text, content);
+        assert_int_equal(fs_replace(fs_join(&path, folder, json_str(key).p), text.p, text.n, &err),
+                         MLXE_OK);
+    }
+    DIR *dir = base ? opendir(base) : NULL;
+    for (const struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] == '.' || json_get(files, e->d_name)) continue;
+        buf_clear(&text);
+        assert_int_equal(fs_read(fs_join(&path, base, e->d_name), 0, &text, &err), MLXE_OK);
+        assert_int_equal(fs_replace(fs_join(&path, folder, e->d_name), text.p, text.n, &err),
+                         MLXE_OK);
+    }
+    if (dir) closedir(dir);
+    buf_deinit(&path);
+    buf_deinit(&text);
+}
+
+static void remove_folder(const char *folder)
+{
+    buf path = {0};
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;)
+        if (e->d_name[0] != '.') unlink(fs_join(&path, folder, e->d_name));
+    closedir(dir);
+    rmdir(folder);
+    buf_deinit(&path);
+}
+
+/* [name of a folder or "", {file: content}, [question, answer], ..]; -> how many answers */
+static size_t check_settings(const json *row)
+{
+    mlxe_error err;
+    char folder[] = "/tmp/mlxe-tok-XXXXXX", base[400];
+    buf name = {0};
+    size_t n = 0;
+    const json *what, *files, *line, *question, *answer;
+    tok *t;
+    json_iter it = json_iterate(row), in;
+    assert_true(json_next(&it, NULL, &what) && json_next(&it, NULL, &files));
+    snprintf(base, sizeof base, FOLDER "/%s", json_str(what).p);
+    buf_addf(&name, "%s ", json_str(what).p);
+    json_write_value(&name, json_get(files, "tokenizer_config.json"));
+    assert_non_null(mkdtemp(folder));
+    fill_folder(folder, files, json_str(what).n ? base : NULL);
+    if (tok_open_folder(folder, &t, &err)) fail_msg("%s: %s", buf_str(&name), err.message);
+    for (; json_next(&it, NULL, &line); n++) {
+        in = json_iterate(line);
+        assert_true(json_next(&in, NULL, &question) && json_next(&in, NULL, &answer));
+        check_line(t, buf_str(&name), question, answer);
+    }
+    tok_close(t);
+    remove_folder(folder);
+    buf_deinit(&name);
+    return n;
+}
+
+static void all_settings(void **unused)
+{
+    (void)unused;
+    mlxe_error err;
+    buf text = {0};
+    size_t folders = 0, lines = 0;
+    assert_int_equal(fs_read(MLXE_SOURCE_DIR "/tests/text/data/tok_settings.jsonl", 0, &text, &err),
+                     MLXE_OK);
+    for (char *p = text.p, *end; p < text.p + text.n; p = end + 1, folders++) {
+        json_doc *doc;
+        end = memchr(p, '\n', (size_t)(text.p + text.n - p));
+        assert_non_null(end);
+        assert_int_equal(json_parse("tok_settings.jsonl", p, (size_t)(end - p), &doc, &err),
+                         MLXE_OK);
+        lines += check_settings(json_root(doc));
+        json_close(doc);
+    }
+    assert_true(folders >= 80);
+    assert_true(lines >= 250);
+    print_message("%zu folders with settings, %zu texts\n", folders, lines);
+    buf_deinit(&text);
 }
 
 /* A folder with the given file, and what opening it says. */
@@ -166,6 +258,7 @@ static void refusals(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_folders), cmocka_unit_test(refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_folders),
+                                       cmocka_unit_test(all_settings), cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ typedef struct spm {
     size_t n, cap;
     int model, byte_fallback, suffix_space;
     int unk_id, bos_id, eos_id; /* -1: none */
+    strv names[3];              /* of bos, eos and unk, as the trainer was told */
     strv charsmap;
     int dummy_prefix, joins_spaces;
 } spm;
@@ -125,6 +126,9 @@ static mlxe_status read_trainer(spm *s, strv in)
     field f;
     int rc;
     while ((rc = next_field(&in, &f)) > 0) {
+        if (f.kind == 2 && f.number == 45) s->names[ROLE_UNK] = f.bytes;
+        if (f.kind == 2 && f.number == 46) s->names[ROLE_BOS] = f.bytes;
+        if (f.kind == 2 && f.number == 47) s->names[ROLE_EOS] = f.bytes;
         if (f.kind != 0) continue;
         if (f.number == 3) s->model = f.v > 9 ? 9 : (int)f.v;
         if (f.number == 24) s->suffix_space = f.v != 0;
@@ -134,6 +138,8 @@ static mlxe_status read_trainer(spm *s, strv in)
         if (f.number == 41) s->bos_id = id;
         if (f.number == 42) s->eos_id = id;
     }
+    for (int i = 0; i < 3 && rc == 0; i++)
+        if (!utf8_valid(s->names[i])) rc = -1;
     return rc < 0 ? malformed(s, "trainer_spec") : MLXE_OK;
 }
 
@@ -187,29 +193,35 @@ enum {
     CLASS_RULE,
     CLASSES = CLASS_RULE
 };
-static const tok_class ROWS[CLASSES] = {
-    /* names                                                bos    eos    unk    sep pad cls mask */
-    [CLASS_LLAMA] = {.names = "LlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}},
-    [CLASS_CODE_LLAMA] = {.names = "CodeLlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}},
-    [CLASS_GEMMA] = {.names = "GemmaTokenizer",
-                     .roles = {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
-    [CLASS_NLLB] = {.names = "NllbTokenizer",
-                    .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
-                    .mask = "ln"},
-    [CLASS_REFORMER] = {.names = "ReformerTokenizer",
-                        .roles = {NULL, "</s>", "<unk>"},
-                        .readds = 1},
-    [CLASS_BACKEND] = {.names = "TokenizersBackend PreTrainedTokenizer", .roles = {NULL}},
-    [CLASS_FNET] = {.names = "FNetTokenizer",
-                    .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
-    [CLASS_PLAIN] = {.names = "", .roles = {NULL}},
-};
 /* What CodeLlama adds: the settings' key, and its default. */
 static const char *const CODE_TOKENS[][2] = {{"prefix_token", "\xE2\x96\x81<PRE>"},
                                              {"middle_token", "\xE2\x96\x81<MID>"},
                                              {"suffix_token", "\xE2\x96\x81<SUF>"},
                                              {"eot_token", "\xE2\x96\x81<EOT>"},
                                              {"fill_token", "<FILL_ME>"}};
+enum { N_CODE_TOKENS = sizeof CODE_TOKENS / sizeof *CODE_TOKENS };
+static const tok_class ROWS[CLASSES] = {
+    /* names                                                bos    eos    unk    sep pad cls mask */
+    [CLASS_LLAMA] = {.names = "LlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}, .asks = "L"},
+    [CLASS_CODE_LLAMA] = {.names = "CodeLlamaTokenizer",
+                          .roles = {"<s>", "</s>", "<unk>"},
+                          .names_of = CODE_TOKENS,
+                          .n_names = N_CODE_TOKENS},
+    [CLASS_GEMMA] = {.names = "GemmaTokenizer",
+                     .roles = {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"}},
+    [CLASS_NLLB] = {.names = "NllbTokenizer",
+                    .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
+                    .mask = "lsn",
+                    .null_is_none = 1,
+                    .ends = "eos lang"},
+    [CLASS_REFORMER] = {.names = "ReformerTokenizer",
+                        .roles = {NULL, "</s>", "<unk>"},
+                        .readds = READDS_TOKENS},
+    [CLASS_BACKEND] = {.names = "TokenizersBackend PreTrainedTokenizer", .roles = {NULL}},
+    [CLASS_FNET] = {.names = "FNetTokenizer",
+                    .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
+    [CLASS_PLAIN] = {.names = "", .roles = {NULL}},
+};
 /* Also byte ranks are kept as tokenizer.model: a protobuf model begins with the tag of a piece. */
 static int takes(tok_files *f)
 {
@@ -227,9 +239,12 @@ static int takes(tok_files *f)
 /* Unigram pieces as they are written; the next one's id. */
 typedef struct pieces {
     const spm *s;
+    const spm_rule *rule;
     tok_files *f;
     buf *out;
     int32_t id;
+    strv unk;                 /* the unknown token's text */
+    int32_t unk_at, unk_flat; /* the first piece of this text; the first with score 0. -1: none */
     mlxe_status rc;
 } pieces;
 
@@ -241,6 +256,10 @@ static void put_piece(pieces *p, strv text, double score)
     buf_add_char(p->out, ',');
     json_write_float(p->out, score);
     buf_add_char(p->out, ']');
+    if (strv_eq(text, p->unk)) {
+        if (p->unk_at < 0) p->unk_at = p->id;
+        if (p->unk_flat < 0 && score == 0 && p->id >= p->rule->unk_from) p->unk_flat = p->id;
+    }
     p->rc = tok_files_add(p->f, text, p->id++, p->s->err);
 }
 
@@ -258,8 +277,7 @@ static strv named_piece(const tok_files *f, strv text)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!strv_is(text, rows[i].text)) continue;
         int cls = rows[i].role == ROLE_BOS && strv_is(f->kind, "MBart50Tokenizer");
-        strv given = tok_files_role(f, cls ? ROLE_CLS : rows[i].role);
-        return given.n ? given : text;
+        return tok_files_role_text(f, cls ? ROLE_CLS : rows[i].role, text);
     }
     return text;
 }
@@ -286,31 +304,58 @@ static void put_numbered(pieces *p, const char *name, int from, int step, int co
     }
 }
 
+/* Pegasus' mask for sentences, "None" of null. */
+static strv sentence_mask(const tok_files *f, const char *usual)
+{
+    const json *v = json_get(f->special, "mask_token_sent");
+    if (!v) v = json_get(f->config, "mask_token_sent");
+    if (json_is(v, JSON_NULL)) return STRV("None");
+    if (json_is(v, JSON_OBJECT)) return json_str(json_get(v, "content"));
+    return v ? json_str(v) : strv_of(usual);
+}
+
 /* Pegasus: both masks as the settings name them, then pieces that no text has. */
 static void put_pegasus(pieces *p)
 {
-    strv mask = STRV("<mask_1>"), sentence = STRV("<mask_2>");
-    const json *m = json_get(p->f->config, "mask_token"),
-               *s = json_get(p->f->config, "mask_token_sent");
-    if (json_is(m, JSON_STRING)) mask = json_str(m);
-    if (json_is(m, JSON_OBJECT)) mask = json_str(json_get(m, "content"));
-    if (json_is(s, JSON_STRING)) sentence = json_str(s);
+    strv mask = tok_files_role_text(p->f, ROLE_MASK, STRV("<mask_1>")),
+         sentence = sentence_mask(p->f, "<mask_2>");
     put_list(p, "<pad> </s>");
-    put_piece(p, mask, 0);
-    if (!strv_eq(mask, sentence)) put_piece(p, sentence, 0);
+    if (!strv_is(mask, "None")) put_piece(p, mask, 0);
+    if (!strv_is(sentence, "None") && !strv_eq(mask, sentence)) put_piece(p, sentence, 0);
     put_numbered(p, "unk", 2, 1, 101, -100);
+}
+
+/* The id of the unknown piece, and where a class does not find it. */
+static int32_t find_unk(pieces *p)
+{
+    switch (p->rule->unk) {
+    case SPM_UNK_MODEL:
+        return p->s->unk_id;
+    case SPM_UNK_TEXT:
+        return p->unk_at < 0 ? 0 : p->unk_at;
+    case SPM_UNK_FLAT:
+        if (p->unk_flat < 0 && p->rule->unk_else == SPM_UNK_REFUSED && !p->rc)
+            p->rc = err_set(p->s->err, MLXE_E_UNSUPPORTED,
+                            "%s: no piece \"%.*s\" with score 0, the unk_token of %.*s",
+                            p->s->where, (int)(p->unk.n > 60 ? 60 : p->unk.n), p->unk.p,
+                            (int)p->f->kind.n, p->f->kind.p);
+        if (p->unk_flat >= 0) return p->unk_flat;
+        return p->rule->unk_else == SPM_UNK_MODEL ? p->s->unk_id : p->rule->unk_else;
+    default:
+        return p->rule->unk;
+    }
 }
 
 /* rule: NULL for a model as it is. */
 static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *f, buf *out)
 {
-    static const spm_rule plain = {.unk = SPM_UNK_BY_NAME};
-    pieces p = {.s = s, .f = f, .out = out};
-    size_t first;
+    static const spm_rule plain = {.unk = SPM_UNK_MODEL};
+    pieces p = {.s = s, .f = f, .out = out, .unk_at = -1, .unk_flat = -1};
     int64_t extra = 100, offset = 103;
     int fallback = !rule && s->byte_fallback; /* a class by a rule never has it */
-    int32_t unk;
     if (!rule) rule = &plain;
+    p.rule = rule;
+    p.unk = tok_files_role_text(f, ROLE_UNK, strv_of(rule->class.roles[ROLE_UNK]));
     if (rule->more == SPM_LAST_SENTINELS)
         p.rc =
             json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
@@ -326,17 +371,13 @@ static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *
         fallback ? "true" : "false");
     put_list(&p, rule->first);
     if (rule->more == SPM_FIRST_PEGASUS) put_pegasus(&p);
-    first = (size_t)p.id;
     for (size_t i = (size_t)rule->skip; i < s->n; i++)
         put_piece(&p, s->v[i].text, (double)s->v[i].score);
     put_list(&p, rule->last);
     if (rule->more == SPM_LAST_SENTINELS)
         put_numbered(&p, "extra_id", (int)extra - 1, -1, (int)extra, 0);
-    unk = rule->unk != SPM_UNK_BY_NAME || s->unk_id < rule->skip
-              ? rule->unk
-              : s->unk_id - rule->skip + (int32_t)first;
-    if (unk < 0 && rule->first) unk = 3; /* fairseq's order */
-    buf_addf(out, "],\"unk_id\":%d},", unk);
+    buf_addf(out, "],\"unk_id\":%d},", find_unk(&p));
+    f->size = p.id;
     return p.rc;
 }
 
@@ -402,9 +443,13 @@ static mlxe_status write_bpe(spm *s, int which, tok_files *f, buf *out)
     buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s,\"vocab\":{}",
              fallback ? "true" : "false");
     if (rc == MLXE_OK) rc = write_order(s, which, out);
-    strv unk = which < CLASS_BACKEND ? tok_files_role(f, ROLE_UNK) : strv_from(NULL, 0);
-    if (!unk.n && nllb) unk = STRV("<unk>");
-    if (!unk.n && s->unk_id >= 0 && (size_t)s->unk_id < s->n) unk = s->v[s->unk_id].text;
+    strv unk = strv_from(NULL, 0);
+    if (which < CLASS_BACKEND)
+        unk = tok_files_role_text(f, ROLE_UNK, strv_of(ROWS[which].roles[ROLE_UNK]));
+    else if (which != CLASS_PLAIN)
+        unk = s->names[ROLE_UNK].n ? s->names[ROLE_UNK] : STRV("<unk>");
+    else if (s->unk_id >= 0 && (size_t)s->unk_id < s->n)
+        unk = s->v[s->unk_id].text;
     if (which != CLASS_LLAMA && unk.n) {
         buf_add_str(out, ",\"unk_token\":");
         json_write_str(out, unk);
@@ -536,31 +581,85 @@ static const char *role_piece(const spm *s, tok_files *f, int id)
     return id >= 0 && (size_t)id < s->n ? arena_copy(&f->mem, s->v[id].text) : NULL;
 }
 
-/* The tokens that follow the model's own: languages, and Pegasus' unused pieces. */
-static size_t add_class_tokens(const spm_rule *rule, const tok_files *f, tok_own_token *own,
-                               size_t n)
+/* The list of special tokens that a class makes: the model's, and its own, in its order. */
+typedef struct own_list {
+    tok_own_token *v;
+    size_t n;
+} own_list;
+
+static void add_own(own_list *l, strv text)
 {
-    for (const char *p = rule && rule->languages ? rule->languages : ""; *p; p += strspn(p, " ")) {
-        size_t width = strcspn(p, " ");
-        own[n++] = (tok_own_token){strv_from(p, width), 1};
-        p += width;
-    }
-    for (int32_t i = 2; rule && rule->more == SPM_FIRST_PEGASUS && i < 105 && i < f->vocab.max_id;
-         i++) {
-        const tok_entry *e = tok_vocab_entry(&f->vocab, i);
-        if (e) own[n++] = (tok_own_token){e->text, 1};
-    }
-    return n;
+    if (text.p) l->v[l->n++] = (tok_own_token){.text = text, .special = 1};
 }
 
-static size_t add_code_tokens(const tok_files *f, tok_own_token *own, size_t n)
+static void add_words(own_list *l, const char *words)
 {
-    for (size_t i = 0; i < sizeof CODE_TOKENS / sizeof *CODE_TOKENS; i++) {
-        const json *given = json_get(f->config, CODE_TOKENS[i][0]);
-        if (!given) own[n++] = (tok_own_token){strv_of(CODE_TOKENS[i][1]), 1};
-        if (json_is(given, JSON_STRING)) own[n++] = (tok_own_token){json_str(given), 1};
+    for (const char *p = words ? words : ""; *p; p += strspn(p, " ")) {
+        size_t width = strcspn(p, " ");
+        add_own(l, strv_from(p, width));
+        p += width;
     }
-    return n;
+}
+
+/* T5: its sentinels, if the model has none. */
+static mlxe_status add_sentinels(const spm *s, tok_files *f, own_list *l)
+{
+    static const char mark[] = "<extra_id_";
+    int64_t extra = 100, has = 0;
+    mlxe_status rc =
+        json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
+    if (rc) return rc;
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k + sizeof mark - 1 <= l->v[i].text.n; k++)
+            if (!memcmp(l->v[i].text.p + k, mark, sizeof mark - 1)) {
+                has++;
+                break;
+            }
+    if (has && extra && has != extra)
+        return err_set(s->err, MLXE_E_UNSUPPORTED,
+                       "%s: the model has %lld sentinels, extra_ids says %lld", s->where,
+                       (long long)has, (long long)extra);
+    for (int64_t i = 0; i < extra && !has; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "%s%d>", mark, (int)i);
+        const char *copy = arena_copy(&f->mem, strv_of(text));
+        if (!copy) return err_memory(s->err, "added tokens", 0);
+        add_own(l, strv_of(copy));
+    }
+    return MLXE_OK;
+}
+
+/* Pegasus forgets the model's. */
+static mlxe_status add_pegasus(const spm *s, tok_files *f, own_list *l)
+{
+    strv sentence = sentence_mask(f, "<mask_1>");
+    l->n = 0;
+    if (!strv_is(sentence, "None")) add_own(l, sentence);
+    for (int i = 2; i < 103; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "<unk_%d>", i);
+        const char *copy = arena_copy(&f->mem, strv_of(text));
+        if (!copy) return err_memory(s->err, "added tokens", 0);
+        add_own(l, strv_of(copy));
+    }
+    return MLXE_OK;
+}
+
+static mlxe_status make_own_list(const spm *s, int which, const spm_rule *rule, tok_files *f,
+                                 own_list *l)
+{
+    int first = rule && rule->languages_first;
+    if (first) add_words(l, rule->languages);
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
+            l->v[l->n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL, 1};
+    if (rule && !first) add_words(l, rule->languages);
+    for (size_t i = 0; i < N_CODE_TOKENS && which == CLASS_CODE_LLAMA; i++) {
+        const json *given = tok_files_own_name(f, CODE_TOKENS[i][0]);
+        add_own(l, given ? json_str(given) : strv_of(CODE_TOKENS[i][1]));
+    }
+    if (rule && rule->more == SPM_LAST_SENTINELS) return add_sentinels(s, f, l);
+    return rule && rule->more == SPM_FIRST_PEGASUS ? add_pegasus(s, f, l) : MLXE_OK;
 }
 
 static void set_language(const spm_rule *rule, int which, tok_files *f)
@@ -570,40 +669,48 @@ static void set_language(const spm_rule *rule, int which, tok_files *f)
     if (usual) f->language = given.n ? given : strv_of(usual);
 }
 
+/* bos, eos and unk as the model names them. */
+static void set_model_roles(const spm *s, int which, tok_files *f, tok_class *class)
+{
+    static const char *const usual[] = {"<s>", "</s>", "<unk>"};
+    const int ids[] = {s->bos_id, s->eos_id, s->unk_id};
+    for (int i = 0; i < 3; i++) {
+        if (which == CLASS_PLAIN)
+            class->roles[i] = role_piece(s, f, ids[i]);
+        else if (ids[i] >= 0)
+            class->roles[i] = s->names[i].n ? arena_copy(&f->mem, s->names[i]) : usual[i];
+    }
+}
+
 static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, tok_files *f,
                                 buf *out)
 {
-    enum { CLASS_TOKENS = 128 };
+    enum { CLASS_TOKENS = 10200 };
     tok_reader r = {&f->mem, s->where, s->err};
     tok_class class = rule ? rule->class : ROWS[which];
-    tok_own_token *own = calloc(s->n + CLASS_TOKENS, sizeof *own);
-    size_t n = 0;
+    own_list own = {.v = calloc(s->n + CLASS_TOKENS, sizeof *own.v)};
     int legacy = 0;
-    if (!own) return err_memory(s->err, "added tokens", s->n * sizeof *own);
+    if (!own.v) return err_memory(s->err, "added tokens", s->n * sizeof *own.v);
+    class.own_list = 1;
     set_language(rule, which, f);
-    int listed = tok_files_lists_tokens(f); /* those replace the model's; Pegasus' do always */
-    for (size_t i = 0; i < s->n && !listed && !(rule && rule->more == SPM_FIRST_PEGASUS); i++)
-        if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
-            own[n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL};
     mlxe_status rc = tok_vocab_finish(&r, &f->vocab);
-    if (!rule && which >= CLASS_BACKEND) {
-        const int ids[] = {s->bos_id, s->eos_id, s->unk_id};
-        for (int i = 0; i < 3; i++) /* bos, eos and unk are the first roles */
-            if (ids[i] >= 0 || which != CLASS_FNET) class.roles[i] = role_piece(s, f, ids[i]);
-    }
-    if (!listed) n = add_class_tokens(rule, f, own, n);
-    if (!listed && which == CLASS_CODE_LLAMA) n = add_code_tokens(f, own, n);
-    if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own, n, out, s->err);
+    if (!rule && which >= CLASS_BACKEND) set_model_roles(s, which, f, &class);
+    if (rc == MLXE_OK) rc = make_own_list(s, which, rule, f, &own);
+    if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own.v, own.n, out, s->err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "legacy_behaviour", &legacy, s->err);
-    free(own);
+    free(own.v);
     buf_add_char(out, ',');
     if (rc) return rc;
     if (rule && rule->asks_ends &&
         (json_get(f->config, "add_bos_token") || json_get(f->config, "add_eos_token")))
         rc = tok_files_bos_eos(f, 0, 0, out, s->err);
-    else if (rule)
+    else if (rule) {
+        int32_t lost = rule->lost_ends == SPM_LOST_UNK ? tok_vocab_id(&f->vocab, STRV("None")) : 0;
+        if (lost < 0) lost = f->role_ids[ROLE_UNK];
+        for (int i = 0; i < ROLES && rule->lost_ends; i++)
+            tok_files_lost_role(f, i, lost);
         tok_files_template(f, rule->one, rule->two, out);
-    else if (which == CLASS_NLLB)
+    } else if (which == CLASS_NLLB)
         tok_files_template(f, legacy ? "$A eos lang" : "lang $A eos",
                            legacy ? "$A $B eos lang" : "lang $A $B eos", out);
     else
@@ -614,14 +721,15 @@ static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, t
 /* TokenizersBackend gives pieces other texts, but not what merges to them. */
 static mlxe_status check_renamed(const spm *s, const tok_files *f)
 {
-    const json *key, *value;
-    json_iter it = json_iterate(json_get(f->config, "added_tokens_decoder"));
+    const json *list = json_get(f->config, "added_tokens_decoder"), *key, *value;
+    int old = !json_is(list, JSON_OBJECT);
+    json_iter it = json_iterate(old ? f->added : list);
     while (json_next(&it, &key, &value)) {
-        int64_t id = tok_files_number(json_str(key));
-        strv text = json_str(json_get(value, "content"));
+        int64_t id = old ? json_int(value) : tok_files_number(json_str(key));
+        strv text = old ? json_str(key) : json_str(json_get(value, "content"));
         if (id < 0 || (size_t)id >= s->n || strv_eq(s->v[id].text, text)) continue;
         return err_set(s->err, MLXE_E_UNSUPPORTED,
-                       "%s: piece %d is \"%.*s\", and added_tokens_decoder gives it another text",
+                       "%s: piece %d is \"%.*s\", and the added tokens give it another text",
                        s->where, (int)id, (int)(s->v[id].text.n > 60 ? 60 : s->v[id].text.n),
                        s->v[id].text.p);
     }
@@ -629,12 +737,22 @@ static mlxe_status check_renamed(const spm *s, const tok_files *f)
 }
 
 /* NLLB's first pieces of one text: transformers leaves an id of the vocabulary without a piece. */
-static mlxe_status check_nllb(const tok_files *f, mlxe_error *err)
+static mlxe_status check_nllb(const spm *s, const tok_files *f)
 {
     for (int i = 0; i < 4; i++) {
         strv text = named_piece(f, strv_of(NLLB_FIRST[i]));
+        int own = strv_is(text, NLLB_FIRST[i]);
+        for (size_t k = 0; k < s->n && !own; k++)
+            own = strv_eq(s->v[k].text, text);
+        if (!own)
+            return err_set(s->err, MLXE_E_UNSUPPORTED,
+                           "%s: tokenizer_config.json: \"%.*s\", which the model lacks, as %.*s of "
+                           "%.*s is not supported",
+                           f->folder, (int)(text.n > 60 ? 60 : text.n), text.p,
+                           (int)(strlen(NLLB_FIRST[i]) - 2), NLLB_FIRST[i] + 1, (int)f->kind.n,
+                           f->kind.p);
         if (nllb_first(f, text) == i) continue;
-        return err_set(err, MLXE_E_UNSUPPORTED,
+        return err_set(s->err, MLXE_E_UNSUPPORTED,
                        "%s: tokenizer_config.json: \"%.*s\" as two of bos_token, pad_token, "
                        "eos_token and unk_token is not supported for %.*s",
                        f->folder, (int)(text.n > 60 ? 60 : text.n), text.p, (int)f->kind.n,
@@ -679,7 +797,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     int bpe = which == CLASS_PLAIN || which == CLASS_BACKEND ? s.model == MODEL_BPE
                                                              : which < CLASS_BACKEND;
     if (rc == MLXE_OK && which == CLASS_BACKEND) rc = check_renamed(&s, f);
-    if (rc == MLXE_OK && which == CLASS_NLLB) rc = check_nllb(f, err);
+    if (rc == MLXE_OK && which == CLASS_NLLB) rc = check_nllb(&s, f);
     if (rc == MLXE_OK) rc = check_xglm(f, err);
     if (rc == MLXE_OK) rc = tok_vocab_init(&r, &f->vocab, s.n + 10110);
     buf_add_char(out, '{');
@@ -692,4 +810,10 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
-const struct tok_format tok_format_sentencepiece = {2, takes, write};
+static const tok_class *class_of(const tok_files *f)
+{
+    const spm_rule *rule = spm_rule_find(f);
+    return rule ? &rule->class : tok_files_class(f, ROWS, CLASSES);
+}
+
+const struct tok_format tok_format_sentencepiece = {2, takes, write, class_of};

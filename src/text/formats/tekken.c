@@ -79,7 +79,7 @@ static mlxe_status read_special(tekken *t, tok_files *f, mlxe_error *err)
     t->own = arena_array(&f->mem, (size_t)t->n_special + 1, sizeof *t->own);
     if (!t->own) return err_memory(err, "special tokens", (size_t)t->n_special);
     for (int i = 0; i < OLD_SPECIALS && !t->special; i++)
-        t->own[i] = (tok_own_token){strv_of(OLD_SPECIAL[i]), 1};
+        t->own[i] = (tok_own_token){strv_of(OLD_SPECIAL[i]), 1, 1};
     json_iter it = json_iterate(t->special);
     while (json_next(&it, NULL, &item)) {
         int64_t rank = -1;
@@ -89,7 +89,7 @@ static mlxe_status read_special(tekken *t, tok_files *f, mlxe_error *err)
         if (rank < 0 || !text.n)
             return err_set(err, MLXE_E_CORRUPT, "%s: a special token without text or rank",
                            t->where);
-        t->own[rank] = (tok_own_token){text, 1};
+        t->own[rank] = (tok_own_token){text, 1, 1};
     }
     for (int64_t i = 0; i < t->n_special; i++) {
         char name[40];
@@ -97,7 +97,7 @@ static mlxe_status read_special(tekken *t, tok_files *f, mlxe_error *err)
         snprintf(name, sizeof name, "<SPECIAL_%d>", (int)i);
         const char *copy = arena_copy(&f->mem, strv_of(name));
         if (!copy) return err_memory(err, "special tokens", 0);
-        t->own[i] = (tok_own_token){strv_of(copy), 1};
+        t->own[i] = (tok_own_token){strv_of(copy), 1, 1};
     }
     return MLXE_OK;
 }
@@ -132,7 +132,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     json_doc *doc = NULL;
     tekken t = {.where = buf_str(&f->path)};
-    tok_class class = {.names = ""};
+    tok_class class = {.names = "", .own_first = 1};
     tok_reader r = {&f->mem, t.where, err};
     mlxe_status rc = tok_files_read_json(f, &doc, err);
     if (rc == MLXE_OK) rc = read_config(&t, json_root(doc), err);
@@ -145,7 +145,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
                 "\"vocab\":{}},");
     if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
     if (rc == MLXE_OK && tok_vocab_id(&f->vocab, STRV("<s>")) >= 0) class.roles[ROLE_BOS] = "<s>";
-    tok_write_byte_level(t.pattern, out);
+    tok_write_byte_level(t.pattern, 0, out);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, t.own, (size_t)t.n_special, out, err);
     buf_add_char(out, ',');
     tok_files_template(f, "bos $A", "bos $A bos:1 $B:1", out);
@@ -154,4 +154,4 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
-const struct tok_format tok_format_tekken = {1, takes, write};
+const struct tok_format tok_format_tekken = {1, takes, write, NULL};

@@ -85,7 +85,7 @@ static mlxe_status read_vocab(tok_files *f, strv in, mlxe_error *err)
 static mlxe_status fill_gaps(tok_files *f, tok_own_token **own, size_t *n, mlxe_error *err)
 {
     const json *added = json_get(f->config, "added_tokens_decoder"), *key, *value;
-    int64_t first = f->vocab.max_id + 1, last = -1;
+    int64_t first = (int64_t)f->vocab.n, last = -1;
     json_iter it = json_iterate(added);
     while (json_next(&it, &key, &value)) {
         int64_t id = tok_files_number(json_str(key));
@@ -102,7 +102,7 @@ static mlxe_status fill_gaps(tok_files *f, tok_own_token **own, size_t *n, mlxe_
     while (json_next(&it, &key, &value)) {
         int64_t id = tok_files_number(json_str(key));
         if (id >= first)
-            (*own)[id - first] = (tok_own_token){json_str(json_get(value, "content")), 1};
+            (*own)[id - first] = (tok_own_token){json_str(json_get(value, "content")), 1, 1};
     }
     for (*n = 0; *n <= (size_t)(last - first); ++*n) {
         char name[40];
@@ -110,7 +110,7 @@ static mlxe_status fill_gaps(tok_files *f, tok_own_token **own, size_t *n, mlxe_
         snprintf(name, sizeof name, "<|reserved_token_%d|>", (int)(first + (int64_t)*n));
         const char *copy = arena_copy(&f->mem, strv_of(name));
         if (!copy) return err_memory(err, "special tokens", 0);
-        (*own)[*n] = (tok_own_token){strv_of(copy), 1};
+        (*own)[*n] = (tok_own_token){strv_of(copy), 1, 1};
     }
     return MLXE_OK;
 }
@@ -132,7 +132,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
                 "\"vocab\":{}},");
     if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
     if (rc == MLXE_OK) rc = fill_gaps(f, &own, &n, err);
-    tok_write_byte_level(STRV(PATTERN), out);
+    tok_write_byte_level(STRV(PATTERN), 0, out);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, &CLASS, own, n, out, err);
     buf_add_char(out, ',');
     if (rc == MLXE_OK) rc = tok_files_bos_eos(f, 0, 0, out, err);
@@ -141,4 +141,4 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
-const struct tok_format tok_format_tiktoken = {3, takes, write};
+const struct tok_format tok_format_tiktoken = {3, takes, write, NULL};

@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define QWEN2                                                                                      \
@@ -65,23 +66,41 @@ enum {
     CLASSES
 };
 static const tok_class ROWS[CLASSES] = {
-    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer", .roles = {END, END, END}},
-    [CLASS_NEOX] = {.names = "GPTNeoXTokenizer", .roles = {END, END, END, NULL, "<|padding|>"}},
-    [CLASS_QWEN2] = {.names = "Qwen2Tokenizer", .roles = {NULL, END, END, NULL, END}},
+    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer",
+                    .roles = {END, END, END},
+                    .asks = "p"},
+    [CLASS_NEOX] = {.names = "GPTNeoXTokenizer",
+                    .roles = {END, END, END, NULL, "<|padding|>"},
+                    .asks = "p"},
+    [CLASS_QWEN2] = {.names = "Qwen2Tokenizer",
+                     .roles = {NULL, END, END, NULL, END},
+                     .readds = READDS_TEXTS,
+                     .asks = "p"},
     [CLASS_COHERE] = {.names = "CohereTokenizer",
                       .roles = {"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>", "<SEP>", "<PAD>",
                                 "<CLS>", "<MASK_TOKEN>"},
-                      .readds = 1},
+                      .readds = READDS_TOKENS,
+                      .asks = "p"},
     [CLASS_ROBERTA] =
         {.names = "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer",
-         .roles = FAIRSEQ_ROLES},
-    [CLASS_BLENDERBOT] = {.names = "BlenderbotTokenizer", .roles = FAIRSEQ_ROLES, .mask = "l"},
+         .roles = FAIRSEQ_ROLES,
+         .ends = "cls sep",
+         .asks = "p"},
+    [CLASS_BLENDERBOT] = {.names = "BlenderbotTokenizer",
+                          .roles = FAIRSEQ_ROLES,
+                          .mask = "lr",
+                          .asks = "P"},
     [CLASS_DEBERTA] = {.names = "DebertaTokenizer",
-                       .roles = {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
-    [CLASS_CLIP] = {.names = "CLIPTokenizer", .roles = {"<|startoftext|>", END, END, NULL, END}},
+                       .roles = {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
+                       .ends = "cls sep",
+                       .asks = "p"},
+    [CLASS_CLIP] = {.names = "CLIPTokenizer",
+                    .roles = {"<|startoftext|>", END, END, NULL, END},
+                    .ends = "bos eos"},
     [CLASS_OPENAI] = {.names = "OpenAIGPTTokenizer", .roles = {NULL, NULL, "<unk>"}},
     [CLASS_HERBERT] = {.names = "HerbertTokenizer",
-                       .roles = {NULL, NULL, "<unk>", "</s>", "<pad>", "<s>", "<mask>"}},
+                       .roles = {NULL, NULL, "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
+                       .ends = "cls sep"},
 };
 static const style STYLES[CLASSES] = {
     [CLASS_GPT2] = {.cut = BYTES, .back = BYTES_BACK},
@@ -161,7 +180,7 @@ static void write_parts(const style *how, int prefix, buf *out)
 {
     if (how->normalizer) buf_addf(out, "\"normalizer\":%s,", how->normalizer);
     if (how->pattern) {
-        tok_write_byte_level(strv_of(how->pattern), out);
+        tok_write_byte_level(strv_of(how->pattern), prefix, out);
         return;
     }
     buf_add_str(out, "\"pre_tokenizer\":");
@@ -176,18 +195,11 @@ static void write_parts(const style *how, int prefix, buf *out)
     buf_addf(out, ",\"decoder\":%s,", how->back);
 }
 
-/* "name":["token",id] */
-static void write_pair(const tok_files *f, const char *name, int role, int32_t id, buf *out)
-{
-    buf_addf(out, ",\"%s\":[", name);
-    json_write_str(out, f->roles[role]);
-    buf_addf(out, ",%d]", id);
-}
-
 static mlxe_status write_post(const tok_files *f, const style *how, int prefix, buf *out,
                               mlxe_error *err)
 {
     static const char *const words[] = {"false", "true"};
+    char options[80];
     int trim = 1, sep = ROLE_SEP, cls = ROLE_CLS;
     mlxe_status rc = MLXE_OK;
     switch (how->post) {
@@ -197,10 +209,7 @@ static mlxe_status write_post(const tok_files *f, const style *how, int prefix, 
         tok_files_template(f, "cls $A sep", "cls $A sep sep $B sep", out);
         return MLXE_OK;
     case POST_HERBERT: /* numbers, whatever the vocabulary says */
-        buf_add_str(out, "\"post_processor\":{\"type\":\"BertProcessing\"");
-        write_pair(f, "sep", ROLE_SEP, 2, out);
-        write_pair(f, "cls", ROLE_CLS, 0, out);
-        buf_add_char(out, '}');
+        tok_files_two_ends(f, "BertProcessing", ROLE_SEP, 2, ROLE_CLS, 0, "", out);
         return MLXE_OK;
     case POST_CLIP:
         sep = ROLE_EOS;
@@ -211,11 +220,10 @@ static mlxe_status write_post(const tok_files *f, const style *how, int prefix, 
         rc = tok_files_bool(f, "trim_offsets", &trim, err);
         break;
     }
-    buf_add_str(out, "\"post_processor\":{\"type\":\"RobertaProcessing\"");
-    write_pair(f, "sep", sep, f->role_ids[sep], out);
-    write_pair(f, "cls", cls, f->role_ids[cls], out);
-    buf_addf(out, ",\"trim_offsets\":%s,\"add_prefix_space\":%s}", words[trim != 0],
-             words[prefix != 0]);
+    snprintf(options, sizeof options, ",\"trim_offsets\":%s,\"add_prefix_space\":%s",
+             words[trim != 0], words[prefix != 0]);
+    tok_files_two_ends(f, "RobertaProcessing", sep, f->role_ids[sep], cls, f->role_ids[cls],
+                       options, out);
     return rc;
 }
 
@@ -223,7 +231,7 @@ static mlxe_status write_post(const tok_files *f, const style *how, int prefix, 
 static void write_words(const tok_files *f, buf *out)
 {
     buf_add_str(out, ",\"end_of_word_suffix\":\"</w>\",\"unk_token\":");
-    json_write_str(out, f->roles[ROLE_UNK]);
+    json_write_str(out, f->roles[ROLE_UNK].p ? f->roles[ROLE_UNK] : STRV("None"));
 }
 
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
@@ -265,4 +273,6 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
-const struct tok_format tok_format_vocab_merges = {4, takes, write};
+static const tok_class *class_of(const tok_files *f) { return tok_files_class(f, ROWS, CLASSES); }
+
+const struct tok_format tok_format_vocab_merges = {4, takes, write, class_of};

@@ -12,9 +12,15 @@ static const tok_class ROWS[CLASSES] = {
                         "ConvBertTokenizer DPRContextEncoderTokenizer "
                         "DPRQuestionEncoderTokenizer DPRReaderTokenizer LxmertTokenizer "
                         "SqueezeBertTokenizer LayoutLMTokenizer",
-                    .roles = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
+                    .roles = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
+                    .ends = "cls sep",
+                    .asks = "b"},
     [CLASS_MPNET] = {.names = "MPNetTokenizer",
-                     .roles = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"}},
+                     .roles = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"},
+                     .mask = "l",
+                     .objects = 1,
+                     .ends = "cls sep",
+                     .asks = "b"},
 };
 
 static int takes(tok_files *f) { return tok_files_has(f, "vocab.txt"); }
@@ -56,6 +62,19 @@ static mlxe_status write_normalizer(const tok_files *f, buf *out, mlxe_error *er
     return rc;
 }
 
+/* MPNet's is RoBERTa's, which leaves out the space that its mask takes. */
+static void write_post(tok_files *f, int mpnet, buf *out)
+{
+    tok_files_lost_role(f, ROLE_CLS, mpnet ? 0 : 2);
+    tok_files_lost_role(f, ROLE_SEP, mpnet ? 2 : 3);
+    if (mpnet)
+        tok_files_two_ends(f, "RobertaProcessing", ROLE_SEP, f->role_ids[ROLE_SEP], ROLE_CLS,
+                           f->role_ids[ROLE_CLS],
+                           ",\"trim_offsets\":true,\"add_prefix_space\":false", out);
+    else
+        tok_files_template(f, "cls $A sep", "cls $A sep $B:1 sep:1", out);
+}
+
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     buf text = {0};
@@ -81,20 +100,19 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
     buf added = {0};
     if (rc == MLXE_OK) rc = tok_files_tokens(f, row, NULL, 0, &added, err);
-    json_write_str(out, f->roles[ROLE_UNK]);
+    json_write_str(out, f->roles[ROLE_UNK].p ? f->roles[ROLE_UNK] : STRV("None"));
     buf_add_str(out, "},");
     buf_add_strv(out, buf_view(&added));
     if (added.failed) rc = err_memory(err, "tokenizer", added.n);
     buf_add_char(out, ',');
     if (rc == MLXE_OK) rc = write_normalizer(f, out, err);
-    if (row == &ROWS[CLASS_MPNET])
-        tok_files_template(f, "cls $A sep", "cls $A sep sep $B sep", out);
-    else
-        tok_files_template(f, "cls $A sep", "cls $A sep $B:1 sep:1", out);
+    write_post(f, row == &ROWS[CLASS_MPNET], out);
     buf_add_char(out, '}');
     buf_deinit(&added);
     buf_deinit(&text);
     return rc;
 }
 
-const struct tok_format tok_format_vocab_txt = {5, takes, write};
+static const tok_class *class_of(const tok_files *f) { return tok_files_class(f, ROWS, CLASSES); }
+
+const struct tok_format tok_format_vocab_txt = {5, takes, write, class_of};

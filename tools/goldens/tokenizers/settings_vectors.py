@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Writes tests/text/data/tok_settings.jsonl: settings of special tokens, and what transformers makes of them.
+
+    python settings_vectors.py ../../../tests/text/data/tok_files ../../../tests/text/data/tok_settings.jsonl
+
+A line is [folder of tok_files, {file: content}, [question, answer], ...]: the folder's vocabulary with these
+files beside it; the folder "" has none. CASES were differences once; DRAWN more of each folder are drawn."""
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+
+import settings
+import cases
+import transformers
+
+SEED, DRAWN, TEXTS = 7, 3, 3
+SMALL = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [
+    {"id": 0, "content": "<unk>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+     "special": True}], "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "Whitespace"},
+    "post_processor": None, "decoder": None,
+    "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {"<unk>": 0, "a": 1, "b": 2, "the": 7}}}
+
+
+def saved(content, **flags):
+    return {"__type": "AddedToken", "content": content, **flags}
+
+
+def config(cls, **more):
+    return {"tokenizer_config.json": {"tokenizer_class": cls, **more}}
+
+
+CASES = [
+    ("camembert_small", config("CamembertTokenizer", unk_token="<pad>")),
+    ("camembert_small", config("CamembertTokenizer", unk_token=None)),
+    ("t5_small", config("T5Tokenizer", additional_special_tokens=["<a1>"], extra_special_tokens={"foo_token": "<e1>"})),
+    ("t5_small", config("T5Tokenizer", additional_special_tokens=["<a1>"], extra_special_tokens=["<e1>"])),
+    ("t5_small", config("T5Tokenizer", additional_special_tokens=["<a1>"], extra_special_tokens=[])),
+    ("t5_small", config("T5Tokenizer", extra_special_tokens=None)),
+    ("xlmr_small", config("XLMRobertaTokenizer", pad_token=None, image_token="<i>", sep_token="the")),
+    ("xlmr_small", config("XLMRobertaTokenizer", split_special_tokens=True)),
+    ("mbart50_german", config("MBart50Tokenizer", extra_special_tokens=[], cls_token=saved("the", lstrip=True))),
+    ("pegasus_small", config("PegasusTokenizer", eos_token=None, mask_token_sent=None)),
+    ("pegasus_small", config("PegasusTokenizer", mask_token="<m>", mask_token_sent="<n>")),
+    ("big_bird_small", {**config("BigBirdTokenizer", foo_token="<x>", extra_special_tokens=["<x>"]),
+                        "special_tokens_map.json": {"cls_token": {"content": "<x>", "lstrip": True}, "eos_token": "<x>"}}),
+    ("deberta_v2_options", config("DebertaV2Tokenizer", unk_token="[SEP]", cls_token=None)),
+    ("bert_cased", config("BertTokenizer", cls_token=None)),
+    ("bert", {**config("BertTokenizer"), "added_tokens.json": {"Xy": 900, "[MASK]": 4},
+              "special_tokens_map.json": {"mask_token": "[MASK]", "additional_special_tokens": ["<q>"], "pad_token": None}}),
+    ("bert", config("MPNetTokenizer", mask_token="<mask>")),
+    ("clip", {**config("CLIPTokenizer"), "added_tokens.json": {"[PAD]": 0}}),
+    ("qwen2", config("Qwen2Tokenizer", add_prefix_space=True, pad_token=saved("<x>", lstrip=True, normalized=True))),
+    ("rembert_lower", config("RemBertTokenizer", added_tokens_decoder={"5": {"content": "[MASK]", "rstrip": True}})),
+    ("rembert_lower", config("RemBertTokenizer", mask_token=saved("the", single_word=True), add_eos_token=True)),
+    ("code_llama", config("CodeLlamaTokenizer", prefix_token="<P>", eot_token=None, suffix_token=saved("<S>", rstrip=True))),
+    ("llama", {**config("LlamaTokenizer", bos_token="</s>", add_bos_token=True),
+               "special_tokens_map.json": {"bos_token": None, "extra_special_tokens": ["<y>"]}}),
+    ("llama", config("LlamaTokenizer", added_tokens_decoder={"7": {"content": "ab", "special": True},
+                                                             "3": {"content": "ab", "lstrip": True}})),
+    ("gemma", config("GemmaTokenizer", unk_token="<x>", extra_special_tokens={"boi_token": saved("<i>", special=False)})),
+    ("tiktoken", config("TokenizersBackend", extra_special_tokens=["<e2>", "<e1>"], pad_token="<e1>")),
+    ("tiktoken", config("TokenizersBackend", added_tokens_decoder={"900": {"content": "<z>"}, "3": {"content": "<e1>"}})),
+    ("", {**config("PreTrainedTokenizerFast", pad_token="<pad>", extra_special_tokens=["The", saved("B", normalized=True)]),
+          "tokenizer.json": SMALL}),
+    ("", {**config("TokenizersBackend", added_tokens_decoder={"9": {"content": "A", "normalized": True}}, unk_token="a"),
+          "tokenizer.json": SMALL}),
+    ("", {**config("NoSuchTokenizer", mask_token=saved("the", lstrip=True), split_special_tokens=True),
+          "tokenizer.json": SMALL}),
+    ("", {**config("PreTrainedTokenizerFast"), "added_tokens.json": {"Q": 0, "R": 5},
+          "special_tokens_map.json": {"sep_token": "R", "pad_token": {"content": "P", "rstrip": True}}, "tokenizer.json": {
+              **SMALL, "padding": {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None,
+                                   "pad_id": 0, "pad_type_id": 0, "pad_token": "the"}}}),
+]
+
+
+def answers(folder, files, base, texts):
+    """-> [[question, answer], ...]; None: the package refuses it"""
+    for name, content in files.items():
+        settings.files.save(folder, name, content)
+    for name in os.listdir(os.path.join(base[0], base[1])) if base[1] else []:
+        if name not in files and name != "tokenizer_config.json":
+            shutil.copy(os.path.join(base[0], base[1], name), folder)
+    try:
+        t = transformers.AutoTokenizer.from_pretrained(folder)
+        backend = t.backend_tokenizer
+        rows = [[q, cases.answer(backend, q["text"], q.get("pair"), q["add_special_tokens"])] for q in texts]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        return None
+    return [r for r in rows if "error" not in r[1]] or None
+
+
+def main():
+    top, out = sys.argv[1:3]
+    rng = random.Random(SEED)
+    drawn = []
+    for name in sorted(os.listdir(top)):
+        path = os.path.join(top, name, "tokenizer_config.json")
+        if not os.path.exists(path):
+            continue
+        with open(path, encoding="utf-8") as f:
+            base = json.load(f)
+        if "tokenizer_class" in base:
+            drawn += [(name, settings.settings(rng, base, False)[0]) for _ in range(DRAWN)]
+    drawn = [x for x in drawn if not x[0].startswith("nllb")]  # most roles of others are refused there
+    with open(out, "w", encoding="utf-8") as f:
+        for name, files in CASES + drawn:
+            said = json.dumps(files)
+            pool = [x for x in settings.TEXTS + ["<i>", "<y>", "<z>", "<q>", "Xy", "The", "B", "P", "Q", "R", "A"]
+                    if json.dumps(x)[1:-1] in said] or ["<x>"]
+            texts = [{"text": x, "add_special_tokens": i != 1} for i, x in enumerate(
+                ["a " + " b ".join(pool) + " a", "x".join(pool) + " the", "<s> a </s><mask>[MASK] <|endoftext|>b"][:TEXTS])]
+            texts[0]["pair"] = "the"
+            with tempfile.TemporaryDirectory() as folder:
+                rows = answers(folder, files, (top, name), texts)
+            if rows:
+                f.write(json.dumps([name, files, *rows], separators=(",", ":")) + "\n")
+            elif (name, files) in CASES:
+                print("the package refuses", name, said)
+
+
+if __name__ == "__main__":
+    main()
