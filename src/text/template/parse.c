@@ -227,6 +227,38 @@ static int unclear(const jj_node *n)
     return 1;
 }
 
+/* What literals, and what is made of them, say as a condition; -1: not known here. */
+static int known_truth(const jj_node *n)
+{
+    int truth;
+    switch (n ? n->kind : N_NAME) {
+    case N_CONST:
+        return jj_truth(n->v);
+    case N_TUPLE:
+    case N_LIST:
+    case N_DICT:
+        return n->constant ? n->x.n > 0 : -1;
+    case N_NOT:
+        truth = known_truth(n->a);
+        return truth < 0 ? truth : !truth;
+    case N_AND:
+    case N_OR:
+        truth = known_truth(n->a);
+        return truth == (n->kind == N_AND) ? known_truth(n->b) : truth;
+    default:
+        return -1;
+    }
+}
+
+/* What of an `and`, `or` or `if` is its value, where literals decide that; NULL: not known here. */
+static jj_node *decided(const jj_node *n)
+{
+    int truth = known_truth(n->a);
+    if (truth < 0) return NULL;
+    if (n->kind == N_COND) return truth ? n->b : n->c;
+    return truth == (n->kind == N_AND) ? n->b : n->a;
+}
+
 static void find_constant(jj_node *n);
 
 /* Whether the reference works a node out, and what that means for the constants in it. */
@@ -245,6 +277,7 @@ static void settle_constant(jj_node *n)
 
 static void find_constant(jj_node *n)
 {
+    jj_node *value;
     switch (n->kind) {
     case N_CONST:
         n->constant = 1;
@@ -265,8 +298,6 @@ static void find_constant(jj_node *n)
     case N_NEG:
     case N_POS:
     case N_NOT:
-    case N_AND:
-    case N_OR:
     case N_COMPARE:
     case N_OPERAND:
     case N_CONCAT:
@@ -275,8 +306,16 @@ static void find_constant(jj_node *n)
     case N_SLICE:
     case N_KEYWORD:
         break;
+    case N_AND:
+    case N_OR:
     case N_COND:
-        if (!n->c) return;
+        if ((value = decided(n)) != NULL && value->constant && n->a->constant) {
+            n->constant = 1;
+            soften(n->a);
+            soften(value);
+            return;
+        }
+        if (n->kind == N_COND && !n->c) return;
         break;
     default:
         return;

@@ -532,7 +532,8 @@ static int batch_next(jj_rt *rt, void *state, jv *out)
     }
     p->ended = 1;
     if (!jj_ok(rt) || !l || !l->n) return 0;
-    if (p->args[1].type != JJ_NONE && p->args[1].type != JJ_MISSING) {
+    if (p->args[1].type != JJ_NONE && p->args[1].type != JJ_MISSING &&
+        jj_compare(rt, jj_int((int64_t)l->n), p->args[0], "<") < 0) {
         if (!jj_arg_int(rt, "linecount", p->args[0], &size)) return 0;
         while ((int64_t)l->n < size && jj_step(rt, 1))
             jj_push(rt, l, p->args[1]);
