@@ -23,6 +23,14 @@ extern const struct dialect *const dialects_table[]; /* generated */
 
 enum { HELD_SPACE = 64, TEXT_STATE = -1 };
 
+/* What becomes of white space where text begins. */
+enum {
+    SPACE_TEXT,
+    SPACE_MARKUP,
+    SPACE_BETWEEN, /* markup, and so is the dialect's `between` */
+    SPACE_PARTS    /* text, if text follows: it parts that from the text before the call */
+};
+
 struct dialect_parser {
     const dialect *d;
     const char *begin, *end; /* of the reasoning that counts */
@@ -31,7 +39,8 @@ struct dialect_parser {
     uint32_t active; /* blocks, as bits */
     int state;       /* TEXT_STATE or a block */
     int at_start;    /* nothing but white space and calls since the begin (or since reasoning) */
-    int skip_space;  /* 1: white space that comes now is markup; 2: `between` too */
+    int space;       /* what white space that comes now is: SPACE_.. */
+    int told_text;   /* more than white space */
     buf in;          /* what is not decided */
     size_t done;     /* bytes of `in` that were told */
     buf opened;      /* white space and opening of the block that is open */
@@ -163,9 +172,14 @@ static strv rest(const dialect_parser *p)
 static void pass(dialect_parser *p, dialect_kind kind, size_t n)
 {
     strv s = {rest(p).p, n};
+    int more = text_trim(s).n > 0; /* than white space */
+    if (kind == DIALECT_TEXT && p->space == SPACE_PARTS && !more) kind = DIALECT_MARKUP;
     tell(p, kind, s, NULL);
     p->done += n;
-    if (kind == DIALECT_TEXT && text_trim(s).n) p->at_start = 0;
+    if (kind != DIALECT_TEXT || !more) return;
+    p->at_start = 0;
+    p->told_text = 1;
+    p->space = SPACE_TEXT;
 }
 
 /* ---- inside text and reasoning --------------------------------------------------------------- */
@@ -244,10 +258,10 @@ static size_t held_open(const dialect_parser *p, strv s)
     return most;
 }
 
-static void enter_text(dialect_parser *p, int skip_space)
+static void enter_text(dialect_parser *p, int space)
 {
     p->state = TEXT_STATE;
-    p->skip_space = skip_space;
+    p->space = space;
     p->at_start = 1;
 }
 
@@ -256,7 +270,7 @@ static void enter_block(dialect_parser *p, int block)
     p->state = block;
     p->scan = (block_scan){0};
     buf_clear(&p->body);
-    p->skip_space = p->d->blocks[block].kind == BLOCK_REASONING;
+    p->space = p->d->blocks[block].kind == BLOCK_REASONING ? SPACE_MARKUP : SPACE_TEXT;
 }
 
 /* A block whose opening lies `place` bytes ahead. */
@@ -283,10 +297,14 @@ static void open_block(dialect_parser *p, int block, size_t place)
 /* White space that is markup; 1: something else follows or nothing is left to skip. */
 static int skip_space(dialect_parser *p)
 {
-    size_t n = leading_space(rest(p), p->skip_space == 2 ? p->d->between : NULL);
+    size_t n = leading_space(rest(p), p->space == SPACE_BETWEEN ? p->d->between : NULL);
+    if (p->space == SPACE_PARTS) { /* what is not known to be text is held back */
+        if (n > HELD_SPACE) pass(p, DIALECT_MARKUP, n - HELD_SPACE);
+        return 1;
+    }
     pass(p, DIALECT_MARKUP, n);
     if (!rest(p).n) return 0;
-    p->skip_space = 0;
+    p->space = SPACE_TEXT;
     return 1;
 }
 
@@ -296,7 +314,7 @@ static int step_text(dialect_parser *p, int last)
     strv s;
     size_t place, held, space;
     int block;
-    if (p->skip_space && !skip_space(p)) return 0;
+    if (p->space && !skip_space(p)) return 0;
     s = rest(p);
     if (!s.n) return 0;
     block = find_open(p, s, &place);
@@ -319,14 +337,14 @@ static int step_reasoning(dialect_parser *p, int last)
     const char *close = p->d->blocks[p->state].close;
     strv s;
     size_t at, held, space;
-    if (p->skip_space && !skip_space(p)) return 0;
+    if (p->space && !skip_space(p)) return 0;
     s = rest(p);
     at = text_find(s, close, 0);
     if (at != SIZE_MAX) {
         space = trailing_space((strv){s.p, at});
         pass(p, DIALECT_REASONING, at - space);
         pass(p, DIALECT_MARKUP, space + strlen(close));
-        enter_text(p, 1);
+        enter_text(p, SPACE_MARKUP);
         return 1;
     }
     if (last) {
@@ -384,12 +402,13 @@ static void end_call(dialect_parser *p, size_t n)
     if (calls_ok(&p->calls)) {
         tell_calls(p, whole(p, n));
         give_back(p, n);
-        enter_text(p, 2);
+        enter_text(p, p->told_text && !p->d->between ? SPACE_PARTS : SPACE_BETWEEN);
         return;
     }
     tell(p, DIALECT_TEXT, whole(p, n), p->calls.reason);
+    p->told_text = 1;
     give_back(p, n);
-    enter_text(p, 0);
+    enter_text(p, SPACE_TEXT);
     p->at_start = 0;
 }
 
@@ -412,7 +431,7 @@ static void end_header(dialect_parser *p, size_t n)
     if (next >= 0)
         enter_block(p, next);
     else
-        enter_text(p, 0);
+        enter_text(p, SPACE_TEXT);
 }
 
 /* What looked like a block is none. */
@@ -429,7 +448,7 @@ static void no_block(dialect_parser *p)
     } else
         tell(p, DIALECT_TEXT, buf_view(&p->opened), NULL);
     give_back(p, 0);
-    enter_text(p, 0);
+    enter_text(p, SPACE_TEXT);
     p->at_start = 0;
 }
 
@@ -452,7 +471,7 @@ static int step_block(dialect_parser *p, int last)
                  b->kind == BLOCK_HEADER ? "message's header" : "tool call",
                  b->close ? ", it wants " : "", b->close ? b->close : "");
         tell(p, DIALECT_TEXT, whole(p, p->body.n), reason);
-        enter_text(p, 0);
+        enter_text(p, SPACE_TEXT);
         return 0;
     }
     if (b->kind == BLOCK_HEADER)
@@ -505,7 +524,7 @@ mlxe_status dialect_open(const dialect_setup *setup, dialect_parser **out, mlxe_
     p->fn = setup->fn;
     p->user = setup->user;
     p->calls.tools = setup->tools;
-    enter_text(p, 0);
+    enter_text(p, SPACE_TEXT);
     for (int i = 0; i < DIALECT_BLOCKS && p->d->blocks[i].kind; i++) {
         const dialect_block *b = &p->d->blocks[i];
         int on = b->kind != BLOCK_CALL || (b->flags & BLOCK_HIDDEN) || setup->tools;
@@ -540,9 +559,9 @@ mlxe_status dialect_push(dialect_parser *p, strv piece, int special, mlxe_error 
     if (!piece.n || p->failed) return result(p, err);
     if (special && !in_body && !is_known(p, piece)) {
         if (p->in.n) {
-            tell(p, p->state == TEXT_STATE ? DIALECT_TEXT : DIALECT_REASONING, rest(p), NULL);
-            if (p->state == TEXT_STATE && text_trim(rest(p)).n) p->at_start = 0;
+            pass(p, p->state == TEXT_STATE ? DIALECT_TEXT : DIALECT_REASONING, p->in.n);
             buf_clear(&p->in);
+            p->done = 0;
         }
         tell(p, DIALECT_MARKUP, piece, NULL);
         return result(p, err);

@@ -3,7 +3,8 @@
  *   <invoke name="f"><parameter name="k" ..>v</parameter>..</invoke>  attributes name them
  *   f <arg_key>k</arg_key><arg_value>v</arg_value> ..                tags for keys and values
  *
- * A value is text or JSON: by string="true|false" where the tag says it, else by the schema. */
+ * A value is text or JSON: by string="true|false" where the tag says it, else by the schema. A
+ * text where the schema takes none is a mistake of the model's: the schema's type then. */
 #include "text/dialects/invoke.h"
 
 #include <stdio.h>
@@ -32,7 +33,8 @@ static void add_parameter(call_list *c, strv tool, strv attributes, strv value)
         calls_refuse(c, "a tool call's parameter has no name");
         return;
     }
-    if (!text_between(attributes, "string=\"", "\"", &at, &kind)) {
+    if (!text_between(attributes, "string=\"", "\"", &at, &kind) ||
+        (strv_is(kind, "true") && !schema_takes_text(c, parameter_schema(c, tool, key)))) {
         object_add_text(c, tool, key, value);
         return;
     }

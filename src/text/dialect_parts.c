@@ -82,6 +82,33 @@ ptrdiff_t scan_close(const dialect_block *b, strv raw, int last, block_scan *s)
     return (ptrdiff_t)(at + n);
 }
 
+ptrdiff_t scan_close_or_rest(const dialect_block *b, strv raw, int last, block_scan *s)
+{
+    ptrdiff_t end = scan_close(b, raw, last, s);
+    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
+}
+
+ptrdiff_t scan_close_and(const dialect_block *b, strv raw, int last, block_scan *s,
+                         const char *const *behind)
+{
+    strv tail;
+    if (s->phase != PHASE_CLOSE) {
+        ptrdiff_t end = scan_close(b, raw, last, s);
+        if (end < 0) return end;
+        s->phase = PHASE_CLOSE;
+        s->at = s->value = (size_t)end;
+    }
+    while (s->at < raw.n && text_space(raw.p[s->at]))
+        s->at++;
+    tail = (strv){raw.p + s->at, raw.n - s->at};
+    for (; *behind; behind++) {
+        strv mark = strv_of(*behind);
+        if (strv_starts(tail, mark)) return (ptrdiff_t)(s->at + mark.n);
+        if (!last && tail.n < mark.n && strv_starts(mark, tail)) return SCAN_MORE;
+    }
+    return (ptrdiff_t)s->value;
+}
+
 ptrdiff_t scan_rest(const dialect_block *b, strv raw, int last, block_scan *s)
 {
     (void)b;

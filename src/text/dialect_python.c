@@ -2,12 +2,13 @@
  *
  *   calls    = "[" call ("," call)* "]" | call (("," | line end) call)*
  *   call     = name ("." name)* "(" [name "=" value ("," name "=" value)*] ")"
- *   value    = text | number | True | False | None | list | tuple | dict
+ *   value    = text | number | True | False | None | list | tuple | dict | set
  *
- * Values become JSON: a tuple is a list, a dict's keys are texts. Nothing is evaluated.
+ * Values become JSON: a tuple or a set is a list, a dict's keys are texts. Nothing is evaluated.
  * Source: Llama 3.2 and 4 model cards; Python's own grammar of literals. */
 #include "text/dialects/parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { MAX_DEPTH = 64 };
@@ -144,9 +145,11 @@ static void sequence(reader *r, char close, buf *out)
     buf_add_char(out, ']');
 }
 
+/* A dict, or a set, which is a list then. */
 static void dict(reader *r, buf *out)
 {
-    int n = 0;
+    size_t begin = out->n;
+    int n = 0, set = 0, is_text;
     r->at++;
     buf_add_char(out, '{');
     while (calls_ok(r->c) && !take(r, '}')) {
@@ -156,16 +159,70 @@ static void dict(reader *r, buf *out)
         }
         if (take(r, '}')) break;
         if (n > 1) buf_add_str(out, ", ");
-        if (peek(r) != '"' && peek(r) != '\'') {
-            refuse(r, "want a text as key");
-            return;
+        is_text = peek(r) == '"' || peek(r) == '\'';
+        value(r, out);
+        if (set || !calls_ok(r->c)) continue;
+        if (!take(r, ':')) {
+            set = n == 1;
+            if (!set) refuse(r, "want a colon");
+            continue;
         }
-        text_value(r, out);
-        if (!take(r, ':')) refuse(r, "want a colon");
+        if (!is_text) refuse(r, "want a text as key");
         buf_add_str(out, ": ");
         value(r, out);
     }
-    buf_add_char(out, '}');
+    if (set && buf_ok(out)) out->p[begin] = '[';
+    buf_add_char(out, set ? ']' : '}');
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
+}
+
+/* Python's numbers that JSON writes otherwise: 07 .5 5. +1 1_000 0x1f. 0: it is none */
+static int number(strv w, buf *out)
+{
+    char text[64];
+    size_t n = 0, from;
+    uint64_t code = 0;
+    int base, negative = w.n && *w.p == '-';
+    json_doc *doc = NULL;
+    if (w.n && (*w.p == '-' || *w.p == '+')) w = (strv){w.p + 1, w.n - 1};
+    if (!w.n || w.n > 40 || !(*w.p == '.' || (*w.p >= '0' && *w.p <= '9'))) return 0;
+    if (negative) text[n++] = '-';
+    base = w.n < 3 || *w.p != '0'   ? 10
+           : (w.p[1] | 0x20) == 'x' ? 16
+           : (w.p[1] | 0x20) == 'o' ? 8
+           : (w.p[1] | 0x20) == 'b' ? 2
+                                    : 10;
+    if (base != 10) {
+        for (size_t i = 2; i < w.n; i++) {
+            int digit = digit_of(w.p[i]);
+            if (w.p[i] == '_') continue;
+            if (digit >= base || code >> 59) return 0;
+            code = code * (uint64_t)base + (uint64_t)digit;
+        }
+        buf_add_strv(out, (strv){text, n});
+        buf_addf(out, "%" PRIu64, code);
+        return 1;
+    }
+    for (from = 0; from + 1 < w.n && (w.p[from] == '0' || w.p[from] == '_') &&
+                   (w.p[from + 1] == '_' || digit_of(w.p[from + 1]) < 10);)
+        from++;
+    if (w.p[from] == '.') text[n++] = '0';
+    for (size_t i = from; i < w.n; i++) {
+        int behind = i + 1 < w.n ? digit_of(w.p[i + 1]) < 10 : 0;
+        if (w.p[i] == '_') continue;
+        text[n++] = w.p[i];
+        if (w.p[i] == '.' && !behind) text[n++] = '0';
+    }
+    if (json_parse("number", text, n, &doc, NULL)) return 0;
+    json_close(doc);
+    buf_add_strv(out, (strv){text, n});
+    return 1;
 }
 
 /* A number or one of Python's and JSON's words. */
@@ -186,7 +243,7 @@ static void word(reader *r, buf *out)
         }
     if (!json_parse("number", w.p, w.n, &doc, NULL) && !json_is(json_root(doc), JSON_OBJECT))
         buf_add_strv(out, w);
-    else {
+    else if (!number(w, out)) {
         r->at = from;
         refuse(r, "want a value");
     }
@@ -245,9 +302,12 @@ static void call(reader *r)
 void read_python_calls(call_list *c, strv body)
 {
     reader r = {.c = c, .s = text_trim(body)};
-    int list = take(&r, '[');
+    int list = take(&r, '['), open = list;
     while (calls_ok(c) && r.at < r.s.n) {
-        if (list && take(&r, ']')) break;
+        if (list && take(&r, ']')) {
+            open = 0;
+            break;
+        }
         call(&r);
         blank(&r);
         if (list && peek(&r) != ',' && peek(&r) != ']') refuse(&r, "want ',' or ']'");
@@ -255,5 +315,6 @@ void read_python_calls(call_list *c, strv body)
             take(&r, peek(&r));
     }
     if (calls_ok(c) && r.at < r.s.n) refuse(&r, "something follows the calls");
+    if (calls_ok(c) && open) refuse(&r, "want ']'");
     if (!c->n) calls_refuse(c, "a tool call is empty");
 }

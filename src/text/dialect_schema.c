@@ -6,7 +6,8 @@
  * or says nothing; where it wants something else and the text is JSON, it is that; where both are
  * right, it is JSON only if what it is was asked for.
  *
- * Traps: an optional parameter has anyOf with "null", and no type of its own. */
+ * Traps: an optional parameter has anyOf with "null", and no type of its own. A parameter that is
+ * an object of a named class is {"$ref": "#/$defs/NAME"}, from the root of the tool's parameters. */
 #include "text/dialects/parts.h"
 
 #include <string.h>
@@ -19,19 +20,48 @@ enum {
     WANTS_NUMBER = 16,
     WANTS_OBJECT = 32,
     WANTS_ARRAY = 64,
-    SCHEMA_LEVELS = 8
+    SCHEMA_LEVELS = 8,
+    SCHEMA_STEPS = 1000 /* schemas that refer to themselves would never end */
 };
 
-const json *tool_parameters(const call_list *c, strv tool)
+const json *tool_parameters(call_list *c, strv tool)
 {
     json_iter it = json_iterate(c->tools);
     const json *item;
+    c->parameters = NULL;
     while (json_next(&it, NULL, &item)) {
         const json *f = json_get(item, "function");
         if (!f) f = item;
-        if (strv_eq(json_str(json_get(f, "name")), tool)) return json_get(f, "parameters");
+        if (!strv_eq(json_str(json_get(f, "name")), tool)) continue;
+        c->parameters = json_get(f, "parameters");
+        break;
     }
-    return NULL;
+    return c->parameters;
+}
+
+/* "#/$defs/NAME" from the root of the parameters; NULL: it leads nowhere. */
+static const json *referred(const call_list *c, strv path)
+{
+    const json *at = c->parameters;
+    if (!path.n || *path.p != '#') return NULL;
+    for (path.p++, path.n--; at && path.n && *path.p == '/';) {
+        size_t n = 1;
+        while (n < path.n && path.p[n] != '/')
+            n++;
+        at = json_get_strv(at, (strv){path.p + 1, n - 1});
+        path = (strv){path.p + n, path.n - n};
+    }
+    return path.n ? NULL : at;
+}
+
+const json *schema_resolved(const call_list *c, const json *schema)
+{
+    for (int i = 0; i < SCHEMA_LEVELS; i++) {
+        const json *ref = json_get(schema, "$ref");
+        if (!json_is(ref, JSON_STRING)) break;
+        schema = referred(c, json_str(ref));
+    }
+    return schema;
 }
 
 int tool_declared(const call_list *c, strv tool)
@@ -97,17 +127,22 @@ static unsigned kind_of(const json *v)
 }
 
 /* What a schema's values may be; 0: it does not say. */
-static unsigned wants(const json *schema, int level)
+static unsigned wants_within(const call_list *c, const json *schema, int level, int *steps)
 {
     static const char *const CHOICES[] = {"anyOf", "oneOf", "allOf"};
-    const json *type = json_get(schema, "type"), *item;
+    const json *type, *item;
     unsigned out = 0;
-    json_iter it = json_iterate(type);
-    if (level > SCHEMA_LEVELS || !json_is(schema, JSON_OBJECT)) return 0;
+    json_iter it;
+    schema = schema_resolved(c, schema);
+    type = json_get(schema, "type");
+    it = json_iterate(type);
+    if (--*steps < 0 || level > SCHEMA_LEVELS || !json_is(schema, JSON_OBJECT)) return 0;
     if (json_is(type, JSON_STRING)) out |= named_type(json_str(type));
     if (json_is(type, JSON_ARRAY))
         while (json_next(&it, NULL, &item))
             out |= named_type(json_str(item));
+    if (!type && json_get(schema, "properties")) out |= WANTS_OBJECT;
+    if (!type && json_get(schema, "items")) out |= WANTS_ARRAY;
     if ((item = json_get(schema, "const")) != NULL) out |= kind_of(item);
     it = json_iterate(json_get(schema, "enum"));
     if (json_is(json_get(schema, "enum"), JSON_ARRAY))
@@ -118,14 +153,26 @@ static unsigned wants(const json *schema, int level)
         it = json_iterate(list);
         if (json_is(list, JSON_ARRAY))
             while (json_next(&it, NULL, &item))
-                out |= wants(item, level + 1);
+                out |= wants_within(c, item, level + 1, steps);
     }
     return out;
 }
 
+static unsigned wants(const call_list *c, const json *schema)
+{
+    int steps = SCHEMA_STEPS;
+    return wants_within(c, schema, 0, &steps);
+}
+
+int schema_takes_text(const call_list *c, const json *schema)
+{
+    unsigned asked = wants(c, schema);
+    return !asked || (asked & WANTS_TEXT);
+}
+
 void schema_add_text(call_list *c, const json *schema, strv text)
 {
-    unsigned asked = wants(schema, 0), kind;
+    unsigned asked = wants(c, schema), kind;
     strv value = text_trim(text);
     json_doc *doc = NULL;
     if (strv_is(value, "True") || strv_is(value, "False") || strv_is(value, "None"))
@@ -143,11 +190,16 @@ void schema_add_text(call_list *c, const json *schema, strv text)
     json_close(doc);
 }
 
+const json *parameter_schema(call_list *c, strv tool, strv key)
+{
+    const json *all = schema_resolved(c, tool_parameters(c, tool));
+    return json_get_strv(json_get(all, "properties"), key);
+}
+
 void object_add_text(call_list *c, strv tool, strv key, strv text)
 {
-    const json *all = json_get(tool_parameters(c, tool), "properties");
     if (c->scratch.n > 1) buf_add_str(&c->scratch, ", ");
     json_write_str(&c->scratch, key);
     buf_add_str(&c->scratch, ": ");
-    schema_add_text(c, json_get_strv(all, key), text);
+    schema_add_text(c, parameter_schema(c, tool, key), text);
 }

@@ -8,12 +8,6 @@
  * Traps: the bars are U+FF5C, the underscores U+2581. The last marker is often missing. */
 #include "text/dialects/parts.h"
 
-static ptrdiff_t end_calls(const dialect_block *b, strv raw, int last, block_scan *s)
-{
-    ptrdiff_t end = scan_close(b, raw, last, s);
-    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
-}
-
 static void read_call(call_list *c, strv one)
 {
     static const char SEPARATOR[] = "<｜tool▁sep｜>";
@@ -52,7 +46,7 @@ const struct dialect dialect_deepseek = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<｜tool▁calls▁begin｜>",
                 .close = "<｜tool▁calls▁end｜>",
-                .end = end_calls,
+                .end = scan_close_or_rest,
                 .read = read_calls},
                BLOCK_THINK},
 };

@@ -19,7 +19,7 @@ const struct dialect dialect_dots = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<dots_function_call>",
                 .close = "</dots_function_call>",
-                .end = scan_close,
+                .end = scan_close_or_rest,
                 .read = read_block},
                BLOCK_THINK},
 };

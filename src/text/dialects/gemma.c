@@ -123,7 +123,8 @@ static void read_call(call_list *c, strv body)
 {
     reader r = {.c = c, .s = text_trim(body)};
     strv name;
-    if (strv_starts(r.s, STRV("call:"))) r.at = 5;
+    if (strv_starts(r.s, STRV("call"))) r.at = 4;
+    if (!take(&r, ':')) r.at = 0; /* `call` is forgotten at times, the colon is not */
     name = word(&r, "{");
     if (!name.n || !take(&r, '{')) {
         refuse(&r, "want call:NAME{..}");
@@ -145,17 +146,17 @@ const struct dialect dialect_gemma = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<start_function_call>",
                 .close = "<end_function_call>",
-                .end = scan_close,
+                .end = scan_close_or_rest,
                 .read = read_call},
                {.kind = BLOCK_CALL,
                 .open = "<|tool_call>",
                 .close = "<tool_call|>",
-                .end = scan_close,
+                .end = scan_close_or_rest,
                 .read = read_call},
                {.kind = BLOCK_CALL,
                 .open = "```tool_code",
                 .close = "```",
-                .end = scan_close,
+                .end = scan_close_or_rest,
                 .read = read_python_calls},
                {.kind = BLOCK_REASONING,
                 .flags = BLOCK_IF_SEEN,

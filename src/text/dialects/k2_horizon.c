@@ -8,12 +8,6 @@
  * Traps: a value of type string is text; else it is text or JSON by its parameter's schema. */
 #include "text/dialects/parts.h"
 
-static ptrdiff_t end_calls(const dialect_block *b, strv raw, int last, block_scan *s)
-{
-    ptrdiff_t end = scan_close(b, raw, last, s);
-    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
-}
-
 static void add_argument(call_list *c, strv name, strv key, strv type, strv value)
 {
     if (!strv_is(type, "string")) {
@@ -83,7 +77,7 @@ const struct dialect dialect_k2_horizon = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<ifm|tool_calls>",
                 .close = "</ifm|tool_calls>",
-                .end = end_calls,
+                .end = scan_close_or_rest,
                 .read = read_calls},
                {.kind = BLOCK_REASONING,
                 .flags = BLOCK_IF_SEEN,

@@ -5,12 +5,6 @@
  * Kimi K2. The id is the whole functions.f:0. Source: moonshotai/Kimi-K2's tool call guide. */
 #include "text/dialects/parts.h"
 
-static ptrdiff_t end_section(const dialect_block *b, strv raw, int last, block_scan *s)
-{
-    ptrdiff_t end = scan_close(b, raw, last, s);
-    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
-}
-
 static void read_section(call_list *c, strv body)
 {
     static const char ARGUMENTS[] = "<|tool_call_argument_begin|>";
@@ -44,7 +38,7 @@ const struct dialect dialect_kimi_k2 = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<|tool_calls_section_begin|>",
                 .close = "<|tool_calls_section_end|>",
-                .end = end_section,
+                .end = scan_close_or_rest,
                 .read = read_section},
                BLOCK_THINK},
 };

@@ -64,7 +64,7 @@ static int next_element(strv s, size_t *at, strv *name, strv *inside)
 
 static void add_leaf(call_list *c, const json *schema, strv text)
 {
-    strv type = schema_type(schema);
+    strv type = schema_type(schema_resolved(c, schema));
     if (!text_trim(text).n && (strv_is(type, "array") || strv_is(type, "object")))
         buf_add_str(&c->scratch, strv_is(type, "array") ? "[]" : "{}");
     else
@@ -80,7 +80,7 @@ static void add_elements(call_list *c, const json *schema, strv s, int is_array,
     marked t;
     buf_add_char(&c->scratch, is_array ? '[' : '{');
     while (calls_ok(c) && next_element(s, &at, &name, &inside)) {
-        const json *child = is_array ? children : json_get_strv(children, name);
+        const json *child = schema_resolved(c, is_array ? children : json_get_strv(children, name));
         if (n++) buf_add_str(&c->scratch, ", ");
         if (!is_array) {
             json_write_str(&c->scratch, name);

@@ -65,6 +65,11 @@ struct dialect {
 
 /* Where a block with text between open and close ends. */
 ptrdiff_t scan_close(const dialect_block *b, strv raw, int last, block_scan *s);
+/* The same, or the end of the answer: for bodies that show themselves that they are whole. */
+ptrdiff_t scan_close_or_rest(const dialect_block *b, strv raw, int last, block_scan *s);
+/* The close, and one of the texts `behind` where white space and it follow. */
+ptrdiff_t scan_close_and(const dialect_block *b, strv raw, int last, block_scan *s,
+                         const char *const *behind);
 /* A JSON value, then white space and the close, which may be missing. */
 ptrdiff_t scan_json(const dialect_block *b, strv raw, int last, block_scan *s);
 /* The same; other text may stand before the value. */
@@ -86,6 +91,7 @@ typedef struct call_list {
     call_row *rows;
     size_t n, cap;
     const json *tools;
+    const json *parameters; /* of the tool that was looked up last */
     buf scratch;
     char **kept;
     size_t n_kept;
@@ -130,8 +136,14 @@ strv span_text(call_list *c, strv value);
 /* ---- what the tools declare (dialect_schema.c) ----------------------------------------------- */
 
 int tool_declared(const call_list *c, strv tool);
-/* The schema of a tool's parameters; NULL: not said. */
-const json *tool_parameters(const call_list *c, strv tool);
+/* The schema of a tool's parameters; NULL: not said. What is asked of schemas then is of these. */
+const json *tool_parameters(call_list *c, strv tool);
+/* The schema of one of them; NULL: not said. */
+const json *parameter_schema(call_list *c, strv tool, strv key);
+/* What a schema that is {"$ref": ..} stands for; else itself. */
+const json *schema_resolved(const call_list *c, const json *schema);
+/* 1: a text is one of the values that a parameter may have, or nothing is said of it. */
+int schema_takes_text(const call_list *c, const json *schema);
 /* A schema's type, "null" left out of several; {NULL,0}: not said. */
 strv schema_type(const json *schema);
 /* Appends a text to scratch as a schema wants it: as JSON where it wants something else than a

@@ -9,12 +9,6 @@
  * documents for it. */
 #include "text/dialects/parts.h"
 
-static ptrdiff_t end_requests(const dialect_block *b, strv raw, int last, block_scan *s)
-{
-    ptrdiff_t end = scan_close(b, raw, last, s);
-    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
-}
-
 static void read_requests(call_list *c, strv body)
 {
     static const char MESSAGE[] = "<|plamo:msg|>";
@@ -49,7 +43,7 @@ const struct dialect dialect_plamo3 = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<|plamo:begin_tool_requests:plamo|>",
                 .close = "<|plamo:end_tool_requests:plamo|>",
-                .end = end_requests,
+                .end = scan_close_or_rest,
                 .read = read_requests},
                {.kind = BLOCK_REASONING,
                 .flags = BLOCK_IF_SEEN,

@@ -8,12 +8,6 @@
  * <|think|>..<|end|><|begin|>assistant<|content|>.. Source: their templates. */
 #include "text/dialects/invoke.h"
 
-static ptrdiff_t end_calls(const dialect_block *b, strv raw, int last, block_scan *s)
-{
-    ptrdiff_t end = scan_close(b, raw, last, s);
-    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
-}
-
 static void read_calls(call_list *c, strv body)
 {
     size_t at = 0, inner;
@@ -59,7 +53,7 @@ const struct dialect dialect_solar = {
         {{.kind = BLOCK_CALL,
           .open = "<|tool_calls|>",
           .close = "<|end|>",
-          .end = end_calls,
+          .end = scan_close_or_rest,
           .read = read_calls},
          {.kind = BLOCK_CALL,
           .open = "<|tool_call:start|>",

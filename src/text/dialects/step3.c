@@ -7,12 +7,6 @@
  * Traps: the bars are U+FF5C, the underscores plain. */
 #include "text/dialects/invoke.h"
 
-static ptrdiff_t end_calls(const dialect_block *b, strv raw, int last, block_scan *s)
-{
-    ptrdiff_t end = scan_close(b, raw, last, s);
-    return end == SCAN_MORE && last ? scan_rest(b, raw, last, s) : end;
-}
-
 static void read_calls(call_list *c, strv body)
 {
     static const char SEPARATOR[] = "<｜tool_sep｜>";
@@ -35,7 +29,7 @@ const struct dialect dialect_step3 = {
     .blocks = {{.kind = BLOCK_CALL,
                 .open = "<｜tool_calls_begin｜>",
                 .close = "<｜tool_calls_end｜>",
-                .end = end_calls,
+                .end = scan_close_or_rest,
                 .read = read_calls},
                BLOCK_THINK},
 };
