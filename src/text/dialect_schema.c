@@ -7,7 +7,7 @@
  * right, it is JSON only if what it is was asked for.
  *
  * Traps: an optional parameter has anyOf with "null", and no type of its own. A parameter that is
- * an object of a named class is {"$ref": "#/$defs/NAME"}, from the root of the tool's parameters. */
+ * an object of a named class is {"$ref": "#/$defs/NAME"}, from the root of the parameters. */
 #include "text/dialects/parts.h"
 
 #include <string.h>
