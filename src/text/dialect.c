@@ -11,7 +11,9 @@
  * HELD_SPACE bytes), and a block that is open.
  *
  * Traps: white space between text and a call is markup, but when the call turns out to be none it
- * is text again, in its place. A special token that the dialect does not know is invisible. */
+ * is text again, in its place. White space behind a call is text where it parts two texts. Models
+ * write openings when they talk of them. A special token that the dialect does not know is
+ * invisible. */
 #include "text/dialect.h"
 
 #include "text/dialects/parts.h"
@@ -21,7 +23,7 @@
 
 extern const struct dialect *const dialects_table[]; /* generated */
 
-enum { HELD_SPACE = 64, TEXT_STATE = -1 };
+enum { HELD_SPACE = 64, MAX_AGAIN = 16, TEXT_STATE = -1 };
 
 /* What becomes of white space where text begins. */
 enum {
@@ -48,6 +50,7 @@ struct dialect_parser {
     block_scan scan;
     call_list calls;
     size_t n_calls;
+    int n_again; /* openings inside of bodies that were no call */
     int failed;
 };
 
@@ -393,6 +396,22 @@ static void tell_calls(dialect_parser *p, strv raw)
     if (!p->calls.n) tell(p, DIALECT_MARKUP, raw, NULL);
 }
 
+/* Where a body that is no call has the block's opening again; n: nowhere. After some of these it
+ * is the last such place, for the time that an answer takes. */
+static size_t opened_again(dialect_parser *p, const dialect_block *b, size_t n)
+{
+    strv body = {buf_str(&p->body), n};
+    size_t at, found = n;
+    if (!b->open || (b->flags & BLOCK_AT_START)) return n;
+    for (at = 0; (at = text_find(body, b->open, at)) != SIZE_MAX; at++) {
+        found = at;
+        if (p->n_again >= MAX_AGAIN) continue;
+        p->n_again++;
+        break;
+    }
+    return found;
+}
+
 static void end_call(dialect_parser *p, size_t n)
 {
     const dialect_block *b = &p->d->blocks[p->state];
@@ -405,6 +424,7 @@ static void end_call(dialect_parser *p, size_t n)
         enter_text(p, p->told_text && !p->d->between ? SPACE_PARTS : SPACE_BETWEEN);
         return;
     }
+    n = opened_again(p, b, n); /* the first was talked of, that one may be meant */
     tell(p, DIALECT_TEXT, whole(p, n), p->calls.reason);
     p->told_text = 1;
     give_back(p, n);

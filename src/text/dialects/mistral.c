@@ -7,14 +7,33 @@
  * Source: mistral-common's instruct tokenizers v2 to v13 (behaviour), the models' templates. */
 #include "text/dialects/parts.h"
 
+enum { PHASE_BETWEEN = 100 }; /* behind an object, up to s->at; s->depth: with a comma */
+
+/* Objects with commas between. */
+static ptrdiff_t end_objects(const dialect_block *b, strv raw, int last, block_scan *s)
+{
+    for (;;) {
+        ptrdiff_t end = s->phase == PHASE_BETWEEN ? 0 : scan_json(b, raw, last, s);
+        if (end < 0) return end;
+        if (s->phase != PHASE_BETWEEN) s->depth = 0;
+        s->phase = PHASE_BETWEEN;
+        for (; s->at < raw.n && (text_space(raw.p[s->at]) || raw.p[s->at] == ','); s->at++)
+            s->depth |= raw.p[s->at] == ',';
+        if (s->at == raw.n && !last) return SCAN_MORE;
+        if (s->at == raw.n || raw.p[s->at] != '{' || !s->depth) return (ptrdiff_t)s->body;
+        *s = (block_scan){.at = s->at, .body = s->body};
+    }
+}
+
 static ptrdiff_t end_calls(const dialect_block *b, strv raw, int last, block_scan *s)
 {
-    if (!s->at && !s->phase) {
-        strv body = text_trim(raw);
-        if (!body.n) return last ? SCAN_NO_CALL : SCAN_MORE;
-        if (*body.p == '[' || *body.p == '{') return scan_json(b, raw, last, s);
-    }
-    return s->value ? scan_json(b, raw, last, s) : scan_later_json(b, raw, last, s);
+    size_t at = 0;
+    while (at < raw.n && text_space(raw.p[at]))
+        at++;
+    if (at == raw.n) return last ? SCAN_NO_CALL : SCAN_MORE;
+    if (raw.p[at] == '[') return scan_json(b, raw, last, s);
+    if (raw.p[at] == '{') return end_objects(b, raw, last, s);
+    return scan_later_json(b, raw, last, s);
 }
 
 static void read_calls(call_list *c, strv body)

@@ -61,13 +61,18 @@ static void read_function(call_list *c, strv one)
 
 static void read_wrapped(call_list *c, strv body)
 {
+    static const char OPEN[] = "<function=";
     size_t at = 0;
     strv one;
     if (text_trim(body).n && *text_trim(body).p == '{') {
         read_json_calls(c, body);
         return;
     }
-    while (calls_ok(c) && text_between(body, "<function=", "</function>", &at, &one))
+    if (text_find(text_trim(body), OPEN, 0) != 0) {
+        calls_refuse(c, "a tool call does not begin with %s", OPEN);
+        return;
+    }
+    while (calls_ok(c) && text_between(body, OPEN, "</function>", &at, &one))
         read_function(c, one);
     if (calls_ok(c) && (!c->n || text_trim((strv){body.p + at, body.n - at}).n))
         calls_refuse(c, "a tool call is not complete, it wants </function>");
