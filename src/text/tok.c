@@ -139,7 +139,9 @@ static const tok_kind *guess_kind(const json *v)
     return &tok_kind_wordlevel;
 }
 
-static mlxe_status open_model(const tok_reader *root, const json *v, tok_model *m)
+/* options: what counts instead of the file's; NULL: the file's do. */
+static mlxe_status open_model(const tok_reader *root, const json *v, const json *options,
+                              tok_model *m)
 {
     tok_reader r = tok_reader_at(root, "model");
     strv type = {NULL, 0};
@@ -153,12 +155,31 @@ static mlxe_status open_model(const tok_reader *root, const json *v, tok_model *
     if (!m->kind)
         return err_set(r.err, MLXE_E_UNSUPPORTED, "%s: model %.*s is not supported", r.where,
                        (int)(type.n > 60 ? 60 : type.n), type.p);
-    return m->kind->open(&r, v, m);
+    return m->kind->open(&r, v, options ? options : v, m);
 }
 
-static mlxe_status open_parts(tok *t, mlxe_error *err)
+/* A part of the tokenizer: the file's, or what the settings beside it put there. */
+static const json *part(const tok *t, const char *key)
 {
-    const json *root = json_root(t->doc), *tokens = NULL;
+    const json *v = json_get(json_root(t->over), key);
+    return v ? v : json_get(json_root(t->doc), key);
+}
+
+/* The post-processor that counts instead of the file's, if one does. */
+static mlxe_status open_post(tok *t, tok_beside *beside, mlxe_error *err)
+{
+    buf text = {0};
+    mlxe_status rc = tok_beside_post(beside, t, json_root(t->doc), &text, err);
+    if (rc == MLXE_OK && text.n)
+        rc = json_parse(beside->f.folder, buf_str(&text), text.n, &t->over_post, err);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* beside: the settings of the folder; NULL: the file alone counts. */
+static mlxe_status open_parts(tok *t, tok_beside *beside, mlxe_error *err)
+{
+    const json *root = json_root(t->doc), *over = json_root(t->over), *tokens = NULL;
     tok_reader r = {&t->mem, t->where, err}, at;
     strv version = STRV("1.0");
     if (!json_is(root, JSON_OBJECT)) return tok_corrupt(&r, "is no JSON object");
@@ -166,29 +187,39 @@ static mlxe_status open_parts(tok *t, mlxe_error *err)
     if (rc == MLXE_OK && !strv_is(version, "1.0"))
         rc = err_set(err, MLXE_E_UNSUPPORTED, "%s: tokenizer version %.*s is not supported",
                      t->where, (int)(version.n > 60 ? 60 : version.n), version.p);
-    if (rc == MLXE_OK) rc = open_model(&r, json_get(root, "model"), &t->model);
+    if (rc == MLXE_OK)
+        rc = open_model(&r, json_get(root, "model"), json_get(over, "model"), &t->model);
     at = tok_reader_at(&r, "normalizer");
-    if (rc == MLXE_OK) rc = tok_normalizer_read(&at, json_get(root, "normalizer"), &t->normalizer);
+    if (rc == MLXE_OK) rc = tok_normalizer_read(&at, part(t, "normalizer"), &t->normalizer);
     at = tok_reader_at(&r, "pre_tokenizer");
-    if (rc == MLXE_OK) rc = tok_splitter_read(&at, json_get(root, "pre_tokenizer"), &t->splitter);
-    if (rc == MLXE_OK) rc = json_get_array(root, r.where, "added_tokens", &tokens, err);
+    if (rc == MLXE_OK) rc = tok_splitter_read(&at, part(t, "pre_tokenizer"), &t->splitter);
+    if (rc == MLXE_OK)
+        rc = json_get_array(json_get(over, "added_tokens") ? over : root, r.where, "added_tokens",
+                            &tokens, err);
     at = tok_reader_at(&r, "added_tokens");
     if (rc == MLXE_OK)
-        rc = tok_added_read(&at, tokens, json_root(t->more), &t->model, &t->normalizer, &t->added);
+        rc = tok_added_read(&at, tokens, json_get(over, "more_tokens"), &t->model, &t->normalizer,
+                            &t->added);
+    if (rc == MLXE_OK && beside) rc = open_post(t, beside, err);
     at = tok_reader_at(&r, "post_processor");
-    if (rc == MLXE_OK) rc = tok_post_read(&at, json_get(root, "post_processor"), &t->post);
+    if (rc == MLXE_OK) {
+        const json *post = json_get(json_root(t->over_post), "post_processor");
+        rc = tok_post_read(&at, post ? post : json_get(root, "post_processor"), &t->post);
+    }
     at = tok_reader_at(&r, "decoder");
-    if (rc == MLXE_OK) rc = tok_decoder_read(&at, json_get(root, "decoder"), &t->decoder);
+    if (rc == MLXE_OK) rc = tok_decoder_read(&at, part(t, "decoder"), &t->decoder);
     return rc ? rc : tok_limits_read(&r, root, &t->limits);
 }
 
-/* What the settings beside a tokenizer.json add to it. */
-static mlxe_status open_settings(tok *t, const char *folder, mlxe_error *err)
+/* The settings of the folder beside a tokenizer.json. */
+static mlxe_status open_settings(tok *t, const char *folder, tok_beside *beside, mlxe_error *err)
 {
-    buf more = {0};
-    mlxe_status rc = tok_files_over(folder, json_root(t->doc), &more, &t->added.split_special, err);
-    if (rc == MLXE_OK && more.n) rc = json_parse(folder, buf_str(&more), more.n, &t->more, err);
-    buf_deinit(&more);
+    buf over = {0};
+    mlxe_status rc = tok_beside_open(folder, json_root(t->doc), beside, &over, err);
+    if (rc == MLXE_OK) rc = json_parse(folder, buf_str(&over), over.n, &t->over, err);
+    if (rc == MLXE_OK)
+        rc = tok_files_bool(&beside->f, "split_special_tokens", &t->added.split_special, err);
+    buf_deinit(&over);
     return rc;
 }
 
@@ -196,6 +227,7 @@ static mlxe_status open_settings(tok *t, const char *folder, mlxe_error *err)
 static mlxe_status open_text(tok *t, const char *where, strv text, const char *folder, tok **out,
                              mlxe_error *err)
 {
+    tok_beside beside = {0};
     t->where = arena_copy(&t->mem, strv_of(where));
     mlxe_status rc = t->where ? json_parse(where, text.p, text.n, &t->doc, err)
                               : err_memory(err, "tokenizer", 0);
@@ -203,8 +235,9 @@ static mlxe_status open_text(tok *t, const char *where, strv text, const char *f
         rc = MLXE_E_CORRUPT;
         if (err) err->code = rc;
     }
-    if (rc == MLXE_OK && folder) rc = open_settings(t, folder, err);
-    if (rc == MLXE_OK) rc = open_parts(t, err);
+    if (rc == MLXE_OK && folder) rc = open_settings(t, folder, &beside, err);
+    if (rc == MLXE_OK) rc = open_parts(t, folder ? &beside : NULL, err);
+    tok_beside_close(&beside);
     if (rc) {
         tok_close(t);
         return rc;
@@ -269,7 +302,8 @@ void tok_close(tok *t)
     tok_added_close(&t->added);
     tok_decoder_close(t->decoder);
     json_close(t->doc);
-    json_close(t->more);
+    json_close(t->over);
+    json_close(t->over_post);
     arena_deinit(&t->strings);
     arena_deinit(&t->mem);
     free(t);

@@ -1,155 +1,133 @@
 /* tok_beside.c: what the settings beside a tokenizer.json change.
  *
- * The file says how a text is cut; the settings add tokens to it (tok_special.c), by the defaults
- * of the class too. Most classes of transformers build their own normalizer, pre-tokenizer and
- * template, whatever the file says, from the settings: where the two do not agree the folder is
- * refused, because either reading would be silent about the other.
+ *   class takes the file as it is   the settings add tokens (tok_special.c)
+ *   class makes its own parts       vocabulary, merges, added tokens, charsmap are the file's; how
+ *                                   a text is normalised, cut, joined and closed is the class's, by
+ *                                   the settings (the formats' tok_rebuild)
  *
- * Trap: LlamaTokenizer beside a byte-level file is no class (transformers takes TokenizersBackend).
+ * Traps: LlamaTokenizer beside a byte-level file takes it as it is. add_bos_token and add_eos_token
+ * do not count beside a tokenizer.json. Where a class makes its own parts and there is an
+ * added_tokens_decoder, the file's added tokens are forgotten.
  *
  * Source: transformers 5.23, tokenization_utils_tokenizers.py (convert_to_native_format),
- * models/auto/tokenization_auto.py. */
+ * tokenization_utils_base.py (_from_pretrained), models/auto/tokenization_auto.py. */
 #include "text/tok_files.h"
+
+#include <stdlib.h>
 
 extern const struct tok_format *const formats_table[]; /* generated from text/formats */
 
-typedef struct beside {
-    const tok_files *f;
-    const tok_class *class;
-    const json *file; /* tokenizer.json */
-    mlxe_error *err;
-} beside;
-
-/* The step of that type in a part, which may be a Sequence; NULL: none. */
-static const json *find_step(const json *part, const char *list, const char *type)
+static void find_class(tok_beside *b, const json *file)
 {
-    const json *item;
-    if (strv_is(json_str(json_get(part, "type")), type)) return part;
-    json_iter it = json_iterate(json_get(part, list));
-    while (json_next(&it, NULL, &item))
-        if (strv_is(json_str(json_get(item, "type")), type)) return item;
-    return NULL;
-}
-
-static const tok_class *class_of(const tok_files *f, const json *file)
-{
-    static const tok_class none = {.names = ""};
     const tok_class *c = NULL;
-    const json *pre = json_get(file, "pre_tokenizer");
-    int bytes = find_step(pre, "pretokenizers", "ByteLevel") ||
-                find_step(json_get(file, "decoder"), "decoders", "ByteLevel");
-    if (bytes && strv_is(f->kind, "LlamaTokenizer")) return &none;
-    for (size_t i = 0; formats_table[i] && !c; i++)
-        if (formats_table[i]->class_of) c = formats_table[i]->class_of(f);
-    return c ? c : &none;
+    b->class = (tok_class){.names = ""};
+    int bytes = tok_files_step(json_get(file, "pre_tokenizer"), "pretokenizers", "ByteLevel") ||
+                tok_files_step(json_get(file, "decoder"), "decoders", "ByteLevel");
+    if (bytes && strv_is(b->f.kind, "LlamaTokenizer")) return;
+    for (size_t i = 0; formats_table[i] && !c; i++) {
+        if (!formats_table[i]->rebuild) continue;
+        c = formats_table[i]->rebuild->class_of(&b->f);
+        if (c) b->how = formats_table[i]->rebuild;
+    }
+    if (c) b->class = *c;
 }
 
-static mlxe_status disagree(const beside *b, const char *key, const char *part)
+/* A class for another kind of model makes no sense of the vocabulary. */
+static mlxe_status check_model(const tok_beside *b, const json *file, const json *made,
+                               mlxe_error *err)
 {
-    err_set(
-        b->err, MLXE_E_UNSUPPORTED,
-        "%s: tokenizer_config.json: %s, as %.*s has it, does not agree with tokenizer.json's %s",
-        b->f->folder, key, (int)b->f->kind.n, b->f->kind.p, part);
-    err_hint(b->err, "let both say the same, or give tokenizer_class PreTrainedTokenizerFast");
+    strv has = json_str(json_get(json_get(file, "model"), "type")),
+         wants = json_str(json_get(json_get(made, "model"), "type"));
+    if (!has.n || !wants.n || strv_eq(has, wants)) return MLXE_OK;
+    err_set(err, MLXE_E_UNSUPPORTED, "%s: tokenizer.json: model %.*s, want %.*s of %.*s",
+            b->f.folder, (int)(has.n > 60 ? 60 : has.n), has.p, (int)wants.n, wants.p,
+            (int)b->f.kind.n, b->f.kind.p);
+    err_hint(err, "give tokenizer_class PreTrainedTokenizerFast to take the file as it is");
     return MLXE_E_UNSUPPORTED;
 }
 
-/* Whether a text stands anywhere in a value. */
-static int says(const json *v, strv text, int depth)
+/* The parts that a class makes itself; those that it leaves out are none. */
+static mlxe_status write_parts(tok_beside *b, const json *file, buf *out, mlxe_error *err)
 {
-    const json *key, *item;
-    if (json_is(v, JSON_STRING)) return strv_eq(json_str(v), text);
-    if (depth > 20) return 0;
-    json_iter it = json_iterate(v);
-    while (json_next(&it, &key, &item))
-        if ((key && strv_eq(json_str(key), text)) || says(item, text, depth + 1)) return 1;
-    return 0;
-}
-
-/* The tokens of the class's own template. */
-static mlxe_status check_ends(const beside *b)
-{
-    static const struct {
-        const char *word, *key;
-        int role;
-    } rows[] = {{"bos", "bos_token", ROLE_BOS},
-                {"eos", "eos_token", ROLE_EOS},
-                {"sep", "sep_token", ROLE_SEP},
-                {"cls", "cls_token", ROLE_CLS}};
-    const json *post = json_get(b->file, "post_processor");
-    const char *ends = b->class->ends ? b->class->ends : "";
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!strstr(ends, rows[i].word)) continue;
-        strv text = tok_files_role_text(b->f, rows[i].role, strv_of(b->class->roles[rows[i].role]));
-        if (!says(post, text, 0)) return disagree(b, rows[i].key, "post_processor");
+    static const char *const keys[] = {"normalizer", "pre_tokenizer", "decoder"};
+    buf parts = {0};
+    json_doc *doc = NULL;
+    buf_add_char(&parts, '{');
+    mlxe_status rc = b->how->parts(&b->f, file, &parts, err);
+    if (rc == MLXE_OK && !parts.failed && parts.n > 1) {
+        b->rebuilt = 1;
+        parts.p[parts.n - 1] = '}'; /* its last comma */
+        rc = json_parse(b->f.folder, buf_str(&parts), parts.n, &doc, err);
+        if (rc == MLXE_OK) rc = check_model(b, file, json_root(doc), err);
+        buf_add_strv(out, strv_from(parts.p + 1, parts.n - 2));
+        for (int i = 0; i < 3 && rc == MLXE_OK; i++)
+            if (!json_get(json_root(doc), keys[i])) buf_addf(out, ",\"%s\":null", keys[i]);
+        buf_add_char(out, ',');
     }
-    strv language = json_str(json_get(b->f->config, "src_lang"));
-    if (strstr(ends, "lang") && language.n && !says(post, language, 0))
-        return disagree(b, "src_lang", "post_processor");
-    return MLXE_OK;
+    if (parts.failed) out->failed = 1;
+    json_close(doc);
+    buf_deinit(&parts);
+    return rc;
 }
 
-static mlxe_status check_flag(const beside *b, const char *key, int usual, const json *v,
-                              const char *part)
+static mlxe_status write_tokens(tok_beside *b, const json *file, buf *out, mlxe_error *err)
 {
-    int given = usual;
-    mlxe_status rc = tok_files_bool(b->f, key, &given, b->err);
-    if (rc || !json_is(v, JSON_BOOL) || given < 0) return rc;
-    return !given == !json_bool(v) ? MLXE_OK : disagree(b, key, part);
-}
-
-static mlxe_status check_metaspace(const beside *b, const json *meta)
-{
-    int prefix = 1, legacy = 0, llama = strchr(b->class->asks, 'L') != NULL;
-    strv scheme = json_str(json_get(meta, "prepend_scheme"));
-    mlxe_status rc = tok_files_bool(b->f, "add_prefix_space", &prefix, b->err);
-    if (rc == MLXE_OK && llama) rc = tok_files_bool(b->f, "legacy", &legacy, b->err);
-    if (rc || !scheme.n) return rc;
-    if ((prefix == 0) != strv_is(scheme, "never"))
-        return disagree(b, "add_prefix_space", "pre_tokenizer");
-    if (llama && prefix && (legacy != 0) != strv_is(scheme, "always"))
-        return disagree(b, "legacy", "pre_tokenizer");
-    return MLXE_OK;
-}
-
-static mlxe_status check_flags(const beside *b)
-{
-    const char *asks = b->class->asks ? b->class->asks : "";
-    const json *pre = json_get(b->file, "pre_tokenizer"),
-               *bytes = find_step(pre, "pretokenizers", "ByteLevel"),
-               *meta = find_step(pre, "pretokenizers", "Metaspace"),
-               *bert = find_step(json_get(b->file, "normalizer"), "normalizers", "BertNormalizer");
+    size_t n = 0;
     mlxe_status rc = MLXE_OK;
-    if (strchr(asks, 'p') || strchr(asks, 'P'))
-        rc = check_flag(b, "add_prefix_space", strchr(asks, 'P') != NULL,
-                        json_get(bytes, "add_prefix_space"), "pre_tokenizer");
-    if (rc == MLXE_OK && meta && strpbrk(asks, "ML")) rc = check_metaspace(b, meta);
-    if (!strchr(asks, 'b')) return rc;
+    tok_own_token *own = NULL;
+    if (b->how && b->how->tokens) {
+        own = calloc(TOK_OWN_MAX, sizeof *own);
+        rc = own ? b->how->tokens(&b->f, own, &n, err)
+                 : err_memory(err, "added tokens", TOK_OWN_MAX * sizeof *own);
+    }
+    if (n) b->class.own_list = 1;
+    b->f.pad = json_str(json_get(json_get(file, "padding"), "pad_token"));
+    buf_add_str(out, b->rebuilt ? "\"added_tokens\":" : "\"more_tokens\":");
+    size_t before = out->n;
     if (rc == MLXE_OK)
-        rc = check_flag(b, "do_lower_case", 1, json_get(bert, "lowercase"), "normalizer");
-    if (rc == MLXE_OK)
-        rc = check_flag(b, "strip_accents", -1, json_get(bert, "strip_accents"), "normalizer");
-    if (rc == MLXE_OK)
-        rc = check_flag(b, "tokenize_chinese_chars", 1, json_get(bert, "handle_chinese_chars"),
-                        "normalizer");
+        rc = tok_files_more(&b->f, &b->class, own, n, json_get(file, "added_tokens"), b->rebuilt,
+                            out, err);
+    if (out->n == before) buf_add_str(out, "[]");
+    free(own);
     return rc;
 }
 
-mlxe_status tok_files_over(const char *folder, const json *file, buf *out, int *split,
-                           mlxe_error *err)
+mlxe_status tok_beside_open(const char *folder, const json *file, tok_beside *b, buf *out,
+                            mlxe_error *err)
 {
-    tok_files f;
-    mlxe_status rc = tok_files_open(folder, &f, err);
-    if (rc == MLXE_OK) rc = tok_files_bool(&f, "split_special_tokens", split, err);
-    if (rc == MLXE_OK && (f.config || f.special || f.added) && json_is(file, JSON_OBJECT)) {
-        beside b = {&f, class_of(&f, file), file, err};
-        f.pad = json_str(json_get(json_get(file, "padding"), "pad_token"));
-        rc = check_ends(&b);
-        if (rc == MLXE_OK) rc = check_flags(&b);
-        if (rc == MLXE_OK)
-            rc = tok_files_more(&f, b.class, json_get(file, "added_tokens"), out, err);
+    *b = (tok_beside){0};
+    mlxe_status rc = tok_files_open(folder, &b->f, err);
+    buf_add_char(out, '{');
+    if (rc == MLXE_OK && json_is(file, JSON_OBJECT)) {
+        find_class(b, file);
+        if (b->how) rc = write_parts(b, file, out, err);
+        if (rc == MLXE_OK) rc = write_tokens(b, file, out, err);
     }
-    if (rc == MLXE_OK && out->failed) rc = err_memory(err, "added tokens", out->n);
-    tok_files_close(&f);
+    buf_add_char(out, '}');
+    if (rc == MLXE_OK && out->failed) rc = err_memory(err, "tokenizer", out->n);
+    if (rc) tok_beside_close(b);
     return rc;
+}
+
+mlxe_status tok_beside_post(tok_beside *b, const tok *t, const json *file, buf *out,
+                            mlxe_error *err)
+{
+    const json *post = json_get(file, "post_processor");
+    int none = !post || json_is(post, JSON_NULL);
+    if (!b->class.own_post || (none && b->class.own_post == OWN_POST_OF_ANOTHER)) return MLXE_OK;
+    for (int i = 0; i < ROLES; i++)
+        b->f.role_ids[i] = b->f.roles[i].n ? tok_id(t, b->f.roles[i]) : -1;
+    b->f.language_id = b->f.language.n ? tok_id(t, b->f.language) : -1;
+    if (b->f.language_id < 0) b->f.language_id = b->f.role_ids[ROLE_UNK];
+    buf_add_char(out, '{');
+    mlxe_status rc = b->how->post(&b->f, out, err);
+    buf_add_char(out, '}');
+    if (rc == MLXE_OK && out->failed) rc = err_memory(err, "tokenizer", out->n);
+    return rc;
+}
+
+void tok_beside_close(tok_beside *b)
+{
+    tok_files_close(&b->f);
+    *b = (tok_beside){0};
 }

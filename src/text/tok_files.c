@@ -56,33 +56,6 @@ static mlxe_status read_setting(tok_files *f, const char *name, int slot, const 
     return rc;
 }
 
-/* Classes by config.json's model_type, for folders that do not say one. */
-static strv class_of_model(strv type)
-{
-    static const char *const rows[][2] = {
-        {"bert", "BertTokenizer"},
-        {"distilbert", "BertTokenizer"},
-        {"gemma", "GemmaTokenizer"},
-        {"gemma2", "GemmaTokenizer"},
-        {"gemma3_text", "GemmaTokenizer"},
-        {"gemma3", "GemmaTokenizer"},
-        {"gpt2", "GPT2Tokenizer"},
-        {"llama", "LlamaTokenizer"},
-        {"mistral", "LlamaTokenizer"},
-        {"mixtral", "LlamaTokenizer"},
-        {"qwen2", "Qwen2Tokenizer"},
-        {"qwen2_moe", "Qwen2Tokenizer"},
-        {"qwen3", "Qwen2Tokenizer"},
-        {"qwen3_moe", "Qwen2Tokenizer"},
-        {"roberta", "RobertaTokenizer"},
-        {"t5", "T5Tokenizer"},
-        {"xlm-roberta", "XLMRobertaTokenizer"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strv_is(type, rows[i][0])) return strv_of(rows[i][1]);
-    return strv_from(NULL, 0);
-}
-
 mlxe_status tok_files_open(const char *folder, tok_files *f, mlxe_error *err)
 {
     const json *model = NULL;
@@ -94,10 +67,7 @@ mlxe_status tok_files_open(const char *folder, tok_files *f, mlxe_error *err)
     }
     if (rc == MLXE_OK) rc = read_setting(f, "config.json", 3, &model, err);
     if (rc) return rc;
-    f->kind = json_str(json_get(f->config, "tokenizer_class"));
-    if (!f->kind.n) f->kind = json_str(json_get(model, "tokenizer_class"));
-    if (!f->kind.n) f->kind = class_of_model(json_str(json_get(model, "model_type")));
-    if (strv_ends(f->kind, STRV("Fast"))) f->kind.n -= 4;
+    f->kind = tok_class_name(f->config, model);
     return MLXE_OK;
 }
 
@@ -124,6 +94,16 @@ const tok_class *tok_files_class(const tok_files *f, const tok_class *rows, size
 mlxe_status tok_files_bool(const tok_files *f, const char *key, int *out, mlxe_error *err)
 {
     return json_get_bool(f->config, "tokenizer_config.json", key, out, err);
+}
+
+const json *tok_files_step(const json *part, const char *list, const char *type)
+{
+    const json *item;
+    if (strv_is(json_str(json_get(part, "type")), type)) return part;
+    json_iter it = json_iterate(json_get(part, list));
+    while (json_next(&it, NULL, &item))
+        if (strv_is(json_str(json_get(item, "type")), type)) return item;
+    return NULL;
 }
 
 mlxe_status tok_files_add(tok_files *f, strv text, int32_t id, mlxe_error *err)

@@ -25,15 +25,11 @@ typedef struct tok_class {
     int own_list;     /* they are its list, where the settings give none */
     int null_is_none; /* a list that is null is one that the settings do not give */
     int readds;       /* READDS_..: it adds its special tokens once more */
-    /* Words of the template that it makes whatever a tokenizer.json says; NULL: none */
-    const char *ends;
-    /* Letters, what it asks the settings for and not a tokenizer.json: p add_prefix_space of
-     * ByteLevel, P the same, true where not said, M of Metaspace, L that and legacy, b
-     * BertNormalizer's options; NULL: nothing */
-    const char *asks;
+    int own_post;     /* OWN_POST_..: it makes its own post-processor beside a tokenizer.json */
     const char *const (*names_of)[2]; /* more tokens of its own: key, text */
     size_t n_names;
 } tok_class;
+enum { OWN_POST_NOT, OWN_POST, OWN_POST_OF_ANOTHER /* if the file has one */ };
 enum { READDS_NOT, READDS_TOKENS, READDS_TEXTS /* without what was said of them */ };
 
 typedef struct tok_files {
@@ -44,7 +40,7 @@ typedef struct tok_files {
     const json *special; /* special_tokens_map.json, when it counts */
     const json *added;   /* added_tokens.json, when it counts */
     json_doc *docs[4];
-    strv kind;           /* tokenizer_class without "Fast", by model_type else; p NULL: not known */
+    strv kind;           /* the class that transformers takes, without "Fast"; p NULL: not known */
     tok_vocab vocab;     /* the format's strings and ids; strings in mem */
     int32_t size;        /* entries of the model: the first id of a token that it lacks */
     int vocab_is_models; /* the text says "vocab":{} and the model takes this one */
@@ -72,6 +68,8 @@ strv tok_files_role_text(const tok_files *f, int role, strv usual);
 /* What the settings say of a token that a class asks for by a name; NULL: nothing, or a text, which
  * does not reach the class. */
 const json *tok_files_own_name(const tok_files *f, const char *key);
+/* The step of that type in a part of a tokenizer.json, which may be a Sequence; NULL: none. */
+const json *tok_files_step(const json *part, const char *list, const char *type);
 /* A setting of tokenizer_config.json; absent or null leaves *out. Fails CORRUPT */
 mlxe_status tok_files_bool(const tok_files *f, const char *key, int *out, mlxe_error *err);
 /* Adds the next id's string, copied. Fails MEMORY */
@@ -89,9 +87,11 @@ typedef struct tok_own_token {
 mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
                              size_t n_own, buf *out, mlxe_error *err);
 
-/* Writes the list of tokens that the settings add to those of tokenizer.json (file). */
-mlxe_status tok_files_more(tok_files *f, const tok_class *c, const json *file, buf *out,
-                           mlxe_error *err);
+/* Writes the list of tokens that the settings add to those of tokenizer.json (file), or, where a
+ * class has rebuilt the tokenizer, all that it has: [..], nothing where there are none; sets the
+ * roles' texts. */
+mlxe_status tok_files_more(tok_files *f, const tok_class *c, const tok_own_token *own, size_t n_own,
+                           const json *file, int rebuilt, buf *out, mlxe_error *err);
 
 /* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are
  * roles, "lang" or $A, $B, each with its type id. */
@@ -119,12 +119,44 @@ typedef struct tok_format {
     int order;                  /* lower ones are asked first */
     int (*takes)(tok_files *f); /* whether the folder has its files; sets path */
     mlxe_status (*write)(tok_files *f, buf *out, mlxe_error *err);
-    const tok_class *(*class_of)(const tok_files *f); /* the folder's class; NULL: no classes */
+    const struct tok_rebuild *rebuild; /* NULL: none of its classes replaces a tokenizer.json's */
 } tok_format;
-/* What the settings of a folder add to its tokenizer.json (file): a list like its added_tokens, out
- * stays empty where they add nothing; and split_special_tokens. Fails CORRUPT, IO, MEMORY */
-mlxe_status tok_files_over(const char *folder, const json *file, buf *out, int *split,
-                           mlxe_error *err);
+/* What a class of transformers makes of a tokenizer.json: it takes the vocabulary, the merges, the
+ * added tokens and the charsmap of the file, and has the rest itself. */
+typedef struct tok_rebuild {
+    const tok_class *(*class_of)(const tok_files *f); /* the folder's class; NULL: none of these */
+    /* Writes `"model":{type and options},"normalizer":..,"pre_tokenizer":..,"decoder":..,`, a part
+     * that it leaves out is none; nothing at all where the class takes the file as it is. */
+    mlxe_status (*parts)(tok_files *f, const json *file, buf *out, mlxe_error *err);
+    /* Special tokens of its own, where the settings list none. own has room for TOK_OWN_MAX. NULL:
+     * it has none */
+    mlxe_status (*tokens)(tok_files *f, tok_own_token *own, size_t *n, mlxe_error *err);
+    /* Writes `"post_processor":..` of a class with own_post; roles and ids are set. */
+    mlxe_status (*post)(tok_files *f, buf *out, mlxe_error *err);
+} tok_rebuild;
+enum { TOK_OWN_MAX = 10200 };
+
+/* The settings beside a tokenizer.json (tok_beside.c). */
+typedef struct tok_beside {
+    tok_files f;
+    const tok_rebuild *how; /* NULL: no class that has one */
+    int rebuilt;            /* by its class; 0: the file is taken as it is */
+    tok_class class;
+} tok_beside;
+/* Writes what counts instead of the file's: an object with model (its options), normalizer,
+ * pre_tokenizer, decoder, added_tokens, each only where it is another; more_tokens come behind the
+ * file's own.
+ * Fails CORRUPT, IO, MEMORY, UNSUPPORTED (a class for another kind of model). Closed on failure */
+mlxe_status tok_beside_open(const char *folder, const json *file, tok_beside *b, buf *out,
+                            mlxe_error *err);
+/* The same of the post-processor, once the tokenizer knows its tokens. out stays empty: the file's
+ * counts. */
+mlxe_status tok_beside_post(tok_beside *b, const struct tok *t, const json *file, buf *out,
+                            mlxe_error *err);
+void tok_beside_close(tok_beside *b);
+/* The class that AutoTokenizer of transformers takes by the names in the settings; p NULL: it takes
+ * none (tok_class_name.c). */
+strv tok_class_name(const json *tokenizer_config, const json *model_config);
 /* Opens a folder without tokenizer.json. Fails NOT_FOUND (no format takes it) too */
 mlxe_status tok_files_tokenizer(const char *folder, tok **out, mlxe_error *err);
 

@@ -281,7 +281,9 @@ mlxe_status tok_vocab_read(const tok_reader *r, const json *v, tok_vocab *out);
 struct tok_model;
 typedef struct tok_kind {
     const char *name; /* model.type */
-    mlxe_status (*open)(const tok_reader *r, const json *v, struct tok_model *m);
+    /* v: vocabulary and merges; options: where all else is read, often v too */
+    mlxe_status (*open)(const tok_reader *r, const json *v, const json *options,
+                        struct tok_model *m);
     void (*close)(struct tok_model *m);
     /* Appends the tokens of a piece: b, e are relative to it. Fails CORRUPT (no unknown token) */
     mlxe_status (*run)(const struct tok_model *m, tok_work *w, strv piece, tok_outs *out,
@@ -388,9 +390,9 @@ void tok_decoder_close(tok_decoder *d);
 
 struct tok {
     arena mem;
-    json_doc *doc;  /* strings of the vocabulary lie in it */
-    json_doc *more; /* tokens that the folder's settings add, or NULL */
-    arena strings;  /* or in this */
+    json_doc *doc;              /* strings of the vocabulary lie in it */
+    arena strings;              /* or in this */
+    json_doc *over, *over_post; /* what the folder's settings put for it; NULL: nothing */
     char *where;
     tok_model model;
     tok_steps normalizer, splitter;

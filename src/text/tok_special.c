@@ -44,6 +44,7 @@ typedef struct adding {
     const tok_class *class;
     mlxe_error *err;
     const json *file; /* the added tokens of tokenizer.json; NULL: none */
+    int rebuilt;      /* those are there no more: a class made the tokenizer anew */
     tokens there;     /* the same, read */
     int64_t *there_ids;
     tok_vocab there_by_text;
@@ -223,8 +224,10 @@ static mlxe_status read_there(adding *a)
         token *t = &a->there.v[a->there.n];
         if (!json_is(value, JSON_OBJECT)) continue; /* refused elsewhere */
         rc = read_token(a, value, OF_CONFIG, t);
-        tok_vocab_add(&a->there_by_text, t->text, (int32_t)a->there.n);
-        tok_vocab_add(&a->known, t->text, 1);
+        if (!a->rebuilt) {
+            tok_vocab_add(&a->there_by_text, t->text, (int32_t)a->there.n);
+            tok_vocab_add(&a->known, t->text, 1);
+        }
         a->there_ids[a->there.n++] = json_int(json_get(value, "id"));
     }
     return rc;
@@ -559,12 +562,14 @@ static void close_all(adding *a)
     tok_vocab_deinit(&a->ids);
 }
 
-mlxe_status tok_files_more(tok_files *f, const tok_class *c, const json *file, buf *out,
-                           mlxe_error *err)
+mlxe_status tok_files_more(tok_files *f, const tok_class *c, const tok_own_token *own, size_t n_own,
+                           const json *file, int rebuilt, buf *out, mlxe_error *err)
 {
-    adding a = {.f = f, .class = c, .err = err, .file = file};
-    mlxe_status rc = add_all(&a, NULL, 0);
+    adding a = {.f = f, .class = c, .err = err, .file = file, .rebuilt = rebuilt};
+    mlxe_status rc = add_all(&a, own, n_own);
     if (rc == MLXE_OK) write_list(&a, out);
+    for (int i = 0; i < ROLES && rc == MLXE_OK; i++)
+        f->roles[i] = a.named.v[i].text;
     close_all(&a);
     return rc;
 }

@@ -29,8 +29,10 @@ typedef struct spm_rule {
     int asks_prefix; /* its settings may say add_prefix_space */
     int asks_ends;   /* and add_bos_token or add_eos_token, which then replace `one` and `two` */
     const char *cut; /* letters: w white space, p punctuation (with split_by_punct), m spaces */
-    const char *one, *two; /* as tok_files_template */
+    const char *one, *two;               /* as tok_files_template */
+    const char *beside_one, *beside_two; /* the same beside a tokenizer.json; NULL: `one`, `two` */
     int lost_ends;         /* SPM_LOST_..: ids of their tokens where the settings say null */
+    const char *own;       /* special tokens where there is no model, and the settings list none */
     const char *languages; /* special tokens beside the model's own; often the end of `last` */
     int languages_first;   /* they come before the model's own */
     const char *language;  /* src_lang where the settings do not say; NULL: none */

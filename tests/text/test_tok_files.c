@@ -153,7 +153,22 @@ static void remove_folder(const char *folder)
     buf_deinit(&path);
 }
 
-/* [name of a folder or "", {file: content}, [question, answer], ..]; -> how many answers */
+/* A tokenizer.json of the vectors, into a folder. */
+static void copy_tokenizer(const char *folder, const char *name)
+{
+    mlxe_error err;
+    char from[400];
+    buf path = {0}, text = {0};
+    snprintf(from, sizeof from, FOLDER "/../tok/%s.json", name);
+    assert_int_equal(fs_read(from, 0, &text, &err), MLXE_OK);
+    assert_int_equal(fs_replace(fs_join(&path, folder, "tokenizer.json"), text.p, text.n, &err),
+                     MLXE_OK);
+    buf_deinit(&path);
+    buf_deinit(&text);
+}
+
+/* [name of a folder, "@" and that of a tokenizer.json or "", {file: content}, [question, answer],
+ * ..]; -> how many answers */
 static size_t check_settings(const json *row)
 {
     mlxe_error err;
@@ -166,9 +181,11 @@ static size_t check_settings(const json *row)
     assert_true(json_next(&it, NULL, &what) && json_next(&it, NULL, &files));
     snprintf(base, sizeof base, FOLDER "/%s", json_str(what).p);
     buf_addf(&name, "%s ", json_str(what).p);
-    json_write_value(&name, json_get(files, "tokenizer_config.json"));
+    json_write_value(&name, files);
     assert_non_null(mkdtemp(folder));
-    fill_folder(folder, files, json_str(what).n ? base : NULL);
+    int given = strv_starts(json_str(what), STRV("@"));
+    fill_folder(folder, files, json_str(what).n && !given ? base : NULL);
+    if (given) copy_tokenizer(folder, json_str(what).p + 1);
     if (tok_open_folder(folder, &t, &err)) fail_msg("%s: %s", buf_str(&name), err.message);
     for (; json_next(&it, NULL, &line); n++) {
         in = json_iterate(line);
@@ -198,8 +215,8 @@ static void all_settings(void **unused)
         lines += check_settings(json_root(doc));
         json_close(doc);
     }
-    assert_true(folders >= 80);
-    assert_true(lines >= 250);
+    assert_true(folders >= 130);
+    assert_true(lines >= 380);
     print_message("%zu folders with settings, %zu texts\n", folders, lines);
     buf_deinit(&text);
 }

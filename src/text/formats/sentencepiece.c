@@ -202,7 +202,7 @@ static const char *const CODE_TOKENS[][2] = {{"prefix_token", "\xE2\x96\x81<PRE>
 enum { N_CODE_TOKENS = sizeof CODE_TOKENS / sizeof *CODE_TOKENS };
 static const tok_class ROWS[CLASSES] = {
     /* names                                                bos    eos    unk    sep pad cls mask */
-    [CLASS_LLAMA] = {.names = "LlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}, .asks = "L"},
+    [CLASS_LLAMA] = {.names = "LlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}},
     [CLASS_CODE_LLAMA] = {.names = "CodeLlamaTokenizer",
                           .roles = {"<s>", "</s>", "<unk>"},
                           .names_of = CODE_TOKENS,
@@ -213,7 +213,7 @@ static const tok_class ROWS[CLASSES] = {
                     .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
                     .mask = "lsn",
                     .null_is_none = 1,
-                    .ends = "eos lang"},
+                    .own_post = OWN_POST},
     [CLASS_REFORMER] = {.names = "ReformerTokenizer",
                         .roles = {NULL, "</s>", "<unk>"},
                         .readds = READDS_TOKENS},
@@ -238,15 +238,25 @@ static int takes(tok_files *f)
 
 /* Unigram pieces as they are written; the next one's id. */
 typedef struct pieces {
-    const spm *s;
+    const char *where;
+    mlxe_error *err;
     const spm_rule *rule;
     tok_files *f;
     buf *out;
     int32_t id;
     strv unk;                 /* the unknown token's text */
+    int32_t model_unk;        /* its id by the model */
     int32_t unk_at, unk_flat; /* the first piece of this text; the first with score 0. -1: none */
     mlxe_status rc;
 } pieces;
+
+/* Looks for the unknown token. */
+static void see_piece(pieces *p, strv text, double score, int32_t id)
+{
+    if (!strv_eq(text, p->unk)) return;
+    if (p->unk_at < 0) p->unk_at = id;
+    if (p->unk_flat < 0 && score == 0 && id >= p->rule->unk_from) p->unk_flat = id;
+}
 
 static void put_piece(pieces *p, strv text, double score)
 {
@@ -256,11 +266,8 @@ static void put_piece(pieces *p, strv text, double score)
     buf_add_char(p->out, ',');
     json_write_float(p->out, score);
     buf_add_char(p->out, ']');
-    if (strv_eq(text, p->unk)) {
-        if (p->unk_at < 0) p->unk_at = p->id;
-        if (p->unk_flat < 0 && score == 0 && p->id >= p->rule->unk_from) p->unk_flat = p->id;
-    }
-    p->rc = tok_files_add(p->f, text, p->id++, p->s->err);
+    see_piece(p, text, score, p->id);
+    p->rc = tok_files_add(p->f, text, p->id++, p->err);
 }
 
 /* The piece that the settings put for one with a role. */
@@ -330,17 +337,17 @@ static int32_t find_unk(pieces *p)
 {
     switch (p->rule->unk) {
     case SPM_UNK_MODEL:
-        return p->s->unk_id;
+        return p->model_unk;
     case SPM_UNK_TEXT:
         return p->unk_at < 0 ? 0 : p->unk_at;
     case SPM_UNK_FLAT:
         if (p->unk_flat < 0 && p->rule->unk_else == SPM_UNK_REFUSED && !p->rc)
-            p->rc = err_set(p->s->err, MLXE_E_UNSUPPORTED,
-                            "%s: no piece \"%.*s\" with score 0, the unk_token of %.*s",
-                            p->s->where, (int)(p->unk.n > 60 ? 60 : p->unk.n), p->unk.p,
-                            (int)p->f->kind.n, p->f->kind.p);
+            p->rc = err_set(p->err, MLXE_E_UNSUPPORTED,
+                            "%s: no piece \"%.*s\" with score 0, the unk_token of %.*s", p->where,
+                            (int)(p->unk.n > 60 ? 60 : p->unk.n), p->unk.p, (int)p->f->kind.n,
+                            p->f->kind.p);
         if (p->unk_flat >= 0) return p->unk_flat;
-        return p->rule->unk_else == SPM_UNK_MODEL ? p->s->unk_id : p->rule->unk_else;
+        return p->rule->unk_else == SPM_UNK_MODEL ? p->model_unk : p->rule->unk_else;
     default:
         return p->rule->unk;
     }
@@ -350,7 +357,13 @@ static int32_t find_unk(pieces *p)
 static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *f, buf *out)
 {
     static const spm_rule plain = {.unk = SPM_UNK_MODEL};
-    pieces p = {.s = s, .f = f, .out = out, .unk_at = -1, .unk_flat = -1};
+    pieces p = {.where = s->where,
+                .err = s->err,
+                .f = f,
+                .out = out,
+                .model_unk = s->unk_id,
+                .unk_at = -1,
+                .unk_flat = -1};
     int64_t extra = 100, offset = 103;
     int fallback = !rule && s->byte_fallback; /* a class by a rule never has it */
     if (!rule) rule = &plain;
@@ -526,11 +539,11 @@ static void write_backend_parts(const spm *s, buf *out)
              s->charsmap.n ? "," : "", s->byte_fallback ? BYTES_BACK : SPACE_BACK);
 }
 
-static void write_nllb_parts(const spm *s, buf *out)
+static void write_nllb_parts(strv charsmap, buf *out)
 {
-    if (s->charsmap.n) {
+    if (charsmap.n) {
         buf_add_str(out, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
-        write_charsmap(s, "", out);
+        buf_add_strv(out, charsmap);
         buf_add_str(out, ",{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":"
                          "\" \"}]},");
     }
@@ -538,41 +551,42 @@ static void write_nllb_parts(const spm *s, buf *out)
                                                                                       "true") ",");
 }
 
-static mlxe_status write_parts(const spm *s, int which, const spm_rule *rule, const tok_files *f,
-                               buf *out)
+/* The parts that a class makes itself; charsmap: the model's normalizer as JSON, empty: none. */
+static mlxe_status write_class_parts(const tok_files *f, int which, const spm_rule *rule,
+                                     strv charsmap, buf *out, mlxe_error *err)
 {
-    buf charsmap = {0};
-    mlxe_status rc = MLXE_OK;
-    switch (which) {
-    case CLASS_LLAMA:
-    case CLASS_CODE_LLAMA:
-        return write_llama_parts(f, which, out, s->err);
-    case CLASS_BACKEND:
-    case CLASS_FNET:
-        write_backend_parts(s, out);
-        return MLXE_OK;
-    case CLASS_GEMMA:
+    if (rule) return spm_rule_write(rule, f, charsmap, out, err);
+    if (which == CLASS_LLAMA || which == CLASS_CODE_LLAMA)
+        return write_llama_parts(f, which, out, err);
+    if (which == CLASS_GEMMA)
         buf_add_str(out,
                     "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},"
                     "\"content\":\"\xE2\x96\x81\"},\"pre_tokenizer\":{\"type\":\"Split\","
                     "\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\","
                     "\"invert\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK
                     "]},");
+    else
+        write_nllb_parts(charsmap, out); /* and Reformer's */
+    return MLXE_OK;
+}
+
+static mlxe_status write_parts(const spm *s, int which, const spm_rule *rule, const tok_files *f,
+                               buf *out)
+{
+    buf charsmap = {0};
+    if (which == CLASS_BACKEND || which == CLASS_FNET) {
+        write_backend_parts(s, out);
         return MLXE_OK;
-    case CLASS_NLLB:
-    case CLASS_REFORMER:
-        write_nllb_parts(s, out);
-        return MLXE_OK;
-    case CLASS_RULE:
-        if (s->charsmap.n) write_charsmap(s, "", &charsmap);
-        rc = spm_rule_write(rule, f, buf_view(&charsmap), out, s->err);
-        if (charsmap.failed) out->failed = 1;
-        buf_deinit(&charsmap);
-        return rc;
-    default:
+    }
+    if (which == CLASS_PLAIN) {
         write_plain_parts(s, out);
         return MLXE_OK;
     }
+    if (s->charsmap.n) write_charsmap(s, "", &charsmap);
+    mlxe_status rc = write_class_parts(f, which, rule, buf_view(&charsmap), out, s->err);
+    if (charsmap.failed) out->failed = 1;
+    buf_deinit(&charsmap);
+    return rc;
 }
 
 /* The text of a piece with a role; NULL: none. */
@@ -602,12 +616,12 @@ static void add_words(own_list *l, const char *words)
 }
 
 /* T5: its sentinels, if the model has none. */
-static mlxe_status add_sentinels(const spm *s, tok_files *f, own_list *l)
+static mlxe_status add_sentinels(tok_files *f, own_list *l, mlxe_error *err)
 {
     static const char mark[] = "<extra_id_";
     int64_t extra = 100, has = 0;
     mlxe_status rc =
-        json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, s->err);
+        json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, err);
     if (rc) return rc;
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k + sizeof mark - 1 <= l->v[i].text.n; k++)
@@ -616,21 +630,21 @@ static mlxe_status add_sentinels(const spm *s, tok_files *f, own_list *l)
                 break;
             }
     if (has && extra && has != extra)
-        return err_set(s->err, MLXE_E_UNSUPPORTED,
-                       "%s: the model has %lld sentinels, extra_ids says %lld", s->where,
+        return err_set(err, MLXE_E_UNSUPPORTED,
+                       "%s: the model has %lld sentinels, extra_ids says %lld", f->folder,
                        (long long)has, (long long)extra);
     for (int64_t i = 0; i < extra && !has; i++) {
         char text[40];
         snprintf(text, sizeof text, "%s%d>", mark, (int)i);
         const char *copy = arena_copy(&f->mem, strv_of(text));
-        if (!copy) return err_memory(s->err, "added tokens", 0);
+        if (!copy) return err_memory(err, "added tokens", 0);
         add_own(l, strv_of(copy));
     }
     return MLXE_OK;
 }
 
 /* Pegasus forgets the model's. */
-static mlxe_status add_pegasus(const spm *s, tok_files *f, own_list *l)
+static mlxe_status add_pegasus(tok_files *f, own_list *l, mlxe_error *err)
 {
     strv sentence = sentence_mask(f, "<mask_1>");
     l->n = 0;
@@ -639,27 +653,29 @@ static mlxe_status add_pegasus(const spm *s, tok_files *f, own_list *l)
         char text[40];
         snprintf(text, sizeof text, "<unk_%d>", i);
         const char *copy = arena_copy(&f->mem, strv_of(text));
-        if (!copy) return err_memory(s->err, "added tokens", 0);
+        if (!copy) return err_memory(err, "added tokens", 0);
         add_own(l, strv_of(copy));
     }
     return MLXE_OK;
 }
 
+/* s: NULL without a model: then its own defaults are all there is. */
 static mlxe_status make_own_list(const spm *s, int which, const spm_rule *rule, tok_files *f,
-                                 own_list *l)
+                                 own_list *l, mlxe_error *err)
 {
     int first = rule && rule->languages_first;
     if (first) add_words(l, rule->languages);
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; s && i < s->n; i++)
         if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
             l->v[l->n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL, 1};
+    if (!s && rule) add_words(l, rule->own);
     if (rule && !first) add_words(l, rule->languages);
     for (size_t i = 0; i < N_CODE_TOKENS && which == CLASS_CODE_LLAMA; i++) {
         const json *given = tok_files_own_name(f, CODE_TOKENS[i][0]);
         add_own(l, given ? json_str(given) : strv_of(CODE_TOKENS[i][1]));
     }
-    if (rule && rule->more == SPM_LAST_SENTINELS) return add_sentinels(s, f, l);
-    return rule && rule->more == SPM_FIRST_PEGASUS ? add_pegasus(s, f, l) : MLXE_OK;
+    if (rule && rule->more == SPM_LAST_SENTINELS) return add_sentinels(f, l, err);
+    return rule && rule->more == SPM_FIRST_PEGASUS ? add_pegasus(f, l, err) : MLXE_OK;
 }
 
 static void set_language(const spm_rule *rule, int which, tok_files *f)
@@ -682,37 +698,46 @@ static void set_model_roles(const spm *s, int which, tok_files *f, tok_class *cl
     }
 }
 
+/* The template that a class makes; rule: NULL for NLLB's. */
+static mlxe_status write_template(tok_files *f, const spm_rule *rule, buf *out, mlxe_error *err)
+{
+    int legacy = 0;
+    mlxe_status rc = MLXE_OK;
+    if (!rule) {
+        rc = tok_files_bool(f, "legacy_behaviour", &legacy, err);
+        tok_files_template(f, legacy ? "$A eos lang" : "lang $A eos",
+                           legacy ? "$A $B eos lang" : "lang $A $B eos", out);
+        return rc;
+    }
+    int32_t lost = rule->lost_ends == SPM_LOST_UNK ? tok_vocab_id(&f->vocab, STRV("None")) : 0;
+    if (lost < 0) lost = f->role_ids[ROLE_UNK];
+    for (int i = 0; i < ROLES && rule->lost_ends; i++)
+        tok_files_lost_role(f, i, lost);
+    tok_files_template(f, rule->one, rule->two, out);
+    return rc;
+}
+
 static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, tok_files *f,
                                 buf *out)
 {
-    enum { CLASS_TOKENS = 10200 };
     tok_reader r = {&f->mem, s->where, s->err};
     tok_class class = rule ? rule->class : ROWS[which];
-    own_list own = {.v = calloc(s->n + CLASS_TOKENS, sizeof *own.v)};
-    int legacy = 0;
+    own_list own = {.v = calloc(s->n + TOK_OWN_MAX, sizeof *own.v)};
     if (!own.v) return err_memory(s->err, "added tokens", s->n * sizeof *own.v);
     class.own_list = 1;
     set_language(rule, which, f);
     mlxe_status rc = tok_vocab_finish(&r, &f->vocab);
     if (!rule && which >= CLASS_BACKEND) set_model_roles(s, which, f, &class);
-    if (rc == MLXE_OK) rc = make_own_list(s, which, rule, f, &own);
+    if (rc == MLXE_OK) rc = make_own_list(s, which, rule, f, &own, s->err);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own.v, own.n, out, s->err);
-    if (rc == MLXE_OK) rc = tok_files_bool(f, "legacy_behaviour", &legacy, s->err);
     free(own.v);
     buf_add_char(out, ',');
     if (rc) return rc;
     if (rule && rule->asks_ends &&
         (json_get(f->config, "add_bos_token") || json_get(f->config, "add_eos_token")))
         rc = tok_files_bos_eos(f, 0, 0, out, s->err);
-    else if (rule) {
-        int32_t lost = rule->lost_ends == SPM_LOST_UNK ? tok_vocab_id(&f->vocab, STRV("None")) : 0;
-        if (lost < 0) lost = f->role_ids[ROLE_UNK];
-        for (int i = 0; i < ROLES && rule->lost_ends; i++)
-            tok_files_lost_role(f, i, lost);
-        tok_files_template(f, rule->one, rule->two, out);
-    } else if (which == CLASS_NLLB)
-        tok_files_template(f, legacy ? "$A eos lang" : "lang $A eos",
-                           legacy ? "$A $B eos lang" : "lang $A $B eos", out);
+    else if (rule || which == CLASS_NLLB)
+        rc = write_template(f, rule, out, s->err);
     else
         rc = tok_files_bos_eos(f, which == CLASS_CODE_LLAMA, 0, out, s->err);
     return rc;
@@ -810,10 +835,97 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
+/* ---- beside a tokenizer.json ----------------------------------------------------------------- */
+
 static const tok_class *class_of(const tok_files *f)
 {
     const spm_rule *rule = spm_rule_find(f);
-    return rule ? &rule->class : tok_files_class(f, ROWS, CLASSES);
+    return rule ? &rule->class : tok_files_class(f, ROWS, CLASS_PLAIN);
 }
 
-const struct tok_format tok_format_sentencepiece = {2, takes, write, class_of};
+static int row_of(const tok_files *f)
+{
+    const tok_class *row = tok_files_class(f, ROWS, CLASS_PLAIN);
+    return row ? (int)(row - ROWS) : CLASS_RULE;
+}
+
+/* The id that the class takes for the unknown piece of a file's vocabulary. */
+static mlxe_status unk_of_file(tok_files *f, const spm_rule *rule, const json *file, int32_t *out,
+                               mlxe_error *err)
+{
+    pieces p = {.where = f->folder, .err = err, .f = f, .rule = rule, .unk_at = -1, .unk_flat = -1};
+    const json *item, *text, *score;
+    int64_t said = rule->unk_else == SPM_UNK_MODEL;
+    p.rc = json_get_int(f->config, "tokenizer_config.json", "unk_id", 0, INT32_MAX, &said, err);
+    p.unk = tok_files_role_text(f, ROLE_UNK, strv_of(rule->class.roles[ROLE_UNK]));
+    p.model_unk = (int32_t)said;
+    json_iter it = json_iterate(json_get(json_get(file, "model"), "vocab"));
+    while (json_next(&it, NULL, &item)) {
+        json_iter in = json_iterate(item);
+        if (json_next(&in, NULL, &text) && json_next(&in, NULL, &score))
+            see_piece(&p, json_str(text), json_float(score), p.id);
+        p.id++;
+    }
+    *out = find_unk(&p);
+    return p.rc;
+}
+
+static void file_charsmap(const json *file, buf *out)
+{
+    const json *step = tok_files_step(json_get(file, "normalizer"), "normalizers", "Precompiled");
+    if (step) json_write_value(out, step);
+}
+
+static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_error *err)
+{
+    const spm_rule *rule = spm_rule_find(f);
+    int which = row_of(f);
+    int32_t unk = 0;
+    buf charsmap = {0};
+    mlxe_status rc = MLXE_OK;
+    if (which == CLASS_BACKEND || which == CLASS_FNET) return MLXE_OK;
+    if (rule) {
+        rc = unk_of_file(f, rule, file, &unk, err);
+        buf_addf(out, "\"model\":{\"type\":\"Unigram\",\"unk_id\":%d},", unk);
+    } else {
+        buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s",
+                 which == CLASS_NLLB || which == CLASS_REFORMER ? "false" : "true");
+        if (which != CLASS_LLAMA) {
+            buf_add_str(out, ",\"unk_token\":");
+            json_write_str(out,
+                           tok_files_role_text(f, ROLE_UNK, strv_of(ROWS[which].roles[ROLE_UNK])));
+        }
+        buf_add_str(out, "},");
+    }
+    file_charsmap(file, &charsmap);
+    if (rc == MLXE_OK) rc = write_class_parts(f, which, rule, buf_view(&charsmap), out, err);
+    if (charsmap.failed) out->failed = 1;
+    buf_deinit(&charsmap);
+    return rc;
+}
+
+static mlxe_status rebuild_tokens(tok_files *f, tok_own_token *own, size_t *n, mlxe_error *err)
+{
+    own_list l = {.v = own};
+    const spm_rule *rule = spm_rule_find(f);
+    set_language(rule, row_of(f), f);
+    mlxe_status rc = make_own_list(NULL, row_of(f), rule, f, &l, err);
+    *n = l.n;
+    return rc;
+}
+
+static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
+{
+    const spm_rule *found = spm_rule_find(f);
+    if (!found) return write_template(f, NULL, out, err);
+    spm_rule rule = *found;
+    if (rule.beside_one) {
+        rule.one = rule.beside_one;
+        rule.two = rule.beside_two;
+    }
+    return write_template(f, &rule, out, err);
+}
+
+static const tok_rebuild REBUILD = {class_of, rebuild_parts, rebuild_tokens, rebuild_post};
+
+const struct tok_format tok_format_sentencepiece = {2, takes, write, &REBUILD};

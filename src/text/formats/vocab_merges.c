@@ -18,6 +18,9 @@
 #define QWEN2                                                                                      \
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"                           \
     " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define QWEN35                                                                                     \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}|"                   \
+    " ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define END "<|endoftext|>"
 #define FAIRSEQ_ROLES                                                                              \
     {                                                                                              \
@@ -56,6 +59,7 @@ enum {
     CLASS_GPT2,
     CLASS_NEOX,
     CLASS_QWEN2,
+    CLASS_QWEN35,
     CLASS_COHERE,
     CLASS_ROBERTA,
     CLASS_BLENDERBOT,
@@ -66,46 +70,39 @@ enum {
     CLASSES
 };
 static const tok_class ROWS[CLASSES] = {
-    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer",
-                    .roles = {END, END, END},
-                    .asks = "p"},
+    [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer", .roles = {END, END, END}},
     [CLASS_NEOX] = {.names = "GPTNeoXTokenizer",
                     .roles = {END, END, END, NULL, "<|padding|>"},
-                    .asks = "p"},
+                    .own_post = OWN_POST},
     [CLASS_QWEN2] = {.names = "Qwen2Tokenizer",
                      .roles = {NULL, END, END, NULL, END},
-                     .readds = READDS_TEXTS,
-                     .asks = "p"},
+                     .readds = READDS_TEXTS},
+    [CLASS_QWEN35] = {.names = "Qwen3_5Tokenizer", .roles = {NULL, END, END, NULL, END}},
     [CLASS_COHERE] = {.names = "CohereTokenizer",
                       .roles = {"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>", "<SEP>", "<PAD>",
                                 "<CLS>", "<MASK_TOKEN>"},
-                      .readds = READDS_TOKENS,
-                      .asks = "p"},
+                      .readds = READDS_TOKENS},
     [CLASS_ROBERTA] =
         {.names = "RobertaTokenizer BartTokenizer LongformerTokenizer LEDTokenizer MvpTokenizer",
          .roles = FAIRSEQ_ROLES,
-         .ends = "cls sep",
-         .asks = "p"},
-    [CLASS_BLENDERBOT] = {.names = "BlenderbotTokenizer",
-                          .roles = FAIRSEQ_ROLES,
-                          .mask = "lr",
-                          .asks = "P"},
+         .own_post = OWN_POST},
+    [CLASS_BLENDERBOT] = {.names = "BlenderbotTokenizer", .roles = FAIRSEQ_ROLES, .mask = "lr"},
     [CLASS_DEBERTA] = {.names = "DebertaTokenizer",
                        .roles = {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
-                       .ends = "cls sep",
-                       .asks = "p"},
+                       .own_post = OWN_POST},
     [CLASS_CLIP] = {.names = "CLIPTokenizer",
                     .roles = {"<|startoftext|>", END, END, NULL, END},
-                    .ends = "bos eos"},
+                    .own_post = OWN_POST},
     [CLASS_OPENAI] = {.names = "OpenAIGPTTokenizer", .roles = {NULL, NULL, "<unk>"}},
     [CLASS_HERBERT] = {.names = "HerbertTokenizer",
                        .roles = {NULL, NULL, "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
-                       .ends = "cls sep"},
+                       .own_post = OWN_POST},
 };
 static const style STYLES[CLASSES] = {
     [CLASS_GPT2] = {.cut = BYTES, .back = BYTES_BACK},
     [CLASS_NEOX] = {.normalizer = NFC, .cut = BYTES, .back = BYTES_BACK},
     [CLASS_QWEN2] = {.normalizer = NFC, .pattern = QWEN2},
+    [CLASS_QWEN35] = {.normalizer = NFC, .pattern = QWEN35},
     [CLASS_COHERE] = {.normalizer = NFC,
                       .cut = SEQUENCE("pretokenizers",
                                       "{\"type\":\"Digits\",\"individual_digits\":true}," BYTES),
@@ -228,10 +225,16 @@ static mlxe_status write_post(const tok_files *f, const style *how, int prefix, 
 }
 
 /* With </w> at the end of words; the unknown token is one that the settings or the class name. */
-static void write_words(const tok_files *f, buf *out)
+static void write_words(const tok_files *f, const tok_class *class, buf *out)
 {
     buf_add_str(out, ",\"end_of_word_suffix\":\"</w>\",\"unk_token\":");
-    json_write_str(out, f->roles[ROLE_UNK].p ? f->roles[ROLE_UNK] : STRV("None"));
+    json_write_str(out, tok_files_role_text(f, ROLE_UNK, strv_of(class->roles[ROLE_UNK])));
+}
+
+static mlxe_status read_prefix(const tok_files *f, const style *how, int *out, mlxe_error *err)
+{
+    *out = how->prefix;
+    return how->post == POST_CLIP ? MLXE_OK : tok_files_bool(f, "add_prefix_space", out, err);
 }
 
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
@@ -248,17 +251,16 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
         return MLXE_E_UNSUPPORTED;
     }
     const style *how = &STYLES[row - ROWS];
-    int prefix = how->prefix;
+    int prefix = 0;
     mlxe_status rc = tok_files_read_json(f, &doc, err);
     if (rc == MLXE_OK) rc = read_vocab(f, json_root(doc), err);
     if (rc == MLXE_OK) rc = fs_read(fs_join(&path, f->folder, "merges.txt"), 0, &merges, err);
-    if (rc == MLXE_OK && how->post != POST_CLIP)
-        rc = tok_files_bool(f, "add_prefix_space", &prefix, err);
+    if (rc == MLXE_OK) rc = read_prefix(f, how, &prefix, err);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, row, NULL, 0, &added, err);
     buf_add_str(out, "{\"model\":{\"type\":\"BPE\",\"vocab\":");
     json_write_value(out, json_root(doc));
     if (rc == MLXE_OK) rc = write_merges(buf_view(&merges), out, buf_str(&path), err);
-    if (how->words) write_words(f, out);
+    if (how->words) write_words(f, row, out);
     buf_add_str(out, "},");
     write_parts(how, prefix, out);
     buf_add_strv(out, buf_view(&added));
@@ -273,6 +275,34 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
+/* ---- beside a tokenizer.json ----------------------------------------------------------------- */
+
 static const tok_class *class_of(const tok_files *f) { return tok_files_class(f, ROWS, CLASSES); }
 
-const struct tok_format tok_format_vocab_merges = {4, takes, write, class_of};
+static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_error *err)
+{
+    const tok_class *row = class_of(f);
+    const style *how = &STYLES[row - ROWS];
+    int prefix = 0;
+    mlxe_status rc = read_prefix(f, how, &prefix, err);
+    (void)file;
+    buf_add_str(out, "\"model\":{\"type\":\"BPE\"");
+    if (how->words) write_words(f, row, out);
+    buf_add_str(out, "},");
+    write_parts(how, prefix, out);
+    return rc;
+}
+
+static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
+{
+    const style *how = &STYLES[class_of(f) - ROWS];
+    int prefix = 0;
+    mlxe_status rc = read_prefix(f, how, &prefix, err);
+    if (how->post != POST_BOS_EOS) return rc ? rc : write_post(f, how, prefix, out, err);
+    tok_files_template(f, "$A", "$A $B:1", out); /* add_bos_token does not count here */
+    return rc;
+}
+
+static const tok_rebuild REBUILD = {class_of, rebuild_parts, NULL, rebuild_post};
+
+const struct tok_format tok_format_vocab_merges = {4, takes, write, &REBUILD};

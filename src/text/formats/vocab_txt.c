@@ -13,14 +13,12 @@ static const tok_class ROWS[CLASSES] = {
                         "DPRQuestionEncoderTokenizer DPRReaderTokenizer LxmertTokenizer "
                         "SqueezeBertTokenizer LayoutLMTokenizer",
                     .roles = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
-                    .ends = "cls sep",
-                    .asks = "b"},
+                    .own_post = OWN_POST},
     [CLASS_MPNET] = {.names = "MPNetTokenizer",
                      .roles = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"},
                      .mask = "l",
                      .objects = 1,
-                     .ends = "cls sep",
-                     .asks = "b"},
+                     .own_post = OWN_POST},
 };
 
 static int takes(tok_files *f) { return tok_files_has(f, "vocab.txt"); }
@@ -113,6 +111,27 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
+/* ---- beside a tokenizer.json ----------------------------------------------------------------- */
+
 static const tok_class *class_of(const tok_files *f) { return tok_files_class(f, ROWS, CLASSES); }
 
-const struct tok_format tok_format_vocab_txt = {5, takes, write, class_of};
+static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_error *err)
+{
+    (void)file;
+    buf_add_str(out, "\"model\":{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"##\","
+                     "\"max_input_chars_per_word\":100,\"unk_token\":");
+    json_write_str(out, tok_files_role_text(f, ROLE_UNK, STRV("[UNK]")));
+    buf_add_str(out, "},");
+    return write_normalizer(f, out, err);
+}
+
+static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
+{
+    (void)err;
+    write_post(f, class_of(f) == &ROWS[CLASS_MPNET], out);
+    return MLXE_OK;
+}
+
+static const tok_rebuild REBUILD = {class_of, rebuild_parts, NULL, rebuild_post};
+
+const struct tok_format tok_format_vocab_txt = {5, takes, write, &REBUILD};

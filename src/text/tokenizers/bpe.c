@@ -387,7 +387,7 @@ static void bpe_close(tok_model *m)
     m->own = NULL;
 }
 
-static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
+static mlxe_status bpe_open(const tok_reader *r, const json *v, const json *options, tok_model *m)
 {
     const json *vocab = NULL, *list = NULL, *from = json_get(v, "merges_from");
     strv unk = {NULL, 0};
@@ -397,14 +397,17 @@ static mlxe_status bpe_open(const tok_reader *r, const json *v, tok_model *m)
     if (rc == MLXE_OK) rc = json_get_array(v, r->where, "merges", &list, r->err);
     if (rc == MLXE_OK && (!vocab || (!list && !from)))
         rc = tok_corrupt(r, "BPE without vocab or merges");
-    if (rc == MLXE_OK) rc = read_dropout(r, v);
-    if (rc == MLXE_OK) rc = json_get_str(v, r->where, "unk_token", &unk, r->err);
+    if (rc == MLXE_OK) rc = read_dropout(r, options);
+    if (rc == MLXE_OK) rc = json_get_str(options, r->where, "unk_token", &unk, r->err);
     if (rc == MLXE_OK)
-        rc = json_get_str(v, r->where, "continuing_subword_prefix", &b->prefix, r->err);
-    if (rc == MLXE_OK) rc = json_get_str(v, r->where, "end_of_word_suffix", &b->suffix, r->err);
-    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "fuse_unk", &b->fuse_unk, r->err);
-    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "byte_fallback", &b->byte_fallback, r->err);
-    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "ignore_merges", &b->ignore_merges, r->err);
+        rc = json_get_str(options, r->where, "continuing_subword_prefix", &b->prefix, r->err);
+    if (rc == MLXE_OK)
+        rc = json_get_str(options, r->where, "end_of_word_suffix", &b->suffix, r->err);
+    if (rc == MLXE_OK) rc = json_get_bool(options, r->where, "fuse_unk", &b->fuse_unk, r->err);
+    if (rc == MLXE_OK)
+        rc = json_get_bool(options, r->where, "byte_fallback", &b->byte_fallback, r->err);
+    if (rc == MLXE_OK)
+        rc = json_get_bool(options, r->where, "ignore_merges", &b->ignore_merges, r->err);
     if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
     if (rc == MLXE_OK) rc = list ? read_merges(r, list, m, b) : derive_merges(r, from, m, b);
     if (rc) return rc;

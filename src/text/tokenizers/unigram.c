@@ -157,7 +157,8 @@ static void unigram_close(tok_model *m)
     m->own = NULL;
 }
 
-static mlxe_status unigram_open(const tok_reader *r, const json *v, tok_model *m)
+static mlxe_status unigram_open(const tok_reader *r, const json *v, const json *options,
+                                tok_model *m)
 {
     static const char digits[] = "0123456789ABCDEF";
     const json *vocab = NULL;
@@ -167,9 +168,10 @@ static mlxe_status unigram_open(const tok_reader *r, const json *v, tok_model *m
     if (!u) return tok_no_memory(r);
     mlxe_status rc = json_get_array(v, r->where, "vocab", &vocab, r->err);
     if (rc == MLXE_OK && !vocab) rc = tok_corrupt(r, "Unigram without vocab");
-    if (rc == MLXE_OK) rc = json_get_int(v, r->where, "unk_id", 0, INT32_MAX, &unk, r->err);
-    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "byte_fallback", &u->byte_fallback, r->err);
-    if (rc == MLXE_OK) rc = json_get_bool(v, r->where, "exact_scores", &exact, r->err);
+    if (rc == MLXE_OK) rc = json_get_int(options, r->where, "unk_id", 0, INT32_MAX, &unk, r->err);
+    if (rc == MLXE_OK)
+        rc = json_get_bool(options, r->where, "byte_fallback", &u->byte_fallback, r->err);
+    if (rc == MLXE_OK) rc = json_get_bool(options, r->where, "exact_scores", &exact, r->err);
     if (rc == MLXE_OK && unk >= (int64_t)json_len(vocab))
         rc = tok_corrupt(r, "unk_id is not in the vocab");
     if (rc == MLXE_OK) rc = read_vocab(r, vocab, exact, m, u);

@@ -1,13 +1,14 @@
 /* wordlevel.c: a piece is one token of the vocabulary, or the unknown token. */
 #include "text/tok_parts.h"
 
-static mlxe_status wordlevel_open(const tok_reader *r, const json *v, tok_model *m)
+static mlxe_status wordlevel_open(const tok_reader *r, const json *v, const json *options,
+                                  tok_model *m)
 {
     const json *vocab = NULL;
     strv unk;
     mlxe_status rc = json_get_object(v, r->where, "vocab", &vocab, r->err);
     if (rc == MLXE_OK && !vocab) rc = tok_corrupt(r, "WordLevel without vocab");
-    if (rc == MLXE_OK) rc = tok_need_str(r, v, "unk_token", &unk);
+    if (rc == MLXE_OK) rc = tok_need_str(r, options, "unk_token", &unk);
     if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
     if (rc == MLXE_OK) m->unk = tok_vocab_id(&m->vocab, unk);
     return rc;

@@ -12,7 +12,8 @@ typedef struct wordpiece {
     size_t longest; /* bytes of the longest token */
 } wordpiece;
 
-static mlxe_status wordpiece_open(const tok_reader *r, const json *v, tok_model *m)
+static mlxe_status wordpiece_open(const tok_reader *r, const json *v, const json *options,
+                                  tok_model *m)
 {
     const json *vocab = NULL;
     strv unk;
@@ -20,10 +21,10 @@ static mlxe_status wordpiece_open(const tok_reader *r, const json *v, tok_model 
     if (!p) return tok_no_memory(r);
     mlxe_status rc = json_get_object(v, r->where, "vocab", &vocab, r->err);
     if (rc == MLXE_OK && !vocab) rc = tok_corrupt(r, "WordPiece without vocab");
-    if (rc == MLXE_OK) rc = tok_need_str(r, v, "unk_token", &unk);
-    if (rc == MLXE_OK) rc = tok_need_str(r, v, "continuing_subword_prefix", &p->prefix);
+    if (rc == MLXE_OK) rc = tok_need_str(r, options, "unk_token", &unk);
+    if (rc == MLXE_OK) rc = tok_need_str(r, options, "continuing_subword_prefix", &p->prefix);
     if (rc == MLXE_OK)
-        rc = tok_need_int(r, v, "max_input_chars_per_word", 0, INT64_MAX, &p->max_chars);
+        rc = tok_need_int(r, options, "max_input_chars_per_word", 0, INT64_MAX, &p->max_chars);
     if (rc == MLXE_OK) rc = tok_vocab_read(r, vocab, &m->vocab);
     if (rc) return rc;
     m->unk = tok_vocab_id(&m->vocab, unk);

@@ -4,7 +4,7 @@
     python settings_vectors.py ../../../tests/text/data/tok_files ../../../tests/text/data/tok_settings.jsonl
 
 A line is [folder of tok_files, {file: content}, [question, answer], ...]: the folder's vocabulary with these
-files beside it; the folder "" has none. CASES were differences once; DRAWN more of each folder are drawn."""
+files beside it; the folder "" has none, "@NAME" the tokenizer.json tests/text/data/tok/NAME.json. CASES were differences once; DRAWN more of each folder are drawn."""
 import json
 import os
 import random
@@ -76,11 +76,62 @@ CASES = [
 ]
 
 
+def beside(name, model, cls, **more):
+    """A tokenizer.json as repositories have it, with the class and the model_type that they name."""
+    said = {"tokenizer_config.json": {**({"tokenizer_class": cls} if cls else {}), **more}}
+    return "@" + name, {**said, **({"config.json": {"model_type": model}} if model else {})}
+
+
+CASES += [
+    beside("llama2", "llama", "LlamaTokenizer", legacy=False),
+    beside("llama2", "llama", "LlamaTokenizerFast", legacy=True, add_bos_token=False),
+    beside("llama2", "", "LlamaTokenizer", add_prefix_space=False),
+    beside("llama2", "llama", ""),
+    beside("llama2", "phi3", "LlamaTokenizer", legacy=False),
+    beside("llama2", "mistral", "LlamaTokenizer", legacy=False),
+    beside("llama2", "gemma", ""),
+    beside("llama2", "llama", "CodeLlamaTokenizer"),
+    beside("llama3", "llama", "LlamaTokenizerFast", unk_token=None),
+    beside("llama3", "llama", "PreTrainedTokenizerFast", pad_token="<pad>"),
+    beside("starcoder", "llama", "GPT2Tokenizer"),
+    beside("starcoder", "granite", "GPT2Tokenizer"),
+    beside("starcoder", "starcoder2", ""),
+    beside("starcoder", "cohere", "CohereTokenizerFast"),
+    beside("deepseek3", "deepseek_v3", "LlamaTokenizerFast", add_bos_token=True),
+    beside("deepseek3", "qwen2", "LlamaTokenizerFast"),
+    beside("qwen2", "qwen2", "Qwen2Tokenizer", add_bos_token=False, bos_token=None),
+    beside("qwen2", "qwen3", "Qwen2TokenizerFast", additional_special_tokens=["<|im_start|>", "<tool_call>"]),
+    beside("qwen35", "qwen3_5", "Qwen2Tokenizer"),
+    beside("qwen35", "qwen3_5_text", "TokenizersBackend", added_tokens_decoder={}),
+    beside("gemma", "gemma3_text", "GemmaTokenizerFast"),
+    beside("gemma", "paligemma", "GemmaTokenizer", extra_special_tokens={"image_token": "<image>"}),
+    beside("t5", "t5", "T5TokenizerFast", extra_ids=7),
+    beside("t5", "umt5", "T5Tokenizer"),
+    beside("xlmr", "xlm-roberta", "XLMRobertaTokenizerFast", mask_token=saved("<mask>", lstrip=True)),
+    beside("xlmr", "camembert", "CamembertTokenizer"),
+    beside("xlmr", "", "XLNetTokenizer"),
+    beside("xlmr", "deberta-v2", "DebertaV2Tokenizer", split_by_punct=True, unk_token="<unk>"),
+    beside("bert_cased", "bert", ""),
+    beside("bert_cased", "bert", "BertTokenizer", do_lower_case=False),
+    beside("bert", "nomic_bert", "", strip_accents=False),
+    beside("bert", "mpnet", "MPNetTokenizer", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"),
+    beside("clip", "clip_text_model", "CLIPTokenizer"),
+    beside("roberta", "bart", "BartTokenizerFast", add_prefix_space=True, trim_offsets=False),
+    beside("gpt2", "opt", "GPT2Tokenizer", add_bos_token=True),
+    beside("gpt2", "gpt_neox", "GPTNeoXTokenizerFast", add_bos_token=True),
+    beside("gpt2", "olmo2", "GPT2Tokenizer", add_prefix_space=True),
+    beside("tekken", "mistral3", "LlamaTokenizer"),
+    beside("falcon", "falcon", ""),
+]
+
+
 def answers(folder, files, base, texts):
     """-> [[question, answer], ...]; None: the package refuses it"""
     for name, content in files.items():
         settings.files.save(folder, name, content)
-    for name in os.listdir(os.path.join(base[0], base[1])) if base[1] else []:
+    if base[1].startswith("@"):
+        shutil.copy(os.path.join(base[0], "..", "tok", base[1][1:] + ".json"), os.path.join(folder, "tokenizer.json"))
+    for name in os.listdir(os.path.join(base[0], base[1])) if base[1] and base[1][0] != "@" else []:
         if name not in files and name != "tokenizer_config.json":
             shutil.copy(os.path.join(base[0], base[1], name), folder)
     try:
@@ -113,7 +164,7 @@ def main():
             pool = [x for x in settings.TEXTS + ["<i>", "<y>", "<z>", "<q>", "Xy", "The", "B", "P", "Q", "R", "A"]
                     if json.dumps(x)[1:-1] in said] or ["<x>"]
             texts = [{"text": x, "add_special_tokens": i != 1} for i, x in enumerate(
-                ["a " + " b ".join(pool) + " a", "x".join(pool) + " the", "<s> a </s><mask>[MASK] <|endoftext|>b"][:TEXTS])]
+                ["a " + " b ".join(pool) + " a", "x".join(pool) + " the", "<s> A É 123 </s><mask> the[MASK] <|endoftext|>don't\n"][:TEXTS])]
             texts[0]["pair"] = "the"
             with tempfile.TemporaryDirectory() as folder:
                 rows = answers(folder, files, (top, name), texts)
