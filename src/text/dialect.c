@@ -381,19 +381,47 @@ static void give_back(dialect_parser *p, size_t n)
     p->done = 0;
 }
 
-static void tell_calls(dialect_parser *p, strv raw)
+static void tell_call(dialect_parser *p, const call_row *row, strv raw)
 {
-    for (size_t i = 0; i < p->calls.n; i++) {
-        const call_row *row = &p->calls.rows[i];
-        dialect_event e = {.kind = DIALECT_CALL,
-                           .raw = i ? (strv){raw.p + raw.n, 0} : raw,
-                           .name = row->name,
-                           .id = row->id,
-                           .arguments = row->arguments};
-        p->fn(p->user, &e);
-        p->n_calls++;
+    dialect_event e = {.kind = DIALECT_CALL,
+                       .raw = raw,
+                       .name = row->name,
+                       .id = row->id,
+                       .arguments = row->arguments};
+    p->fn(p->user, &e);
+    p->n_calls++;
+}
+
+/* The rows of a body; raw: that with its opening (`open` bytes) before it. A part goes to its row,
+ * the opening and what is behind the last part to a call that is there, else they are markup. */
+static void tell_rows(dialect_parser *p, strv raw, size_t open)
+{
+    const call_list *c = &p->calls;
+    size_t at = 0, to;
+    for (size_t i = 0; i < c->n; i++) {
+        const call_row *row = &c->rows[i];
+        to = row->end ? open + (size_t)(row->end - buf_str(&p->body)) : raw.n;
+        if (i + 1 == c->n && !row->reason) to = raw.n;
+        if (!row->reason) {
+            tell_call(p, row, (strv){raw.p + at, to - at});
+        } else {
+            if (!i) tell(p, DIALECT_MARKUP, (strv){raw.p, at = open}, NULL);
+            tell(p, DIALECT_TEXT, (strv){raw.p + at, to - at}, row->reason);
+            p->told_text = 1;
+        }
+        at = to;
     }
-    if (!p->calls.n) tell(p, DIALECT_MARKUP, raw, NULL);
+    tell(p, DIALECT_MARKUP, (strv){raw.p + at, raw.n - at}, NULL);
+}
+
+/* Whether a body holds a call, or nothing at all. If not, why not is the list's reason. */
+static int has_calls(call_list *c, const char *end)
+{
+    if (c->reason[0] && c->n_parted) calls_part(c, end);
+    for (size_t i = 0; i < c->n; i++)
+        if (!c->rows[i].reason) return calls_ok(c);
+    if (c->n) calls_refuse(c, "%s", c->rows[0].reason);
+    return calls_ok(c);
 }
 
 /* Where a body that is no call has the block's opening again; n: nowhere. After some of these it
@@ -418,8 +446,9 @@ static void end_call(dialect_parser *p, size_t n)
     calls_clear(&p->calls);
     b->read(&p->calls, (strv){buf_str(&p->body), p->scan.body});
     p->failed |= p->calls.failed;
-    if (calls_ok(&p->calls)) {
-        tell_calls(p, whole(p, n));
+    if (has_calls(&p->calls, buf_str(&p->body) + p->scan.body)) {
+        size_t open = p->opened.n;
+        tell_rows(p, whole(p, n), open);
         give_back(p, n);
         enter_text(p, p->told_text && !p->d->between ? SPACE_PARTS : SPACE_BETWEEN);
         return;

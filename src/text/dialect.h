@@ -18,7 +18,7 @@
 typedef enum dialect_kind {
     DIALECT_TEXT,      /* of the answer; reason says why it is no call, where it looked like one */
     DIALECT_REASONING, /* what the model thought */
-    DIALECT_CALL,      /* one tool call; raw is on its block's first call only */
+    DIALECT_CALL,      /* one tool call; raw may be with the first of those that stand together */
     DIALECT_MARKUP     /* what stands around these and belongs to none */
 } dialect_kind;
 

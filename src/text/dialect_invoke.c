@@ -101,9 +101,11 @@ void read_invokes(call_list *c, strv body, const char *prefix)
     snprintf(close, sizeof close, "</%sinvoke>", prefix);
     snprintf(parameter, sizeof parameter, "<%sparameter", prefix);
     snprintf(parameter_end, sizeof parameter_end, "</%sparameter>", prefix);
-    while (calls_ok(c) && text_between(body, open, close, &at, &one))
+    while (!c->failed && text_between(body, open, close, &at, &one)) {
         read_invoke(c, one, &t);
-    if (calls_ok(c) && (!c->n || text_trim((strv){body.p + at, body.n - at}).n))
+        calls_part(c, body.p + at);
+    }
+    if (!c->n || text_trim((strv){body.p + at, body.n - at}).n)
         calls_refuse(c, "a tool call is not complete, it wants %s", close);
 }
 

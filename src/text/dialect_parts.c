@@ -199,7 +199,7 @@ void calls_clear(call_list *c)
 {
     for (size_t i = 0; i < c->n_kept; i++)
         free(c->kept[i]);
-    c->n_kept = c->n = 0;
+    c->n_kept = c->n = c->n_parted = 0;
     c->reason[0] = 0;
     buf_clear(&c->scratch);
 }
@@ -213,23 +213,28 @@ void calls_deinit(call_list *c)
     buf_deinit(&c->header);
 }
 
-void calls_add(call_list *c, strv name, strv id, strv arguments)
+static call_row *row_add(call_list *c)
 {
-    if (!text_trim(name).n) {
-        calls_refuse(c, "a tool call has no name");
-        return;
-    }
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 8;
         call_row *grown = realloc(c->rows, cap * sizeof *grown);
         if (!grown) {
             c->failed = 1;
-            return;
+            return NULL;
         }
         c->rows = grown;
         c->cap = cap;
     }
-    c->rows[c->n++] = (call_row){name, id, arguments};
+    return &c->rows[c->n++];
+}
+
+void calls_add(call_list *c, strv name, strv id, strv arguments)
+{
+    call_row *row;
+    if (!text_trim(name).n)
+        calls_refuse(c, "a tool call has no name");
+    else if ((row = row_add(c)) != NULL)
+        *row = (call_row){.name = name, .id = id, .arguments = arguments};
 }
 
 void calls_refuse(call_list *c, const char *fmt, ...)
@@ -240,7 +245,20 @@ void calls_refuse(call_list *c, const char *fmt, ...)
     vsnprintf(c->reason, sizeof c->reason, fmt, args);
     va_end(args);
     err_clean(c->reason);
-    c->n = 0;
+    c->n = c->n_parted;
+}
+
+void calls_part(call_list *c, const char *end)
+{
+    if (c->reason[0]) {
+        call_row *row = row_add(c);
+        buf_clear(&c->scratch);
+        buf_add_str(&c->scratch, c->reason);
+        if (row) *row = (call_row){.reason = calls_keep(c).p};
+        c->reason[0] = 0;
+    }
+    for (; c->n_parted < c->n; c->n_parted++)
+        c->rows[c->n_parted].end = end;
 }
 
 strv calls_keep(call_list *c)

@@ -32,10 +32,12 @@ static void read_calls(call_list *c, strv body)
 {
     size_t at = 0;
     strv one;
-    while (calls_ok(c) &&
-           text_between(body, "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", &at, &one))
+    while (!c->failed &&
+           text_between(body, "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", &at, &one)) {
         read_call(c, one);
-    if (calls_ok(c) && text_trim((strv){body.p + at, body.n - at}).n)
+        calls_part(c, body.p + at);
+    }
+    if (text_trim((strv){body.p + at, body.n - at}).n)
         calls_refuse(c, "a tool call is not complete, it wants <｜tool▁call▁end｜>");
 }
 

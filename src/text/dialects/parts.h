@@ -83,6 +83,8 @@ ptrdiff_t scan_rest(const dialect_block *b, strv raw, int last, block_scan *s);
 
 typedef struct call_row {
     strv name, id, arguments;
+    const char *end;    /* of the part of the body that it was read from; NULL: the whole body */
+    const char *reason; /* not NULL: the part is no call, and text */
 } call_row;
 
 /* Rows point into the body or into `memory`, which never moves once a row points there: texts are
@@ -90,6 +92,7 @@ typedef struct call_row {
 typedef struct call_list {
     call_row *rows;
     size_t n, cap;
+    size_t n_parted; /* rows whose parts of the body are settled */
     const json *tools;
     const json *parameters; /* of the tool that was looked up last */
     buf scratch;
@@ -103,7 +106,10 @@ typedef struct call_list {
 void calls_clear(call_list *c);
 void calls_deinit(call_list *c);
 void calls_add(call_list *c, strv name, strv id, strv arguments);
-/* Records why the body is no call. */
+/* The part of the body that ends here is read: what was added since the last one, or refused, is of
+ * it alone. For bodies that hold several calls: one that cannot be read takes no other with it. */
+void calls_part(call_list *c, const char *end);
+/* Records why the body, or the part of it that is read, is no call. */
 void calls_refuse(call_list *c, const char *fmt, ...) BASE_PRINTF(2, 3);
 static inline int calls_ok(const call_list *c) { return !c->reason[0] && !c->failed; }
 /* The scratch text, kept until the list is cleared; scratch is empty afterwards. */

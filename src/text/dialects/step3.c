@@ -12,13 +12,14 @@ static void read_calls(call_list *c, strv body)
     static const char SEPARATOR[] = "<｜tool_sep｜>";
     size_t at = 0, from;
     strv one;
-    while (calls_ok(c) &&
+    while (!c->failed &&
            text_between(body, "<｜tool_call_begin｜>", "<｜tool_call_end｜>", &at, &one)) {
         from = text_find(one, SEPARATOR, 0);
         from = from == SIZE_MAX ? 0 : from + sizeof SEPARATOR - 1;
         read_invokes(c, (strv){one.p + from, one.n - from}, "steptml:");
+        calls_part(c, body.p + at);
     }
-    if (calls_ok(c) && (!c->n || text_trim((strv){body.p + at, body.n - at}).n))
+    if (!c->n || text_trim((strv){body.p + at, body.n - at}).n)
         calls_refuse(c, "a tool call is not complete, it wants <｜tool_call_end｜>");
 }
 

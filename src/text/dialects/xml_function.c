@@ -72,9 +72,11 @@ static void read_wrapped(call_list *c, strv body)
         calls_refuse(c, "a tool call does not begin with %s", OPEN);
         return;
     }
-    while (calls_ok(c) && text_between(body, OPEN, "</function>", &at, &one))
+    while (!c->failed && text_between(body, OPEN, "</function>", &at, &one)) {
         read_function(c, one);
-    if (calls_ok(c) && (!c->n || text_trim((strv){body.p + at, body.n - at}).n))
+        calls_part(c, body.p + at);
+    }
+    if (!c->n || text_trim((strv){body.p + at, body.n - at}).n)
         calls_refuse(c, "a tool call is not complete, it wants </function>");
 }
 
