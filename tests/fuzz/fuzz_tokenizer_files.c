@@ -1,6 +1,6 @@
 /* fuzz_tokenizer_files.c: any bytes as the file of a tokenizer without tokenizer.json: opened or
  * refused with a message; what opens encodes and decodes without harm. The first byte picks the
- * file and the settings beside it. */
+ * file and the settings beside it; from 192 on there is a tokenizer.json, or it is the file. */
 #include "base/fs.h"
 #include "text/tok.h"
 
@@ -23,6 +23,13 @@ static const char *const CONFIGS[] = {
     "{\"tokenizer_class\":\"RobertaTokenizer\"}",
     "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"added_tokens_decoder\":{\"9\":{\"content\":\"y\"}}}",
     "{\"tokenizer_class\":\"MPNetTokenizer\",\"do_lower_case\":false}"};
+
+enum { FIRST_BESIDE = 5 }; /* of FILES: those that may lie beside a tokenizer.json, or are it */
+static const char SMALL[] =
+    "{\"added_tokens\":[{\"id\":3,\"content\":\"<x>\",\"special\":true,\"single_word\":false,"
+    "\"lstrip\":true,\"rstrip\":false,\"normalized\":false}],\"post_processor\":{\"type\":"
+    "\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true},\"model\":{\"type\":\"BPE\","
+    "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
 
 static void put(const char *folder, const char *name, const void *bytes, size_t n)
 {
@@ -57,12 +64,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n == 0) return 0;
     if (!made && !mkdtemp(folder)) abort();
     made = 1;
-    const char *file = FILES[data[0] % 6], *config = CONFIGS[data[0] / 8 % 8];
+    int beside = data[0] >= 192, which = beside ? FIRST_BESIDE + data[0] % 4 : data[0] % 6;
+    const char *config = CONFIGS[data[0] / 8 % 8];
     put(folder, "tokenizer_config.json", config, strlen(config));
-    if (data[0] % 6 == 3) put(folder, "vocab.json", "{\"a\":0,\"b\":1,\"ab\":2}", 21);
-    if (data[0] % 6 == 4) put(folder, "merges.txt", "#version: 0.2\na b\n", 18);
-    if (data[0] % 6 == 5) put(folder, "vocab.txt", "[UNK]\na\nb\n##b\n", 14);
-    put(folder, file, data + 1, n - 1);
+    if (beside) put(folder, "tokenizer.json", SMALL, sizeof SMALL - 1);
+    if (which == 3) put(folder, "vocab.json", "{\"a\":0,\"b\":1,\"ab\":2}", 21);
+    if (which == 4) put(folder, "merges.txt", "#version: 0.2\na b\n", 18);
+    if (which == 5 && !beside) put(folder, "vocab.txt", "[UNK]\na\nb\n##b\n", 14);
+    put(folder, FILES[which], data + 1, n - 1);
     if (tok_open_folder(folder, &t, &err)) {
         if (t || err.message[0] == 0) abort();
     } else {

@@ -441,6 +441,32 @@ static void plain_special(void **unused)
     }
 }
 
+/* A template behind one that left no part: what it adds is all there is. */
+static void empty_template(void **unused)
+{
+    (void)unused;
+    static const char text[] =
+        "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":["
+        "{\"type\":\"TemplateProcessing\",\"single\":[],\"pair\":[],\"special_tokens\":{}},"
+        "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
+        "{\"SpecialToken\":{\"id\":\"b\",\"type_id\":1}}],\"pair\":[{\"Sequence\":{\"id\":\"A\","
+        "\"type_id\":0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],\"special_tokens\":{\"b\":"
+        "{\"id\":\"b\",\"ids\":[4],\"tokens\":[\"b\"]}}}]},"
+        "\"pre_tokenizer\":" BYTES "," MODEL "}";
+    mlxe_error err;
+    tok *t = must_open(text);
+    for (int pair = 0; pair < 2; pair++) {
+        tok_ids ids = {0};
+        strv second = {NULL, 0};
+        if (pair) second = STRV("ba");
+        assert_int_equal(tok_encode(t, STRV("aab"), second, TOK_ADD_SPECIAL, &ids, &err), MLXE_OK);
+        assert_int_equal(ids.n, 1);
+        assert_int_equal(ids.tokens[0].id, 4);
+        tok_ids_deinit(&ids);
+    }
+    tok_close(t);
+}
+
 static void truncation(void **unused)
 {
     (void)unused;
@@ -522,7 +548,7 @@ int main(void)
         cmocka_unit_test(offsets),      cmocka_unit_test(special_tokens),
         cmocka_unit_test(truncation),   cmocka_unit_test(threads),
         cmocka_unit_test(folders),      cmocka_unit_test(plain_special),
-        cmocka_unit_test(regex_groups),
+        cmocka_unit_test(regex_groups), cmocka_unit_test(empty_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

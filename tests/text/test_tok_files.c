@@ -273,9 +273,64 @@ static void refusals(void **unused)
     refused(MLXE_E_NOT_FOUND, "no other tokenizer file", "readme.txt", "x", 1, NULL);
 }
 
+/* A SentencePiece model: the pieces parted by spaces, the first three control or unknown. */
+static void add_model(buf *out, int bpe, const char *pieces)
+{
+    for (int i = 0; *pieces; i++) {
+        size_t n = strcspn(pieces, " ");
+        buf_addf(out, "\n%c\n%c%.*s\x15%c%c%c%c\x18%c", (int)n + 9, (int)n, (int)n, pieces, 0, 0, 0,
+                 0,
+                 i == 0  ? 2
+                 : i < 3 ? 3
+                         : 1);
+        pieces += n + strspn(pieces + n, " ");
+    }
+    buf_addf(out, "\x12\x02\x18%c", bpe ? 2 : 1);
+}
+
+/* What a class of transformers makes nothing of, or nothing that could be asked for. */
+static void class_refusals(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *message, *file, *config;
+        int bpe;
+    } rows[] = {
+        {"\"a\" as two of bos_token", "tokenizer.model",
+         "{\"tokenizer_class\":\"NllbTokenizer\",\"bos_token\":\"a\",\"pad_token\":\"a\"}", 1},
+        {"\"<new>\", which the model lacks", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"NllbTokenizer\",\"eos_token\":\"<new>\"}", 1},
+        {"XGLMTokenizer is not supported with this file", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"XGLMTokenizer\"}", 0},
+        {"piece 3 is \"a\", and the added tokens give it another", "tokenizer.model",
+         "{\"tokenizer_class\":\"TokenizersBackend\",\"added_tokens_decoder\":{\"3\":{\"content\":"
+         "\"x\"}}}",
+         1},
+        {"no piece \"<y>\" with score 0", "spiece.model",
+         "{\"tokenizer_class\":\"PegasusTokenizer\",\"unk_token\":\"<y>\"}", 0},
+        {"MLukeTokenizer without tokenizer.json", "sentencepiece.bpe.model",
+         "{\"tokenizer_class\":\"MLukeTokenizer\"}", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buf model = {0};
+        add_model(&model, rows[i].bpe, "<unk> <s> </s> a b ab");
+        refused(MLXE_E_UNSUPPORTED, rows[i].message, rows[i].file, model.p, model.n,
+                rows[i].config);
+        buf_deinit(&model);
+    }
+    static const char file[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}";
+    refused(MLXE_E_UNSUPPORTED, "model BPE, want WordPiece of BertTokenizer", "tokenizer.json",
+            file, sizeof file - 1, "{\"tokenizer_class\":\"BertTokenizerFast\"}");
+    refused(MLXE_E_CORRUPT, "a special token is an integer", "tokenizer.json", file,
+            sizeof file - 1, "{\"bos_token\":3}");
+    refused(MLXE_E_CORRUPT, "added token \"x\" has no id", "tokenizer.json", file, sizeof file - 1,
+            "{\"added_tokens_decoder\":{\"x\":{\"content\":\"b\"}}}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_folders),
-                                       cmocka_unit_test(all_settings), cmocka_unit_test(refusals)};
+                                       cmocka_unit_test(all_settings), cmocka_unit_test(refusals),
+                                       cmocka_unit_test(class_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

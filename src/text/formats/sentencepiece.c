@@ -205,6 +205,7 @@ static const tok_class ROWS[CLASSES] = {
     [CLASS_LLAMA] = {.names = "LlamaTokenizer", .roles = {"<s>", "</s>", "<unk>"}},
     [CLASS_CODE_LLAMA] = {.names = "CodeLlamaTokenizer",
                           .roles = {"<s>", "</s>", "<unk>"},
+                          .own_post = OWN_POST,
                           .names_of = CODE_TOKENS,
                           .n_names = N_CODE_TOKENS},
     [CLASS_GEMMA] = {.names = "GemmaTokenizer",
@@ -917,6 +918,10 @@ static mlxe_status rebuild_tokens(tok_files *f, tok_own_token *own, size_t *n, m
 static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
 {
     const spm_rule *found = spm_rule_find(f);
+    if (!found && row_of(f) == CLASS_CODE_LLAMA) { /* add_bos_token does not count here */
+        tok_files_template(f, "bos $A", "bos $A bos:1 $B:1", out);
+        return MLXE_OK;
+    }
     if (!found) return write_template(f, NULL, out, err);
     spm_rule rule = *found;
     if (rule.beside_one) {

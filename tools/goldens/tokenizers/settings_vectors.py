@@ -125,6 +125,35 @@ CASES += [
 ]
 
 
+def small(**parts):
+    return "", {**config("PreTrainedTokenizerFast"), "tokenizer.json": {**SMALL, **parts}}
+
+
+def template(single, pair):
+    """Pieces as words: A, B, or a token"""
+    def items(words):
+        return [{"Sequence": {"id": x, "type_id": i}} if x in "AB" else {"SpecialToken": {"id": x, "type_id": i}}
+                for i, x in enumerate(words.split())]
+    return {"type": "TemplateProcessing", "single": items(single), "pair": items(pair),
+            "special_tokens": {"the": {"id": "the", "ids": [7], "tokens": ["the"]}}}
+
+
+CASES += [
+    # a template behind another
+    small(post_processor={"type": "Sequence", "processors": [template("the", "the"), template("A the", "A the B the")]}),
+    # parts whose type is no string: their keys tell
+    small(normalizer={"type": True, "prepend": "a"}),
+    small(normalizer={"type": 3, "pattern": {"String": "b"}, "content": "a"}),
+    small(normalizer={"type": None, "normalizers": [{"type": "Lowercase"}, {"type": 1, "prepend": "the "}]}),
+    # no tokenizer.json: the ranks' tokens come before the settings'
+    ("tiktoken", config("TokenizersBackend", extra_special_tokens=["<e2>", "the"], bos_token="<e2>")),
+    ("tiktoken", config("TokenizersBackend", additional_special_tokens=["<a1>"], extra_special_tokens=["<e1>"])),
+    ("rembert_lower", config("RemBertTokenizer", cls_token=saved("<x>", lstrip=True), extra_special_tokens=["the"])),
+    ("qwen2", config("CohereTokenizer", bos_token=saved("<BOS_TOKEN>", rstrip=True))),
+    ("nllb_small", config("NllbTokenizer", mask_token=saved("the", lstrip=True), src_lang="deu_Latn")),
+]
+
+
 def answers(folder, files, base, texts):
     """-> [[question, answer], ...]; None: the package refuses it"""
     for name, content in files.items():
