@@ -1,10 +1,10 @@
 /* dispatch.c: which instruction set runs: CPUID or HWCAP once, one table.
  *
  * A set counts only when the CPU has all of its extensions and the operating system saves its
- * registers (XCR0; on Arm HWCAP says both). avx512 asks for F, BW, DQ, VL, VBMI and VNNI: Ice Lake
- * and later; older AVX-512 machines run the avx2 table. amx is avx512 and int8 tiles, which the
- * process must also be granted. neon asks for dot products (asimddp): most cores since 2018. i8mm
- * is neon and products of small matrices of bytes: Armv8.6, many of 8.2 and later.
+ * registers (XCR0; on Arm HWCAP says both). avx512 asks for F, BW, DQ, VL, VBMI, VNNI and GFNI:
+ * Ice Lake and later; older AVX-512 machines run the avx2 table. amx is avx512 and int8 tiles,
+ * which the process must also be granted. neon asks for dot products (asimddp): most cores since
+ * 2018. i8mm is neon and products of small matrices of bytes: Armv8.6, many of 8.2 and later.
  * Mutable state: the chosen table and the counters, both atomic. */
 #if defined(__linux__)
 #define _GNU_SOURCE
@@ -55,16 +55,17 @@ typedef enum feature {
     AVX512VBMI,
     AVX512VNNI,
     AVX512BF16,
+    GFNI,
     AVXVNNI,
     AMXBF16,
     AMXINT8,
     FEATURES
 } feature;
 
-static const char *const NAMES[FEATURES] = {"sse4.2",     "avx",      "avx2",       "fma",
-                                            "f16c",       "bmi2",     "avx512f",    "avx512bw",
-                                            "avx512dq",   "avx512vl", "avx512vbmi", "avx512vnni",
-                                            "avx512bf16", "avxvnni",  "amx_bf16",   "amx_int8"};
+static const char *const NAMES[FEATURES] = {
+    "sse4.2",     "avx",      "avx2",     "fma",      "f16c",       "bmi2",
+    "avx512f",    "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512vnni",
+    "avx512bf16", "gfni",     "avxvnni",  "amx_bf16", "amx_int8"};
 
 /* Registers that the operating system saves. */
 static unsigned long long saved_state(void)
@@ -99,6 +100,7 @@ static void read_features(unsigned has[FEATURES])
     has[AVX512VL] = zmm & bit(b, 31);
     has[AVX512VBMI] = zmm & bit(c, 1);
     has[AVX512VNNI] = zmm & bit(c, 11);
+    has[GFNI] = bit(c, 8);
     has[AMXBF16] = tile & bit(d, 22);
     has[AMXINT8] = tile & bit(d, 25);
     if (a < 1 || !__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) return;
@@ -127,7 +129,7 @@ int kn_tables(const kn_ops **out, int cap)
     if (!(has[AVX2] && has[FMA] && has[F16C] && has[BMI2])) return n;
     if (n < cap) out[n++] = &kn_ops_avx2;
     if (!(has[AVX512F] && has[AVX512BW] && has[AVX512DQ] && has[AVX512VL] && has[AVX512VBMI] &&
-          has[AVX512VNNI]))
+          has[AVX512VNNI] && has[GFNI]))
         return n;
     if (n < cap) out[n++] = &kn_ops_avx512;
     if (has[AMXINT8] && n < cap && tiles_granted()) out[n++] = &kn_ops_amx;

@@ -153,13 +153,13 @@ KN_INLINE vi q_sum_4(int bits, const vi s[4])
     return q_add(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows; ask,
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of x. Rows as for q_rows; rows, ask,
  * lines: as for strip(). */
-KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
+KN_INLINE void q_strip(int bits, int rows, int unit, const uint8_t *w, int64_t stride, int64_t far,
                        const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {
     const int sets = HALF_BYTES(bits) || unit == 64 ? 1 : 2;
-    for (int r = 0; r < mr; r++) {
+    for (int r = 0; r < (rows == ONE ? 1 : 2); r++) {
         vi t[2][2];
         const uint8_t *at = w;
         KN_UNROLL
@@ -184,6 +184,8 @@ KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t str
             if (HALF_BYTES(bits) && unit == 32) out[1][r] = hi;
         }
     }
+    for (int i = 0; i < Q_STRIP(bits) / unit && rows == TWICE; i++)
+        out[i][0] = q_add(q_left(out[i][0], 7), out[i][1]);
 }
 
 KN_INLINE vf q_half(kn_dtype dtype, vi a, int high)

@@ -69,7 +69,11 @@ KN_INLINE void q_rows(const uint8_t *p, int64_t stride, int64_t far, int ordered
 
 /* The low and high halves of the bytes' eight bits. */
 KN_INLINE vi q_low(vi a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
-KN_INLINE vi q_high(vi a) { return q_low(_mm512_srli_epi16(a, 4)); }
+KN_INLINE vi q_high(vi a)
+{
+    const vi matrix = _mm512_set1_epi64(0x1020408000000000); /* a bit of a byte from each row */
+    return _mm512_gf2p8affine_epi64_epi8(a, matrix, 0);
+}
 
 /* Byte i of every lane; bits shifted left (n < 0: right, unsigned). */
 KN_INLINE vi q_byte_of(vi a, int i)
@@ -108,7 +112,7 @@ KN_INLINE void q_strip_x(int bits, const int8_t *q, vi x[Q_STRIP_X])
 }
 
 /* Sums of four rows' lanes, in each 128 bits. Up to 5 bits, what two lanes hold fits in 16 bits:
- * 8 * 31 * 127, and 16 * 15 * 127 of 4-bit codes. */
+ * 8 * 31 * 127, and 16 * 15 * 127 of 4-bit codes. bits 32: it does not. */
 KN_INLINE vi q_sum_4(int bits, const vi s[4])
 {
     const vi ones = _mm512_set1_epi16(1);
@@ -141,11 +145,19 @@ KN_INLINE void q_sum_units(int parts, const vi t[4], vi out[4])
     if (parts == 4) out[0] = q_add(out[0], out[1]);
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. Rows as for q_rows; ask,
+/* sums + the products of a row's codes, `low` and `high` halves of bytes or `low` alone, with x. */
+KN_INLINE vi q_meet(int bits, vi sums, vi low, vi high, const vi x[Q_STRIP_X])
+{
+    sums = q_mac(0, sums, low, x[0]);
+    return HALF_BYTES(bits) ? q_mac(0, sums, high, x[1]) : sums;
+}
+
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of x. Rows as for q_rows; rows, ask,
  * lines: as for strip(). */
-KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
+KN_INLINE void q_strip(int bits, int rows, int unit, const uint8_t *w, int64_t stride, int64_t far,
                        const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {
+    const int mr = rows == TWO ? 2 : 1;
     vi t[2][4], units[4];
     KN_UNROLL
     for (int i = 0; i < 4; i++, w += far) {
@@ -156,15 +168,14 @@ KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t str
             vi v = q_load(w + j * stride);
             __asm__("" : "+v"(v)); /* once: gcc would load it for each half of its bytes */
             if (j < lines) prefetch_near(ask + i * far, j * 64);
-            vi low = q_low(v), high = q_high(v);
+            vi low = HALF_BYTES(bits) ? q_low(v) : v, high = q_high(v);
             if (bits == Q_E2M1) low = q_fp4(low), high = q_fp4(high);
-            for (int r = 0; r < mr; r++) {
-                s[r][j] = q_mac(0, q_zero(), HALF_BYTES(bits) ? low : v, x[r][0]);
-                if (HALF_BYTES(bits)) s[r][j] = q_mac(0, s[r][j], high, x[r][1]);
-            }
+            for (int r = 0; r < mr; r++)
+                s[r][j] = q_meet(bits, q_zero(), low, high, x[r]);
+            if (rows == TWICE) s[0][j] = q_meet(bits, q_left(s[0][j], 7), low, high, x[1]);
         }
         for (int r = 0; r < mr; r++)
-            t[r][i] = q_sum_4(bits, s[r]);
+            t[r][i] = q_sum_4(rows == TWICE ? 32 : bits, s[r]);
     }
     for (int r = 0; r < mr; r++) {
         q_sum_units(unit / (HALF_BYTES(bits) ? 32 : 16), t[r], units);

@@ -26,13 +26,13 @@ KN_INLINE void q_strip_x(int bits, const int8_t *q, vi x[Q_STRIP_X])
     }
 }
 
-/* out[i][r], lane l: sum of unit i of weight row l, with row r of bytes. ask, lines: as for
+/* out[i][r], lane l: sum of unit i of weight row l, with row r of x. rows, ask, lines: as for
  * strip(). */
-KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t stride, int64_t far,
+KN_INLINE void q_strip(int bits, int rows, int unit, const uint8_t *w, int64_t stride, int64_t far,
                        const uint8_t *ask, int lines, vi x[2][Q_STRIP_X], vi out[Q_STRIP_UNITS][2])
 {
     (void)far; /* there are four rows */
-    for (int r = 0; r < mr; r++) {
+    for (int r = 0; r < (rows == TWO ? 2 : 1); r++) {
         vi s[2][4];
         KN_UNROLL
         for (int j = 0; j < 4; j++) {
@@ -48,6 +48,9 @@ KN_INLINE void q_strip(int bits, int mr, int unit, const uint8_t *w, int64_t str
                     high = q_byte_codes(bits, q_load(at + 32 * i + 16));
                 if (bits == Q_E2M1) low = q_fp4(low), high = q_fp4(high);
                 s[i][j] = q_mac(0, q_mac(0, q_zero(), low, x[r][2 * i]), high, x[r][2 * i + 1]);
+                if (rows != TWICE) continue;
+                s[i][j] = q_mac(0, q_left(s[i][j], 7), low, x[1][2 * i]);
+                s[i][j] = q_mac(0, s[i][j], high, x[1][2 * i + 1]);
             }
             if (unit == 64) s[0][j] = q_add(s[0][j], s[1][j]);
         }

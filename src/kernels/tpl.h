@@ -67,4 +67,7 @@ KN_INLINE void prefetch_near(const uint8_t *p, int64_t ahead)
 #define Q_E2M1           7 /* in place of a width of bits: 4-bit codes that are e2m1 */
 #define HALF_BYTES(bits) ((bits) == 4 || (bits) == Q_E2M1)
 
+/* Rows of bytes of a strip: of one row of x, of two, and of one row of two bytes a number. */
+enum { ONE, TWO, TWICE, FEW_KINDS };
+
 #endif

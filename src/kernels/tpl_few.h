@@ -18,26 +18,21 @@ typedef struct chain {
     int shift;
 } chain;
 
-/* Rows of bytes: of one row of x, of two, and of one row of two bytes a number. */
-enum { ONE, TWO, TWICE, FEW_KINDS };
-
 /* sum[r] += the shares of the units of n codes from code u of the block on. ask: where the rows'
  * next codes lie, of which each of the four groups asks for `lines` */
 KN_INLINE void strip(int bits, int rows, int unit, const rows_at *w, const int8_t *x, int64_t ldx,
                      int u, int n, const uint8_t *ask, int lines, const chain *a, vf sum[2])
 {
-    const int mr = rows == ONE ? 1 : 2;
     const float *by = a->by + u / unit * 2;
     vi xs[2][Q_STRIP_X], q[Q_STRIP_UNITS][2];
-    for (int r = 0; r < mr; r++)
+    for (int r = 0; r < (rows == ONE ? 1 : 2); r++)
         q_strip_x(bits, x + r * ldx, xs[r]);
-    q_strip(bits, mr, unit, w->p, w->stride, w->far, ask, lines, xs, q);
+    q_strip(bits, rows, unit, w->p, w->stride, w->far, ask, lines, xs, q);
     for (int i = 0; i < Q_STRIP(bits) / unit; i++) {
         const float *s = a->s + ((u + i * unit) >> a->shift) * 2 * Q_NP;
         if (i * unit >= n) break;
         for (int r = 0; r < (rows == TWO ? 2 : 1); r++) {
-            vi all = rows == TWICE ? q_pair(q[i][0], q[i][1]) : q[i][r];
-            vf t = v_mul(q_float(all), v_set(by[r * a->ldby + 2 * i]));
+            vf t = v_mul(q_float(q[i][r]), v_set(by[r * a->ldby + 2 * i]));
             t = v_fma(t, v_load(s), sum[r]);
             sum[r] = v_fma(v_set(by[r * a->ldby + 2 * i + 1]), v_load(s + Q_NP), t);
         }

@@ -71,7 +71,7 @@ static void best(void **state)
     }
     if (strstr(has, " amx_int8 ") && strstr(has, " avx512vbmi "))
         assert_string_equal(tables[n - 1]->name, tiles_work() ? "amx" : "avx512");
-    else if (strstr(has, " avx512vnni ") && strstr(has, " avx512vbmi "))
+    else if (strstr(has, " avx512vnni ") && strstr(has, " avx512vbmi ") && strstr(has, " gfni "))
         assert_string_equal(tables[n - 1]->name, "avx512");
     else if (strstr(has, " avx2 ") && strstr(has, " fma ") && strstr(has, " f16c "))
         assert_string_equal(tables[n - 1]->name, "avx2");
@@ -98,6 +98,7 @@ static void features(void **state)
                                            {"avx512f", " avx512f "},
                                            {"avx512vbmi", " avx512vbmi "},
                                            {"avx512vnni", " avx512_vnni "},
+                                           {"gfni", " gfni "},
                                            {"amx_int8", " amx_int8 "}};
 #endif
     char mine[512] = " ", line[8192] = "", small[8];
