@@ -480,6 +480,21 @@ int jj_arg_int(jj_rt *rt, const char *what, jv v, int64_t *out)
     return jj_ok(rt);
 }
 
+int jj_arg_c_int(jj_rt *rt, const char *what, jv v, int64_t *out)
+{
+    if (!jj_arg_int(rt, what, v, out)) return 0;
+    if (v.type != JJ_MISSING && (*out < INT32_MIN || *out > INT32_MAX))
+        jj_fail(rt, "%s is an integer beyond 32 bits", what);
+    return jj_ok(rt);
+}
+
+int jj_arg_place(jj_rt *rt, const char *what, jv v, int64_t *out)
+{
+    if (v.type != JJ_BIG) return jj_arg_int(rt, what, v, out);
+    *out = jj_is_minus(v) ? INT64_MIN : INT64_MAX;
+    return jj_ok(rt);
+}
+
 int jj_arg_str(jj_rt *rt, const char *what, jv v, strv *out)
 {
     if (v.type == JJ_MISSING) return jj_ok(rt);

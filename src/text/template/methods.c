@@ -93,7 +93,7 @@ static jv items_index(jj_rt *rt, jv self, const jj_args *args)
     jj_len(rt, self, &len);
     n = (int64_t)len;
     if (self.type != JJ_RANGE &&
-        (!jj_arg_int(rt, "start", v[1], &from) || !jj_arg_int(rt, "stop", v[2], &to)))
+        (!jj_arg_place(rt, "start", v[1], &from) || !jj_arg_place(rt, "stop", v[2], &to)))
         return jj_none();
     if (from < 0) from = from < -n ? 0 : from + n;
     if (to < 0) to = to < -n ? 0 : to + n;

@@ -220,7 +220,7 @@ static jv bytes_hex(jj_rt *rt, jv self, const jj_args *args)
     buf b = {0};
     if (!jj_bind(rt, "hex", "sep,bytes_per_sep", 0, args, v)) return jj_none();
     if (v[0].type == JJ_BYTES) v[0].type = JJ_STR;
-    if (!jj_arg_str(rt, "sep", v[0], &sep) || !jj_arg_int(rt, "bytes_per_sep", v[1], &group))
+    if (!jj_arg_str(rt, "sep", v[0], &sep) || !jj_arg_c_int(rt, "bytes_per_sep", v[1], &group))
         return jj_none();
     if (v[0].type == JJ_STR && sep.n != 1) return jj_fail(rt, "sep must be length 1.");
     for (size_t i = 0; i < s.n && jj_room(rt, b.n, 1); i++) {

@@ -256,6 +256,7 @@ static jv split(jj_rt *rt, jv self, const jj_args *args, int right)
     has = optional_text(rt, "split()'s separator", v[0], &separator);
     if (!jj_arg_int(rt, "split()'s maxsplit", v[1], &max) || !jj_work(rt, self.u.s->n))
         return jj_none();
+    if (max < 0) max = -1;
     if (has && !separator.n) return jj_fail(rt, "empty separator");
     if (!has && right)
         rsplit_space(rt, l, self, max);
@@ -301,7 +302,7 @@ static jv str_splitlines(jj_rt *rt, jv self, const jj_args *args)
     jv v[1];
     int64_t keep = 0;
     if (!jj_bind(rt, "splitlines", "keepends", 0, args, v) ||
-        !jj_arg_int(rt, "splitlines()'s keepends", v[0], &keep) || !jj_work(rt, self.u.s->n))
+        !jj_arg_c_int(rt, "splitlines()'s keepends", v[0], &keep) || !jj_work(rt, self.u.s->n))
         return jj_none();
     return jj_list_value(rt, jj_splitlines(rt, self, keep != 0));
 }
@@ -341,8 +342,8 @@ static jv str_rpartition(jj_rt *rt, jv self, const jj_args *a) { return partitio
 static int byte_bounds(jj_rt *rt, jv self, jv start, jv end, size_t *from, size_t *to)
 {
     int64_t n = (int64_t)jj_chars(self.u.s), b = 0, e = n;
-    if (start.type != JJ_NONE) jj_arg_int(rt, "start", start, &b);
-    if (end.type != JJ_NONE) jj_arg_int(rt, "end", end, &e);
+    if (start.type != JJ_NONE) jj_arg_place(rt, "start", start, &b);
+    if (end.type != JJ_NONE) jj_arg_place(rt, "end", end, &e);
     if (!jj_work(rt, self.u.s->n)) return 0;
     if (b < 0) b = b < -n ? 0 : b + n;
     if (e < 0) e = e < -n ? 0 : e + n;
@@ -433,6 +434,7 @@ jv jj_replace(jj_rt *rt, strv s, strv old, strv with, int64_t max)
     buf b = {0};
     size_t from = 0, at;
     if (!jj_work(rt, s.n)) return jj_none();
+    if (max < 0) max = -1;
     if (!old.n) {
         /* Between all characters, and at both ends. */
         for (size_t i = 0, n; max != 0 && i <= s.n && jj_room(rt, b.n, 1); i += n) {
@@ -514,6 +516,7 @@ static jv justify(jj_rt *rt, jv self, const jj_args *args, int where)
         !jj_arg_int(rt, "width", v[0], &width) || !jj_arg_str(rt, "fillchar", v[1], &fill))
         return jj_none();
     if (jj_count(fill) != 1) return jj_fail(rt, "the fill character must be one character");
+    if (width < 0) width = 0;
     gap = width - (int64_t)jj_chars(self.u.s);
     if (gap <= 0) return self;
     /* Centering puts the odd one to the left when the width is odd too. */
@@ -536,6 +539,7 @@ static jv str_zfill(jj_rt *rt, jv self, const jj_args *args)
     buf b = {0};
     if (!jj_bind(rt, "zfill", "/width", 1, args, v) || !jj_arg_int(rt, "width", v[0], &width))
         return jj_none();
+    if (width < 0) width = 0;
     gap = width - (int64_t)jj_chars(self.u.s);
     if (s.n && gap > 0 && (s.p[0] == '-' || s.p[0] == '+')) {
         jj_put(rt, &b, (strv){s.p, 1});
@@ -553,7 +557,7 @@ static jv str_expandtabs(jj_rt *rt, jv self, const jj_args *args)
     int64_t width = 8, column = 0;
     buf b = {0};
     if (!jj_bind(rt, "expandtabs", "tabsize", 0, args, v) ||
-        !jj_arg_int(rt, "tabsize", v[0], &width))
+        !jj_arg_c_int(rt, "tabsize", v[0], &width))
         return jj_none();
     for (size_t i = 0, n; i < s.n && jj_ok(rt); i += n) {
         unsigned c = jj_decode(s.p + i, s.p + s.n, &n);

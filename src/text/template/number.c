@@ -61,8 +61,8 @@ static jv int_binary(jj_rt *rt, jj_op op, jv left, jv right)
         if (b == 0) return jj_fail(rt, "division by zero");
         big = b == -1;
         if (big) break;
-        out = floor_div(a, b);
-        if (op == JJ_MOD) out = a - out * b;
+        out = op == JJ_MOD ? a % b : floor_div(a, b);
+        if (op == JJ_MOD && out && (out < 0) != (b < 0)) out += b; /* Python's has b's sign */
     }
     return big ? jj_big_binary(rt, op, left, right) : jj_int(out);
 }

@@ -354,6 +354,10 @@ int jj_bind(jj_rt *rt, const char *fn, const char *params, size_t required, cons
             jv *out);
 /* Typed reading of a bound argument; 0 after a failure. A missing one leaves *out. */
 int jj_arg_int(jj_rt *rt, const char *what, jv v, int64_t *out);
+/* The same where Python's own code wants a C int. */
+int jj_arg_c_int(jj_rt *rt, const char *what, jv v, int64_t *out);
+/* The same for a place in a sequence: one beyond 64 bits is the first or last there is. */
+int jj_arg_place(jj_rt *rt, const char *what, jv v, int64_t *out);
 int jj_arg_str(jj_rt *rt, const char *what, jv v, strv *out);
 
 /* ---- filters, tests, globals, formatting ---- */
