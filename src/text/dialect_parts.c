@@ -254,7 +254,7 @@ void calls_part(call_list *c, const char *end)
         call_row *row = row_add(c);
         buf_clear(&c->scratch);
         buf_add_str(&c->scratch, c->reason);
-        if (row) *row = (call_row){.reason = calls_keep(c).p};
+        if (row) *row = (call_row){.name = {"", 0}, .reason = calls_keep(c).p};
         c->reason[0] = 0;
     }
     for (; c->n_parted < c->n; c->n_parted++)
