@@ -5,6 +5,8 @@
  *                                   a text is normalised, cut, joined and closed is the class's, by
  *                                   the settings (the formats' tok_rebuild)
  *
+ * A tokenizer.json alone is as the tokenizers package reads it.
+ *
  * Traps: LlamaTokenizer beside a byte-level file takes it as it is. add_bos_token and add_eos_token
  * do not count beside a tokenizer.json. Where a class makes its own parts and there is an
  * added_tokens_decoder, the file's added tokens are forgotten.
@@ -98,7 +100,7 @@ mlxe_status tok_beside_open(const char *folder, const json *file, tok_beside *b,
     *b = (tok_beside){0};
     mlxe_status rc = tok_files_open(folder, &b->f, err);
     buf_add_char(out, '{');
-    if (rc == MLXE_OK && json_is(file, JSON_OBJECT)) {
+    if (rc == MLXE_OK && json_is(file, JSON_OBJECT) && b->f.has_settings) {
         find_class(b, file);
         if (b->how) rc = write_parts(b, file, out, err);
         if (rc == MLXE_OK) rc = write_tokens(b, file, out, err);

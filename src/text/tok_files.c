@@ -67,6 +67,7 @@ mlxe_status tok_files_open(const char *folder, tok_files *f, mlxe_error *err)
     }
     if (rc == MLXE_OK) rc = read_setting(f, "config.json", 3, &model, err);
     if (rc) return rc;
+    f->has_settings = f->config || f->special || f->added || model;
     f->kind = tok_class_name(f->config, model);
     return MLXE_OK;
 }
@@ -213,6 +214,7 @@ mlxe_status tok_files_bos_eos(const tok_files *f, int bos, int eos, buf *out, ml
         {"$A eos", "$A eos $B:1 eos:1"},
         {"bos $A eos", "bos $A eos bos:1 $B:1 eos:1"},
     };
+    if (json_is(json_get(f->config, "add_bos_token"), JSON_NULL)) bos = 0; /* as Python's if */
     mlxe_status rc = tok_files_bool(f, "add_bos_token", &bos, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "add_eos_token", &eos, err);
     if (rc) return rc;

@@ -40,6 +40,7 @@ typedef struct tok_files {
     const json *special; /* special_tokens_map.json, when it counts */
     const json *added;   /* added_tokens.json, when it counts */
     json_doc *docs[4];
+    int has_settings;    /* one of these files, or config.json, is there */
     strv kind;           /* the class that transformers takes, without "Fast"; p NULL: not known */
     tok_vocab vocab;     /* the format's strings and ids; strings in mem */
     int32_t size;        /* entries of the model: the first id of a token that it lacks */

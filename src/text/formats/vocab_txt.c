@@ -5,15 +5,21 @@
  * Source: transformers 5.23, models/{bert,mpnet}; tokenizers, WordPiece::read_file. */
 #include "text/tok_files.h"
 
-enum { CLASS_BERT, CLASS_MPNET, CLASSES };
+#define BERT_ROLES                                                                                 \
+    {                                                                                              \
+        NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"                                   \
+    }
+enum { CLASS_BERT, CLASS_DPR, CLASS_MPNET, CLASSES };
 static const tok_class ROWS[CLASSES] = {
     [CLASS_BERT] = {.names =
                         "BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer "
-                        "ConvBertTokenizer DPRContextEncoderTokenizer "
-                        "DPRQuestionEncoderTokenizer DPRReaderTokenizer LxmertTokenizer "
-                        "SqueezeBertTokenizer LayoutLMTokenizer",
-                    .roles = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"},
+                        "ConvBertTokenizer LxmertTokenizer SqueezeBertTokenizer LayoutLMTokenizer",
+                    .roles = BERT_ROLES,
                     .own_post = OWN_POST},
+    [CLASS_DPR] = {.names =
+                       "DPRContextEncoderTokenizer DPRQuestionEncoderTokenizer DPRReaderTokenizer",
+                   .roles = BERT_ROLES,
+                   .own_post = OWN_POST},
     [CLASS_MPNET] = {.names = "MPNetTokenizer",
                      .roles = {"<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"},
                      .mask = "l",
@@ -48,7 +54,8 @@ static mlxe_status write_normalizer(const tok_files *f, buf *out, mlxe_error *er
 {
     static const char *const words[] = {"false", "true"};
     int lower = 1, han = 1, accents = -1;
-    mlxe_status rc = tok_files_bool(f, "do_lower_case", &lower, err);
+    int dpr = tok_files_class(f, &ROWS[CLASS_DPR], 1) != NULL; /* it does not ask */
+    mlxe_status rc = dpr ? MLXE_OK : tok_files_bool(f, "do_lower_case", &lower, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "tokenize_chinese_chars", &han, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "strip_accents", &accents, err);
     buf_addf(out,

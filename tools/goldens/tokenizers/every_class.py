@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Every tokenizer class of transformers on folders without tokenizer.json: what a built command makes of them.
 
-    python every_class.py --command 'build/mlxengine' [--seed N] [--only "CLASS CLASS"] [--strings 60]
+    python every_class.py --command 'build/mlxengine' [--seed N] [--only "CLASS CLASS"] [--strings 60] [--saved]
 
 Each class is given the files that it names, filled with a model trained on the spot (SentencePiece unigram
-and BPE, byte-level vocab.json and merges.txt, vocab.txt). One line a class and kind of file: equal, refused (by
+and BPE, byte-level vocab.json and merges.txt, vocab.txt). With --saved the folder is what the class then saves:
+a tokenizer.json. One line a class and kind of file: equal, refused (by
 name), differs, or that the package itself does not open it. The exit status is 1 when one differs."""
 import argparse
 import inspect
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -70,6 +72,20 @@ def answer(t, q):
     return {"ids": t(q["text"], add_special_tokens=q["add_special_tokens"])["input_ids"]}
 
 
+def saved(cls, folder):
+    """The same folder as the class saves it; False: not with a tokenizer.json"""
+    with tempfile.TemporaryDirectory() as to:
+        try:
+            cls.from_pretrained(folder).save_pretrained(to)
+        except BaseException:
+            return False
+        if not os.path.exists(os.path.join(to, "tokenizer.json")):
+            return False
+        shutil.rmtree(folder)
+        shutil.copytree(to, folder)
+    return True
+
+
 def verdict(command, folder, questions):
     try:
         t = transformers.AutoTokenizer.from_pretrained(folder)
@@ -95,6 +111,7 @@ def main():
     p.add_argument("--seed", type=int, default=int(time.time()))
     p.add_argument("--strings", type=int, default=60)
     p.add_argument("--only", default="")
+    p.add_argument("--saved", action="store_true")
     a = p.parse_args()
     rng = random.Random(a.seed)
     lines = [x.strip() for x in cases.corpus(rng, 400)]
@@ -116,7 +133,8 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 for file, value in {**content, "tokenizer_config.json": {"tokenizer_class": name}}.items():
                     files.save(folder, file, value)
-                said, why = verdict(a.command, folder, questions) if content else ("not drawn", str(names))
+                drawn = content and (not a.saved or saved(cls, folder))
+                said, why = verdict(a.command, folder, questions) if drawn else ("not drawn", str(names))
             totals[said] = totals.get(said, 0) + 1
             print(f"{name:32} {kind:16} {said:10} {why}", flush=True)
     print(f"seed {a.seed}: {totals}")

@@ -14,6 +14,7 @@ import tempfile
 
 import settings
 import cases
+import tokenizers
 import transformers
 
 SEED, DRAWN, TEXTS = 7, 3, 3
@@ -60,6 +61,7 @@ CASES = [
                "special_tokens_map.json": {"bos_token": None, "extra_special_tokens": ["<y>"]}}),
     ("llama", config("LlamaTokenizer", added_tokens_decoder={"7": {"content": "ab", "special": True},
                                                              "3": {"content": "ab", "lstrip": True}})),
+    ("code_llama", config("CodeLlamaTokenizer", add_bos_token=None)),
     ("gemma", config("GemmaTokenizer", unk_token="<x>", extra_special_tokens={"boi_token": saved("<i>", special=False)})),
     ("tiktoken", config("TokenizersBackend", extra_special_tokens=["<e2>", "<e1>"], pad_token="<e1>")),
     ("tiktoken", config("TokenizersBackend", added_tokens_decoder={"900": {"content": "<z>"}, "3": {"content": "<e1>"}})),
@@ -141,6 +143,9 @@ def template(single, pair):
 CASES += [
     # a template behind another
     small(post_processor={"type": "Sequence", "processors": [template("the", "the"), template("A the", "A the B the")]}),
+    # a file alone has no pad_token of its padding
+    ("", {"tokenizer.json": {**SMALL, "padding": {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None,
+                                                  "pad_id": 0, "pad_type_id": 0, "pad_token": "zz"}}}),
     # parts whose type is no string: their keys tell
     small(normalizer={"type": True, "prepend": "a"}),
     small(normalizer={"type": 3, "pattern": {"String": "b"}, "content": "a"}),
@@ -164,8 +169,10 @@ def answers(folder, files, base, texts):
         if name not in files and name != "tokenizer_config.json":
             shutil.copy(os.path.join(base[0], base[1], name), folder)
     try:
-        t = transformers.AutoTokenizer.from_pretrained(folder)
-        backend = t.backend_tokenizer
+        if list(files) == ["tokenizer.json"]:
+            backend = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+        else:
+            backend = transformers.AutoTokenizer.from_pretrained(folder).backend_tokenizer
         rows = [[q, cases.answer(backend, q["text"], q.get("pair"), q["add_special_tokens"])] for q in texts]
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -190,7 +197,7 @@ def main():
     with open(out, "w", encoding="utf-8") as f:
         for name, files in CASES + drawn:
             said = json.dumps(files)
-            pool = [x for x in settings.TEXTS + ["<i>", "<y>", "<z>", "<q>", "Xy", "The", "B", "P", "Q", "R", "A"]
+            pool = [x for x in settings.TEXTS + ["<i>", "<y>", "<z>", "<q>", "Xy", "zz", "The", "B", "P", "Q", "R", "A"]
                     if json.dumps(x)[1:-1] in said] or ["<x>"]
             texts = [{"text": x, "add_special_tokens": i != 1} for i, x in enumerate(
                 ["a " + " b ".join(pool) + " a", "x".join(pool) + " the", "<s> A É 123 </s><mask> the[MASK] <|endoftext|>don't\n"][:TEXTS])]
