@@ -311,7 +311,7 @@ mlxe_status tok_added_read(const tok_reader *r, const json *v, const json *more,
     mlxe_status rc = tok_vocab_init(r, &out->by_content, n);
     if (rc == MLXE_OK) rc = tok_vocab_init(r, &out->special, n);
     out->v = arena_array(r->mem, n + 1, sizeof *out->v);
-    if (rc == MLXE_OK && !out->v) rc = tok_no_memory(r);
+    if (!out->v) return rc ? rc : tok_no_memory(r);
     if (rc == MLXE_OK) rc = add_list(r, v, model, normalizer, out);
     if (rc == MLXE_OK) rc = add_list(r, more, model, normalizer, out);
     if (rc) return rc;
