@@ -208,7 +208,9 @@ static mlxe_status open_parts(tok *t, tok_beside *beside, mlxe_error *err)
     }
     at = tok_reader_at(&r, "decoder");
     if (rc == MLXE_OK) rc = tok_decoder_read(&at, part(t, "decoder"), &t->decoder);
-    return rc ? rc : tok_limits_read(&r, root, &t->limits);
+    const json *limits = json_root(t->over_post);
+    if (!json_get(limits, "truncation")) limits = root;
+    return rc ? rc : tok_limits_read(&r, limits, &t->limits);
 }
 
 /* The settings of the folder beside a tokenizer.json. */

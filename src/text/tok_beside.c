@@ -1,6 +1,7 @@
 /* tok_beside.c: what the settings beside a tokenizer.json change.
  *
  *   class takes the file as it is   the settings add tokens (tok_special.c)
+ *   class is Python code            refused, if the files that it reads are there
  *   class makes its own parts       vocabulary, merges, added tokens, charsmap are the file's; how
  *                                   a text is normalised, cut, joined and closed is the class's, by
  *                                   the settings (the formats' tok_rebuild)
@@ -32,6 +33,45 @@ static void find_class(tok_beside *b, const json *file)
         if (c) b->how = formats_table[i]->rebuild;
     }
     if (c) b->class = *c;
+}
+
+/* Classes in Python, which never look at a tokenizer.json. Where the file that they read is not
+ * there transformers has no tokenizer at all, and the tokenizer.json is taken. */
+static const struct python_class {
+    const char *names, *file; /* NULL: none has what they cut Chinese by */
+} PYTHON[] = {
+    {"RoFormerTokenizer CpmTokenizer", NULL},
+    {"BartphoTokenizer PLBartTokenizer", "sentencepiece.bpe.model"},
+    {"BertGenerationTokenizer GPTSw3Tokenizer SiglipTokenizer", "spiece.model"},
+    {"BertJapaneseTokenizer BertTokenizerLegacy BertweetTokenizer CpmAntTokenizer EsmTokenizer "
+     "GPTNeoXJapaneseTokenizer PhobertTokenizer RoCBertTokenizer TapasTokenizer",
+     "vocab.txt"},
+    {"BioGptTokenizer BlenderbotSmallTokenizer CTRLTokenizer ClvpTokenizer "
+     "FastSpeech2ConformerTokenizer FlaubertTokenizer M2M100Tokenizer MgpstrTokenizer "
+     "Speech2TextTokenizer VitsTokenizer Wav2Vec2CTCTokenizer Wav2Vec2PhonemeCTCTokenizer "
+     "XLMTokenizer",
+     "vocab.json"},
+    {"FSMTTokenizer", "vocab-src.json"},
+    {"MarianTokenizer", "source.spm"},
+    {"MyT5Tokenizer", "byte_maps.json"},
+    {"ProphetNetTokenizer", "prophetnet.tokenizer"},
+    {"SpeechT5Tokenizer", "spm_char.model"},
+};
+
+static mlxe_status check_python(tok_beside *b, mlxe_error *err)
+{
+    tok_files *f = &b->f;
+    for (size_t i = 0; i < sizeof PYTHON / sizeof *PYTHON; i++) {
+        tok_class row = {.names = PYTHON[i].names};
+        if (!tok_files_class(f, &row, 1)) continue;
+        if (PYTHON[i].file && !tok_files_has(f, PYTHON[i].file)) continue;
+        err_set(err, MLXE_E_UNSUPPORTED,
+                "%s: %.*s, which takes no tokenizer.json, is not supported", f->folder,
+                (int)f->kind.n, f->kind.p);
+        err_hint(err, "give tokenizer_class PreTrainedTokenizerFast to take the file as it is");
+        return MLXE_E_UNSUPPORTED;
+    }
+    return MLXE_OK;
 }
 
 /* A class for another kind of model makes no sense of the vocabulary. */
@@ -82,8 +122,11 @@ static mlxe_status write_tokens(tok_beside *b, const json *file, buf *out, mlxe_
         rc = own ? b->how->tokens(&b->f, own, &n, err)
                  : err_memory(err, "added tokens", TOK_OWN_MAX * sizeof *own);
     }
-    if (n) b->class.own_list = 1;
+    if (n && !b->class.own_list) b->class.own_list = OWN_LIST;
     b->f.pad = json_str(json_get(json_get(file, "padding"), "pad_token"));
+    b->f.pad_side = json_str(json_get(b->f.config, "padding_side"));
+    if (!b->f.pad_side.n)
+        b->f.pad_side = json_str(json_get(json_get(file, "padding"), "direction"));
     buf_add_str(out, b->rebuilt ? "\"added_tokens\":" : "\"more_tokens\":");
     size_t before = out->n;
     if (rc == MLXE_OK)
@@ -100,9 +143,11 @@ mlxe_status tok_beside_open(const char *folder, const json *file, tok_beside *b,
     *b = (tok_beside){0};
     mlxe_status rc = tok_files_open(folder, &b->f, err);
     buf_add_char(out, '{');
+    b->f.beside = 1;
     if (rc == MLXE_OK && json_is(file, JSON_OBJECT) && b->f.has_settings) {
+        rc = check_python(b, err);
         find_class(b, file);
-        if (b->how) rc = write_parts(b, file, out, err);
+        if (rc == MLXE_OK && b->how) rc = write_parts(b, file, out, err);
         if (rc == MLXE_OK) rc = write_tokens(b, file, out, err);
     }
     buf_add_char(out, '}');
@@ -121,6 +166,10 @@ mlxe_status tok_beside_post(tok_beside *b, const tok *t, const json *file, buf *
         b->f.role_ids[i] = b->f.roles[i].n ? tok_id(t, b->f.roles[i]) : -1;
     b->f.language_id = b->f.language.n ? tok_id(t, b->f.language) : -1;
     if (b->f.language_id < 0) b->f.language_id = b->f.role_ids[ROLE_UNK];
+    for (int i = 0; i < TOK_WORDS; i++) {
+        b->f.word_ids[i] = b->f.words[i].n ? tok_id(t, b->f.words[i]) : -1;
+        if (b->f.word_ids[i] < 0) b->f.word_ids[i] = b->f.role_ids[ROLE_UNK];
+    }
     buf_add_char(out, '{');
     mlxe_status rc = b->how->post(&b->f, out, err);
     buf_add_char(out, '}');

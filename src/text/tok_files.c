@@ -84,7 +84,7 @@ void tok_files_close(tok_files *f)
 const tok_class *tok_files_class(const tok_files *f, const tok_class *rows, size_t n)
 {
     for (size_t i = 0; i < n && f->kind.n; i++)
-        for (const char *p = rows[i].names; *p;) {
+        for (const char *p = rows[i].names; *p && rows[i].beside_only <= f->beside;) {
             size_t width = strcspn(p, " ");
             if (strv_eq(f->kind, strv_from(p, width))) return &rows[i];
             p += width + strspn(p + width, " ");
@@ -124,15 +124,18 @@ static int role_of(strv name)
     return -1;
 }
 
-enum { LANGUAGE = ROLES, NAMED }; /* words of a template that are special tokens */
+/* Words of a template that are special tokens. */
+enum { LANGUAGE = ROLES, WORDS, NAMED = WORDS + TOK_WORDS };
 
 static int32_t named_id(const tok_files *f, int word)
 {
+    if (word >= WORDS) return f->word_ids[word - WORDS];
     return word == LANGUAGE ? f->language_id : f->role_ids[word];
 }
 
 static strv named_text(const tok_files *f, int word)
 {
+    if (word >= WORDS) return f->words[word - WORDS];
     return word == LANGUAGE ? f->language : f->roles[word];
 }
 
@@ -145,6 +148,7 @@ static unsigned write_items(const tok_files *f, const char *text, buf *out)
         strv word = strv_from(p, width);
         int type = p[width] == ':' ? p[width + 1] - '0' : 0,
             role = strv_is(word, "lang") ? LANGUAGE : role_of(word);
+        if (*word.p > '0' && *word.p <= '0' + TOK_WORDS) role = WORDS + *word.p - '1';
         p += p[width] == ':' ? width + 2 : width;
         if (role >= 0 && named_id(f, role) < 0) continue;
         if (!first) buf_add_char(out, ',');

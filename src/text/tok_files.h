@@ -22,15 +22,24 @@ typedef struct tok_class {
     const char *mask;
     int objects;      /* it makes an AddedToken of a role that is a plain text */
     int own_first;    /* the format's own tokens are there before the settings' are added */
-    int own_list;     /* they are its list, where the settings give none */
+    int own_list;     /* OWN_LIST_..: how they go with the settings' list */
     int null_is_none; /* a list that is null is one that the settings do not give */
     int readds;       /* READDS_..: it adds its special tokens once more */
     int own_post;     /* OWN_POST_..: it makes its own post-processor beside a tokenizer.json */
     const char *const (*names_of)[2]; /* more tokens of its own: key, text */
     size_t n_names;
+    int beside_only; /* it is known beside a tokenizer.json alone */
 } tok_class;
+enum {
+    OWN_LIST_NOT,
+    OWN_LIST /* instead of none */,
+    OWN_LIST_BEHIND,
+    OWN_LIST_OLDER /* instead of none, behind the list of the older name */
+};
 enum { OWN_POST_NOT, OWN_POST, OWN_POST_OF_ANOTHER /* if the file has one */ };
 enum { READDS_NOT, READDS_TOKENS, READDS_TEXTS /* without what was said of them */ };
+
+enum { TOK_WORDS = 4 };
 
 typedef struct tok_files {
     const char *folder;
@@ -41,6 +50,7 @@ typedef struct tok_files {
     const json *added;   /* added_tokens.json, when it counts */
     json_doc *docs[4];
     int has_settings;    /* one of these files, or config.json, is there */
+    int beside;          /* a tokenizer.json is there */
     strv kind;           /* the class that transformers takes, without "Fast"; p NULL: not known */
     tok_vocab vocab;     /* the format's strings and ids; strings in mem */
     int32_t size;        /* entries of the model: the first id of a token that it lacks */
@@ -48,8 +58,11 @@ typedef struct tok_files {
     strv roles[ROLES];   /* tokens by role; p NULL: none. Set by tok_files_tokens */
     int32_t role_ids[ROLES];
     strv pad;      /* the padding of tokenizer.json; p NULL: none */
+    strv pad_side; /* padding_side, else of that padding: Left */
     strv language; /* the token of the language that texts are in; p NULL: none */
     int32_t language_id;
+    strv words[TOK_WORDS]; /* more tokens that a template names: '1' is the first */
+    int32_t word_ids[TOK_WORDS];
 } tok_files;
 
 /* Reads the settings of a folder. Fails CORRUPT, IO, MEMORY */
@@ -83,6 +96,13 @@ typedef struct tok_own_token {
     int is_object; /* an AddedToken; else a plain text */
 } tok_own_token;
 
+/* additional_special_tokens where it is not as good as extra_special_tokens; NULL: none. */
+const json *tok_files_older_list(const tok_files *f);
+/* The marks of entities that LUKE's classes list always. Fails UNSUPPORTED: the settings give
+ * others than these */
+mlxe_status tok_files_entities(const tok_files *f, const char *first, const char *second,
+                               tok_own_token *own, size_t *n, mlxe_error *err);
+
 /* Writes `"added_tokens":[..]`: the settings' tokens and own ones; sets roles and their ids.
  * vocab must be finished, size set. Fails CORRUPT, MEMORY (tok_special.c) */
 mlxe_status tok_files_tokens(tok_files *f, const tok_class *c, const tok_own_token *own,
@@ -95,7 +115,7 @@ mlxe_status tok_files_more(tok_files *f, const tok_class *c, const tok_own_token
                            const json *file, int rebuilt, buf *out, mlxe_error *err);
 
 /* Writes `"post_processor":{..}`, a template: "bos $A eos", "cls $A sep $B:1 sep:1". Words are
- * roles, "lang" or $A, $B, each with its type id. */
+ * roles, "lang", the digit of one of words, or $A, $B, each with its type id. */
 void tok_files_template(const tok_files *f, const char *one, const char *two, buf *out);
 /* The same from add_bos_token and add_eos_token, with their defaults. Fails CORRUPT */
 mlxe_status tok_files_bos_eos(const tok_files *f, int bos, int eos, buf *out, mlxe_error *err);
@@ -107,6 +127,11 @@ void tok_files_two_ends(const tok_files *f, const char *type, int sep, int32_t s
 
 /* A role that the settings take away: templates still have it, with this id. */
 void tok_files_lost_role(tok_files *f, int role, int32_t id);
+
+/* Whisper's tokens before a text (tok_whisper.c): sets words by the settings, then writes its
+ * template. Fails CORRUPT, UNSUPPORTED */
+mlxe_status tok_whisper_words(tok_files *f, mlxe_error *err);
+mlxe_status tok_whisper_template(tok_files *f, buf *out, mlxe_error *err);
 
 /* Appends bytes as ByteLevel writes them. */
 void tok_byte_chars(strv bytes, buf *out);

@@ -118,6 +118,8 @@ static extra_lists find_extras(const tok_files *f)
     return x;
 }
 
+const json *tok_files_older_list(const tok_files *f) { return find_extras(f).older; }
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 enum { OF_CONFIG, OF_MAP /* special_tokens_map.json: always special */ };
@@ -338,6 +340,27 @@ const json *tok_files_own_name(const tok_files *f, const char *key)
     return json_is(v, JSON_STRING) ? NULL : v;
 }
 
+mlxe_status tok_files_entities(const tok_files *f, const char *first, const char *second,
+                               tok_own_token *own, size_t *n, mlxe_error *err)
+{
+    static const char *const keys[] = {"entity_1_token",    "entity_2_token",    "entity_token_1",
+                                       "entity_token_2",    "entity_unk_token",  "entity_pad_token",
+                                       "entity_mask_token", "entity_mask2_token"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json *v = tok_files_own_name(f, keys[i]);
+        if (!v && i / 2 == 1) v = json_get(f->config, keys[i]);
+        if (v)
+            return err_set(err, MLXE_E_UNSUPPORTED,
+                           "%s: tokenizer_config.json: %s is not supported for %.*s, want it not "
+                           "said, or as a text with its newer name",
+                           f->folder, keys[i], (int)f->kind.n, f->kind.p);
+    }
+    own[0] = (tok_own_token){.text = strv_of(first), .is_object = 1};
+    own[1] = (tok_own_token){.text = strv_of(second), .is_object = 1};
+    *n = 2;
+    return MLXE_OK;
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 static mlxe_status read_list(adding *a, const json *list, int from)
@@ -360,13 +383,24 @@ static mlxe_status read_extras(adding *a, const extra_lists *x, const tok_own_to
     int listed = x->said && !(nothing && a->class->null_is_none);
     if (listed) rc = read_list(a, x->lists[0], OF_CONFIG);
     if (rc == MLXE_OK && listed) rc = read_list(a, x->lists[1], OF_MAP);
-    if (rc || listed) return rc;
+    int behind = a->class->own_list == OWN_LIST_BEHIND;
+    if (rc == MLXE_OK && behind) rc = read_list(a, x->older, OF_CONFIG);
+    if (rc || (listed && !behind)) return rc;
     if (!a->class->own_list) return read_list(a, x->older, OF_CONFIG);
-    for (size_t i = 0; i < n; i++)
+    if (a->class->own_list == OWN_LIST_OLDER && a->f->beside)
+        rc = read_list(a, x->older, OF_CONFIG);
+    if (rc) return rc;
+    size_t said = a->extras.n;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < said && !strv_eq(a->extras.v[k].text, own[i].text))
+            k++;
+        if (behind && k < said) continue;
         a->extras.v[a->extras.n++] = (token){.text = own[i].text,
                                              .is_object = own[i].is_object,
                                              .normalized = own[i].is_object ? 0 : -1,
                                              .special = own[i].special};
+    }
     return MLXE_OK;
 }
 

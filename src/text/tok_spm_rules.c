@@ -25,8 +25,13 @@
     " af_ZA az_AZ bn_IN fa_IR he_IL hr_HR id_ID ka_GE km_KH mk_MK ml_IN mn_MN mr_IN pl_PL ps_AF "  \
     "pt_XX sv_SE sw_KE ta_IN te_IN th_TH tl_XX uk_UA ur_PK xh_ZA gl_ES sl_SI"
 
+static const char *const LUKE_TOKENS[][2] = {
+    {"entity_1_token", "\xE2\x96\x81<ent>"}, {"entity_2_token", "\xE2\x96\x81<ent2>"},
+    {"entity_unk_token", "[UNK]"},           {"entity_pad_token", "[PAD]"},
+    {"entity_mask_token", "[MASK]"},         {"entity_mask2_token", "[MASK2]"}};
 static const spm_rule RULES[] = {
     {.class = {.names = "T5Tokenizer MT5Tokenizer",
+               .own_list = OWN_LIST_OLDER,
                .roles = {NULL, "</s>", "<unk>", NULL, "<pad>"},
                .own_post = OWN_POST},
      .more = SPM_LAST_SENTINELS,
@@ -35,6 +40,60 @@ static const spm_rule RULES[] = {
      .cut = "wm",
      .one = "$A eos",
      .two = "$A eos $B eos"},
+    {.class = {.names = "LasrTokenizer",
+               .own_list = OWN_LIST_OLDER,
+               .roles = {NULL, "</s>", "<unk>", NULL, "<pad>"},
+               .own_post = OWN_POST,
+               .beside_only = 1},
+     .more = SPM_LAST_SENTINELS,
+     .unk = 3,
+     .normalize = "c",
+     .cut = "wm",
+     .one = "$A eos",
+     .two = "$A eos $B eos"},
+    {.class = {.names = "VideoPrismTokenizer",
+               .own_list = OWN_LIST_OLDER,
+               .roles = {NULL, "</s>", "<unk>", NULL, "<pad>"},
+               .beside_only = 1},
+     .more = SPM_LAST_SENTINELS,
+     .unk = 2,
+     .normalize = "c",
+     .cut = "wm"},
+    {.class = {.names = "UdopTokenizer",
+               .roles = {NULL, "</s>", "<unk>", "</s>", "<pad>"},
+               .own_post = OWN_POST,
+               .beside_only = 1},
+     .unk = SPM_UNK_TEXT,
+     .unk_else = 2,
+     .normalize = "",
+     .cut = "wm",
+     .one = "$A eos",
+     .two = "$A eos $B eos"},
+    {.class = {.names = "LayoutXLMTokenizer",
+               .roles = BART_ROLES,
+               .mask = "l",
+               .own_post = OWN_POST,
+               .beside_only = 1},
+     .unk = 3,
+     .asks_prefix = 1,
+     .normalize = "ru",
+     .cut = "m",
+     .one = "cls $A sep",
+     .two = "cls $A sep sep $B sep"},
+    {.class = {.names = "MLukeTokenizer",
+               .roles = BART_ROLES,
+               .mask = "l",
+               .own_list = OWN_LIST_BEHIND,
+               .readds = READDS_TOKENS,
+               .own_post = OWN_POST,
+               .names_of = LUKE_TOKENS,
+               .n_names = sizeof LUKE_TOKENS / sizeof *LUKE_TOKENS,
+               .beside_only = 1},
+     .unk = 0,
+     .normalize = "q",
+     .cut = "m",
+     .one = "cls $A sep",
+     .two = "cls $A sep sep $B:1 sep:1"},
     {.class = {.names = "XLMRobertaTokenizer", .roles = BART_ROLES, .own_post = OWN_POST},
      .first = FAIRSEQ,
      .skip = 3,
@@ -208,6 +267,8 @@ static void write_normalizer(const spm_rule *rule, const options *o, strv charsm
             add_item(&list, ACCENTS);
         if (*p == 'l' && o->lower) add_item(&list, "{\"type\":\"Lowercase\"}");
         if (*p == 'n' && !charsmap.n) add_item(&list, REPLACE("Regex", "\\n", " "));
+        if (*p == 'r')
+            add_item(&list, "{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}");
         if (*p == 'u') add_item(&list, REPLACE("Regex", " {2,}", "\xE2\x96\x81"));
         if (*p == 's') add_item(&list, REPLACE("Regex", " {2,}", " "));
         if (*p == 'w')

@@ -5,8 +5,8 @@
 #include "text/tok_files.h"
 
 enum { SPM_LAST_SENTINELS = -1, SPM_FIRST_PEGASUS = -2 };
-/* Where the unknown piece is: at the model's id; the first of unk_token's text (else 0); the first
- * of it with score 0, else unk_else. */
+/* Where the unknown piece is: at the model's id; the first of unk_token's text, or of it with score
+ * 0, else unk_else. */
 enum { SPM_UNK_MODEL = -1, SPM_UNK_TEXT = -2, SPM_UNK_FLAT = -3, SPM_UNK_REFUSED = -4 };
 
 enum { SPM_LOST_NOT, SPM_LOST_ZERO, SPM_LOST_UNK };
@@ -23,7 +23,8 @@ typedef struct spm_rule {
     int unk_from;      /* SPM_UNK_FLAT looks from this piece on */
     /* Letters, in order: q quotes, a accents (unless keep_accents), d the same (if keep_accents is
      * said to be false), A accents, l lower case, c the model's charsmap, n line ends where it has
-     * none, s runs of spaces, u the same to one mark, w runs of white space */
+     * none, r white space at the end, s runs of spaces, u the same to one mark, w runs of white
+     * space */
     const char *normalize;
     int lower;       /* do_lower_case where the settings do not say */
     int asks_prefix; /* its settings may say add_prefix_space */

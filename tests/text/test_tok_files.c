@@ -215,8 +215,8 @@ static void all_settings(void **unused)
         lines += check_settings(json_root(doc));
         json_close(doc);
     }
-    assert_true(folders >= 130);
-    assert_true(lines >= 380);
+    assert_true(folders >= 180);
+    assert_true(lines >= 530);
     print_message("%zu folders with settings, %zu texts\n", folders, lines);
     buf_deinit(&text);
 }
@@ -321,16 +321,56 @@ static void class_refusals(void **unused)
     static const char file[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}";
     refused(MLXE_E_UNSUPPORTED, "model BPE, want WordPiece of BertTokenizer", "tokenizer.json",
             file, sizeof file - 1, "{\"tokenizer_class\":\"BertTokenizerFast\"}");
+    refused(MLXE_E_UNSUPPORTED, "RoFormerTokenizer, which takes no tokenizer.json",
+            "tokenizer.json", file, sizeof file - 1, "{\"tokenizer_class\":\"RoFormerTokenizer\"}");
+    refused(MLXE_E_UNSUPPORTED, "its vocabulary is not that of EsmcTokenizer", "tokenizer.json",
+            file, sizeof file - 1, "{\"tokenizer_class\":\"EsmcTokenizer\"}");
+    refused(MLXE_E_UNSUPPORTED, "language \"Klingon\" is none of WhisperTokenizer",
+            "tokenizer.json", file, sizeof file - 1,
+            "{\"tokenizer_class\":\"WhisperTokenizer\",\"language\":\"Klingon\"}");
+    refused(MLXE_E_UNSUPPORTED, "task \"sing\" is none of WhisperTokenizer", "tokenizer.json", file,
+            sizeof file - 1, "{\"tokenizer_class\":\"WhisperTokenizer\",\"task\":\"sing\"}");
+    refused(MLXE_E_UNSUPPORTED, "entity_token_1 is not supported for LukeTokenizer",
+            "tokenizer.json", file, sizeof file - 1,
+            "{\"tokenizer_class\":\"LukeTokenizer\",\"entity_token_1\":\"<e>\"}");
     refused(MLXE_E_CORRUPT, "a special token is an integer", "tokenizer.json", file,
             sizeof file - 1, "{\"bos_token\":3}");
     refused(MLXE_E_CORRUPT, "added token \"x\" has no id", "tokenizer.json", file, sizeof file - 1,
             "{\"added_tokens_decoder\":{\"x\":{\"content\":\"b\"}}}");
 }
 
+/* A class in Python reads its own file, if that is there, whatever the tokenizer.json says. */
+static void python_classes(void **unused)
+{
+    (void)unused;
+    static const char *const rows[] = {"{\"spiece.model\":{}}", "{\"vocab.txt\":{}}"};
+    static const char files[] =
+        "{\"tokenizer_config.json\":{\"tokenizer_class\":\"SiglipTokenizer\"},"
+        "\"tokenizer.json\":{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}}";
+    for (int i = 0; i < 2; i++) {
+        mlxe_error err = {0};
+        char folder[] = "/tmp/mlxe-tok-XXXXXX";
+        json_doc *common, *more;
+        tok *t;
+        assert_int_equal(json_parse("files", files, sizeof files - 1, &common, &err), MLXE_OK);
+        assert_int_equal(json_parse("more", rows[i], strlen(rows[i]), &more, &err), MLXE_OK);
+        assert_non_null(mkdtemp(folder));
+        fill_folder(folder, json_root(common), NULL);
+        fill_folder(folder, json_root(more), NULL);
+        mlxe_status rc = tok_open_folder(folder, &t, &err);
+        remove_folder(folder);
+        assert_int_equal(rc, i ? MLXE_OK : MLXE_E_UNSUPPORTED);
+        if (rc) assert_non_null(strstr(err.message, "SiglipTokenizer, which takes no tokenizer"));
+        tok_close(t);
+        json_close(common);
+        json_close(more);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_folders),
-                                       cmocka_unit_test(all_settings), cmocka_unit_test(refusals),
-                                       cmocka_unit_test(class_refusals)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_folders), cmocka_unit_test(all_settings), cmocka_unit_test(refusals),
+        cmocka_unit_test(class_refusals), cmocka_unit_test(python_classes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

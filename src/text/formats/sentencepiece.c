@@ -187,6 +187,9 @@ enum {
     CLASS_GEMMA,
     CLASS_NLLB,
     CLASS_REFORMER,
+    CLASS_SIGLIP2,
+    CLASS_TIPSV2,
+    CLASS_SEAMLESS,
     CLASS_BACKEND,
     CLASS_FNET, /* TokenizersBackend with more roles, always unigram */
     CLASS_PLAIN,
@@ -218,6 +221,16 @@ static const tok_class ROWS[CLASSES] = {
     [CLASS_REFORMER] = {.names = "ReformerTokenizer",
                         .roles = {NULL, "</s>", "<unk>"},
                         .readds = READDS_TOKENS},
+    [CLASS_SIGLIP2] = {.names = "Siglip2Tokenizer",
+                       .roles = {"<bos>", "<eos>", "<unk>", NULL, "<pad>", NULL, "<mask>"},
+                       .beside_only = 1},
+    [CLASS_TIPSV2] = {.names = "Tipsv2Tokenizer",
+                      .roles = {NULL, NULL, "<unk>", NULL, "<pad>"},
+                      .beside_only = 1},
+    [CLASS_SEAMLESS] = {.names = "SeamlessM4TTokenizer",
+                        .roles = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>"},
+                        .own_post = OWN_POST,
+                        .beside_only = 1},
     [CLASS_BACKEND] = {.names = "TokenizersBackend PreTrainedTokenizer", .roles = {NULL}},
     [CLASS_FNET] = {.names = "FNetTokenizer",
                     .roles = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"}},
@@ -340,7 +353,7 @@ static int32_t find_unk(pieces *p)
     case SPM_UNK_MODEL:
         return p->model_unk;
     case SPM_UNK_TEXT:
-        return p->unk_at < 0 ? 0 : p->unk_at;
+        return p->unk_at < 0 ? p->rule->unk_else : p->unk_at;
     case SPM_UNK_FLAT:
         if (p->unk_flat < 0 && p->rule->unk_else == SPM_UNK_REFUSED && !p->rc)
             p->rc = err_set(p->err, MLXE_E_UNSUPPORTED,
@@ -552,6 +565,57 @@ static void write_nllb_parts(strv charsmap, buf *out)
                                                                                       "true") ",");
 }
 
+#define LOWER "{\"type\":\"Lowercase\"}"
+#define REPLACE(kind, pattern, content)                                                            \
+    "{\"type\":\"Replace\",\"pattern\":{\"" kind "\":\"" pattern "\"},\"content\":\"" content "\"" \
+    "}"
+#define MARK "\xE2\x96\x81"
+#define SEAMLESS_PARTS                                                                             \
+    "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[" REPLACE(                             \
+        "Regex", "[\\n\\r\\t]",                                                                    \
+        " ") ",{\"type\":\"NFKC\"},"                                                               \
+             "{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}," REPLACE(            \
+                 "Regex", " +" MARK,                                                               \
+                 MARK) "," REPLACE("Regex", "^" MARK "+$",                                         \
+                                   "") "," REPLACE("Regex", " {2,}",                               \
+                                                   MARK) "]},"                                     \
+                                                         "\"pre_tokenizer\":" META(                \
+                                                             "first", "true") ",\"decoder\""       \
+                                                                              ":" META("first",    \
+                                                                                       "true") ","
+
+/* before: normalizers before that of spaces, each with its comma. */
+static void write_gemma_parts(const char *before, buf *out)
+{
+    buf_addf(
+        out,
+        "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[%s" REPLACE(
+            "String", " ",
+            MARK) "]},\"pre_tokenizer\":{\"type\":\"Split\","
+                  "\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\","
+                  "\"invert\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK
+                  "]},",
+        before);
+}
+
+static mlxe_status write_tips_parts(const tok_files *f, strv charsmap, buf *out, mlxe_error *err)
+{
+    int lower = 1;
+    if (json_is(json_get(f->config, "do_lower_case"), JSON_NULL)) lower = 0; /* as Python's if */
+    mlxe_status rc = tok_files_bool(f, "do_lower_case", &lower, err);
+    buf_addf(out, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[%s%s", lower ? LOWER : "",
+             lower && charsmap.n ? "," : "");
+    buf_add_strv(out, charsmap);
+    buf_add_str(out, "]},\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
+                     "\"WhitespaceSplit\"}," META(
+                         "always", "true") "]},\"decoder\":{\"type\":"
+                                           "\"Sequence\",\"decoders\":[" META(
+                                               "always",
+                                               "true") ",{\"type\":"
+                                                       "\"ByteFallback\"},{\"type\":\"Fuse\"}]},");
+    return rc;
+}
+
 /* The parts that a class makes itself; charsmap: the model's normalizer as JSON, empty: none. */
 static mlxe_status write_class_parts(const tok_files *f, int which, const spm_rule *rule,
                                      strv charsmap, buf *out, mlxe_error *err)
@@ -559,13 +623,11 @@ static mlxe_status write_class_parts(const tok_files *f, int which, const spm_ru
     if (rule) return spm_rule_write(rule, f, charsmap, out, err);
     if (which == CLASS_LLAMA || which == CLASS_CODE_LLAMA)
         return write_llama_parts(f, which, out, err);
-    if (which == CLASS_GEMMA)
-        buf_add_str(out,
-                    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},"
-                    "\"content\":\"\xE2\x96\x81\"},\"pre_tokenizer\":{\"type\":\"Split\","
-                    "\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\","
-                    "\"invert\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" BYTES_BACK
-                    "]},");
+    if (which == CLASS_TIPSV2) return write_tips_parts(f, charsmap, out, err);
+    if (which == CLASS_GEMMA || which == CLASS_SIGLIP2)
+        write_gemma_parts(which == CLASS_SIGLIP2 ? LOWER "," : "", out);
+    else if (which == CLASS_SEAMLESS)
+        buf_add_str(out, SEAMLESS_PARTS);
     else
         write_nllb_parts(charsmap, out); /* and Reformer's */
     return MLXE_OK;
@@ -616,23 +678,33 @@ static void add_words(own_list *l, const char *words)
     }
 }
 
-/* T5: its sentinels, if the model has none. */
+static int holds(strv text, const char *part)
+{
+    size_t n = strlen(part);
+    for (size_t k = 0; k + n <= text.n; k++)
+        if (!memcmp(text.p + k, part, n)) return 1;
+    return 0;
+}
+
+/* T5: its sentinels, if none is listed. */
 static mlxe_status add_sentinels(tok_files *f, own_list *l, mlxe_error *err)
 {
     static const char mark[] = "<extra_id_";
     int64_t extra = 100, has = 0;
+    const json *item;
     mlxe_status rc =
         json_get_int(f->config, "tokenizer_config.json", "extra_ids", 0, 10000, &extra, err);
     if (rc) return rc;
     for (size_t i = 0; i < l->n; i++)
-        for (size_t k = 0; k + sizeof mark - 1 <= l->v[i].text.n; k++)
-            if (!memcmp(l->v[i].text.p + k, mark, sizeof mark - 1)) {
-                has++;
-                break;
-            }
+        has += holds(l->v[i].text, mark);
+    json_iter it = json_iterate(f->beside ? tok_files_older_list(f) : NULL);
+    while (json_next(&it, NULL, &item))
+        has +=
+            holds(json_is(item, JSON_OBJECT) ? json_str(json_get(item, "content")) : json_str(item),
+                  mark);
     if (has && extra && has != extra)
         return err_set(err, MLXE_E_UNSUPPORTED,
-                       "%s: the model has %lld sentinels, extra_ids says %lld", f->folder,
+                       "%s: %lld sentinels are listed, extra_ids says %lld", f->folder,
                        (long long)has, (long long)extra);
     for (int64_t i = 0; i < extra && !has; i++) {
         char text[40];
@@ -679,11 +751,32 @@ static mlxe_status make_own_list(const spm *s, int which, const spm_rule *rule, 
     return rule && rule->more == SPM_FIRST_PEGASUS ? add_pegasus(f, l, err) : MLXE_OK;
 }
 
-static void set_language(const spm_rule *rule, int which, tok_files *f)
+/* Seamless' language to speak, between marks. */
+static mlxe_status set_marked(tok_files *f, mlxe_error *err)
 {
+    buf marked = {0};
+    strv to = STRV("fra");
+    int has = 0;
+    mlxe_status rc = json_get_str(f->config, "tokenizer_config.json", "tgt_lang", &to, err);
+    for (size_t i = 0; i + 1 < to.n; i++)
+        has |= to.p[i] == '_' && to.p[i + 1] == '_';
+    if (!has) buf_add_str(&marked, "__");
+    buf_add_strv(&marked, to);
+    if (!has) buf_add_str(&marked, "__");
+    const char *copy = marked.failed ? NULL : arena_copy(&f->mem, buf_view(&marked));
+    buf_deinit(&marked);
+    if (rc == MLXE_OK && !copy) rc = err_memory(err, "tgt_lang", to.n);
+    if (copy) f->language = strv_of(copy);
+    return rc;
+}
+
+static mlxe_status set_language(const spm_rule *rule, int which, tok_files *f, mlxe_error *err)
+{
+    if (which == CLASS_SEAMLESS) return set_marked(f, err);
     const char *usual = which == CLASS_NLLB ? "eng_Latn" : rule ? rule->language : NULL;
     strv given = json_str(json_get(f->config, "src_lang"));
     if (usual) f->language = given.n ? given : strv_of(usual);
+    return MLXE_OK;
 }
 
 /* bos, eos and unk as the model names them. */
@@ -726,8 +819,8 @@ static mlxe_status write_tokens(const spm *s, int which, const spm_rule *rule, t
     own_list own = {.v = calloc(s->n + TOK_OWN_MAX, sizeof *own.v)};
     if (!own.v) return err_memory(s->err, "added tokens", s->n * sizeof *own.v);
     class.own_list = 1;
-    set_language(rule, which, f);
-    mlxe_status rc = tok_vocab_finish(&r, &f->vocab);
+    mlxe_status rc = set_language(rule, which, f, s->err);
+    if (rc == MLXE_OK) rc = tok_vocab_finish(&r, &f->vocab);
     if (!rule && which >= CLASS_BACKEND) set_model_roles(s, which, f, &class);
     if (rc == MLXE_OK) rc = make_own_list(s, which, rule, f, &own, s->err);
     if (rc == MLXE_OK) rc = tok_files_tokens(f, &class, own.v, own.n, out, s->err);
@@ -890,8 +983,10 @@ static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_
         buf_addf(out, "\"model\":{\"type\":\"Unigram\",\"unk_id\":%d},", unk);
     } else {
         buf_addf(out, "\"model\":{\"type\":\"BPE\",\"fuse_unk\":true,\"byte_fallback\":%s",
-                 which == CLASS_NLLB || which == CLASS_REFORMER ? "false" : "true");
-        if (which != CLASS_LLAMA) {
+                 which == CLASS_NLLB || which == CLASS_REFORMER || which == CLASS_SEAMLESS
+                     ? "false"
+                     : "true");
+        if (which != CLASS_LLAMA && which != CLASS_TIPSV2) {
             buf_add_str(out, ",\"unk_token\":");
             json_write_str(out,
                            tok_files_role_text(f, ROLE_UNK, strv_of(ROWS[which].roles[ROLE_UNK])));
@@ -905,12 +1000,23 @@ static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_
     return rc;
 }
 
+/* MLuke's marks, and all its entities. */
+static mlxe_status add_entities(const tok_files *f, tok_own_token *own, size_t *n, mlxe_error *err)
+{
+    static const char *const texts[] = {"[UNK]", "[PAD]", "[MASK]", "[MASK2]"};
+    mlxe_status rc = tok_files_entities(f, MARK "<ent>", MARK "<ent2>", own, n, err);
+    for (int i = 0; i < 4 && rc == MLXE_OK; i++)
+        own[(*n)++] = (tok_own_token){.text = strv_of(texts[i]), .special = 1, .is_object = 1};
+    return rc;
+}
+
 static mlxe_status rebuild_tokens(tok_files *f, tok_own_token *own, size_t *n, mlxe_error *err)
 {
     own_list l = {.v = own};
     const spm_rule *rule = spm_rule_find(f);
-    set_language(rule, row_of(f), f);
-    mlxe_status rc = make_own_list(NULL, row_of(f), rule, f, &l, err);
+    if (rule && rule->class.own_list == OWN_LIST_BEHIND) return add_entities(f, own, n, err);
+    mlxe_status rc = set_language(rule, row_of(f), f, err);
+    if (rc == MLXE_OK) rc = make_own_list(NULL, row_of(f), rule, f, &l, err);
     *n = l.n;
     return rc;
 }
@@ -920,6 +1026,10 @@ static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
     const spm_rule *found = spm_rule_find(f);
     if (!found && row_of(f) == CLASS_CODE_LLAMA) { /* add_bos_token does not count here */
         tok_files_template(f, "bos $A", "bos $A bos:1 $B:1", out);
+        return MLXE_OK;
+    }
+    if (!found && row_of(f) == CLASS_SEAMLESS) {
+        tok_files_template(f, "eos lang $A eos", "eos lang $A $B eos", out);
         return MLXE_OK;
     }
     if (!found) return write_template(f, NULL, out, err);

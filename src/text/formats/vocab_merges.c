@@ -7,6 +7,9 @@
  *
  * Traps: CLIP's decoded text is stripped by transformers outside of the decoder: here one space at
  * each end is.
+ * Rows with beside_only are known beside a tokenizer.json alone: what they make of these files is
+ * not looked at. ESMC has its vocabulary in itself.
+ *
  * Source: transformers 5.23, models/NAME/tokenization_NAME.py. */
 #include "text/tok_files.h"
 
@@ -36,6 +39,8 @@
 /* A minus stands where add_prefix_space does. */
 #define BYTES                                                                                      \
     "{\"type\":\"ByteLevel\",\"add_prefix_space\":-,\"trim_offsets\":true,\"use_regex\":true}"
+#define BYTES_FLAT                                                                                 \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}"
 #define BYTES_BACK                                                                                 \
     "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true}"
 #define CLIP_WORDS                                                                                 \
@@ -45,14 +50,35 @@
 #define WORDS      "{\"type\":\"BertPreTokenizer\"}"
 #define WORDS_BACK "{\"type\":\"BPEDecoder\",\"suffix\":\"</w>\"}"
 
-enum { POST_BOS_EOS, POST_ROBERTA, POST_CLIP, POST_HERBERT, POST_TEMPLATE };
+#define SPLIT(text, behavior)                                                                      \
+    "{\"type\":\"Split\",\"pattern\":{\"String\":\"" text "\"},\"behavior\":\"" behavior           \
+    "\",\"invert\":false}"
+/* Nougat's signs: meant as a regular expression, taken as a text. */
+#define SIGNS                                                                                      \
+    "[\\\\(\\\\)\\\\[\\\\]\\\\{\\\\}]|([!\\\\\\\"#\\\\$%\\\\&'\\\\*\\\\"                           \
+    "+,\\\\-\\\\./:;<=>\\\\?\\\\\\\\\\\\^_`\\\\|\\\\~])\\\\1*"
+
+enum {
+    POST_BOS_EOS,
+    POST_ROBERTA,
+    POST_LAYOUT, /* the same without trim_offsets of the settings */
+    POST_LUKE,   /* and without add_prefix_space */
+    POST_CLIP,
+    POST_HERBERT,
+    POST_TEMPLATE,
+    POST_NOUGAT, /* a template, and limits */
+    POST_WHISPER
+};
+
+enum { WORDS_NOT, WORDS_UNK /* unk_token counts */, WORDS_END /* and words end with </w> */ };
 
 typedef struct style {
     const char *normalizer, *cut, *back; /* NULL: no normalizer; cut by the pattern */
     const char *pattern;                 /* as tok_write_byte_level */
     int prefix;                          /* add_prefix_space where the settings do not say */
-    int words; /* tokens that end a word end with </w>; unk_token counts */
+    int words;                           /* WORDS_.. */
     int post;
+    const char *one, *two; /* of a template */
 } style;
 
 enum {
@@ -67,8 +93,19 @@ enum {
     CLASS_CLIP,
     CLASS_OPENAI,
     CLASS_HERBERT,
+    CLASS_WHISPER,
+    CLASS_LAYOUT,
+    CLASS_LUKE,
+    CLASS_MARKUP,
+    CLASS_NOUGAT,
+    CLASS_ESMC,
     CLASSES
 };
+static const char *const LUKE_TOKENS[][2] = {
+    {"entity_1_token", "<ent>"},     {"entity_2_token", "<ent2>"},
+    {"entity_unk_token", "[UNK]"},   {"entity_pad_token", "[PAD]"},
+    {"entity_mask_token", "[MASK]"}, {"entity_mask2_token", "[MASK2]"}};
+static const char *const ESMC_TOKENS[][2] = {{"chain_break_token", "|"}};
 static const tok_class ROWS[CLASSES] = {
     [CLASS_GPT2] = {.names = "GPT2Tokenizer CodeGenTokenizer", .roles = {END, END, END}},
     [CLASS_NEOX] = {.names = "GPTNeoXTokenizer",
@@ -97,6 +134,37 @@ static const tok_class ROWS[CLASSES] = {
     [CLASS_HERBERT] = {.names = "HerbertTokenizer",
                        .roles = {NULL, NULL, "<unk>", "</s>", "<pad>", "<s>", "<mask>"},
                        .own_post = OWN_POST},
+    [CLASS_WHISPER] = {.names = "WhisperTokenizer",
+                       .roles = {END, END, END},
+                       .own_post = OWN_POST,
+                       .beside_only = 1},
+    [CLASS_LAYOUT] = {.names = "LayoutLMv3Tokenizer",
+                      .roles = FAIRSEQ_ROLES,
+                      .own_post = OWN_POST,
+                      .beside_only = 1},
+    [CLASS_LUKE] = {.names = "LukeTokenizer",
+                    .roles = FAIRSEQ_ROLES,
+                    .own_list = OWN_LIST_BEHIND,
+                    .own_post = OWN_POST,
+                    .names_of = LUKE_TOKENS,
+                    .n_names = sizeof LUKE_TOKENS / sizeof *LUKE_TOKENS,
+                    .beside_only = 1},
+    [CLASS_MARKUP] = {.names = "MarkupLMTokenizer",
+                      .roles = FAIRSEQ_ROLES,
+                      .mask = "l",
+                      .objects = 1,
+                      .own_post = OWN_POST,
+                      .beside_only = 1},
+    [CLASS_NOUGAT] = {.names = "NougatTokenizer",
+                      .roles = {"<s>", "</s>", "<unk>", NULL, "<pad>"},
+                      .own_post = OWN_POST,
+                      .beside_only = 1},
+    [CLASS_ESMC] = {.names = "EsmcTokenizer",
+                    .roles = {"<cls>", "<eos>", "<unk>", NULL, "<pad>", "<cls>", "<mask>"},
+                    .own_post = OWN_POST,
+                    .names_of = ESMC_TOKENS,
+                    .n_names = 1,
+                    .beside_only = 1},
 };
 static const style STYLES[CLASSES] = {
     [CLASS_GPT2] = {.cut = BYTES, .back = BYTES_BACK},
@@ -109,7 +177,11 @@ static const style STYLES[CLASSES] = {
                       .back = BYTES_BACK},
     [CLASS_ROBERTA] = {.cut = BYTES, .back = BYTES_BACK, .post = POST_ROBERTA},
     [CLASS_BLENDERBOT] = {.cut = BYTES, .back = BYTES_BACK, .prefix = 1},
-    [CLASS_DEBERTA] = {.cut = BYTES, .back = BYTES_BACK, .post = POST_TEMPLATE},
+    [CLASS_DEBERTA] = {.cut = BYTES,
+                       .back = BYTES_BACK,
+                       .post = POST_TEMPLATE,
+                       .one = "cls $A sep",
+                       .two = "cls $A sep sep $B sep"},
     [CLASS_CLIP] = {.normalizer =
                         SEQUENCE("normalizers", NFC "," REPLACE("\"Regex\":\"\\\\s+\"",
                                                                 " ") ",{\"type\":\"Lowercase\"}"),
@@ -119,17 +191,40 @@ static const style STYLES[CLASSES] = {
                         "," REPLACE("\"String\":\"</w>\"",
                                     " ") ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,"
                                          "\"stop\":1}"),
-                    .words = 1,
+                    .words = WORDS_END,
                     .post = POST_CLIP},
     [CLASS_OPENAI] = {.normalizer = BERT("true", "null"),
                       .cut = WORDS,
                       .back = WORDS_BACK,
-                      .words = 1},
+                      .words = WORDS_END},
     [CLASS_HERBERT] = {.normalizer = BERT("false", "false"),
                        .cut = WORDS,
                        .back = WORDS_BACK,
-                       .words = 1,
+                       .words = WORDS_END,
                        .post = POST_HERBERT},
+    [CLASS_WHISPER] = {.cut = BYTES, .back = BYTES_BACK, .post = POST_WHISPER},
+    [CLASS_LAYOUT] = {.cut = BYTES, .back = BYTES_BACK, .prefix = 1, .post = POST_LAYOUT},
+    [CLASS_LUKE] = {.cut = BYTES, .back = BYTES_BACK, .post = POST_LUKE},
+    [CLASS_MARKUP] = {.cut = BYTES,
+                      .back = BYTES_BACK,
+                      .post = POST_TEMPLATE,
+                      .one = "cls $A sep",
+                      .two = "cls $A sep $B sep"},
+    [CLASS_NOUGAT] = {.normalizer = "{\"type\":\"NFKC\"}",
+                      .cut =
+                          SEQUENCE("pretokenizers",
+                                   SPLIT("SPL1T-TH1S-Pl3A5E",
+                                         "Removed") ",{\"type\":\"Digits\",\"individual_digits\":"
+                                                    "true}," SPLIT(SIGNS, "Isolated") "," SPLIT(
+                                                        "\\n", "Isolated") "," BYTES_FLAT),
+                      .back = BYTES_BACK,
+                      .post = POST_NOUGAT,
+                      .one = "bos $A eos",
+                      .two = "$A $B:1"},
+    [CLASS_ESMC] = {.words = WORDS_UNK,
+                    .post = POST_TEMPLATE,
+                    .one = "cls $A eos",
+                    .two = "$A $B:1"},
 };
 
 static int takes(tok_files *f)
@@ -180,6 +275,7 @@ static void write_parts(const style *how, int prefix, buf *out)
         tok_write_byte_level(strv_of(how->pattern), prefix, out);
         return;
     }
+    if (!how->cut) return;
     buf_add_str(out, "\"pre_tokenizer\":");
     for (const char *p = how->cut; *p; p++) {
         if (p[0] == ':' && p[1] == '-') {
@@ -192,8 +288,20 @@ static void write_parts(const style *how, int prefix, buf *out)
     buf_addf(out, ",\"decoder\":%s,", how->back);
 }
 
-static mlxe_status write_post(const tok_files *f, const style *how, int prefix, buf *out,
-                              mlxe_error *err)
+/* Nougat pads and cuts to 4096 tokens, whatever its file says. */
+static void write_limits(const tok_files *f, buf *out)
+{
+    buf_addf(out,
+             ",\"truncation\":{\"direction\":\"Right\",\"max_length\":4096,\"strategy\":"
+             "\"LongestFirst\",\"stride\":0},\"padding\":{\"strategy\":{\"Fixed\":4096},"
+             "\"direction\":\"Right\",\"pad_to_multiple_of\":null,\"pad_id\":%d,\"pad_type_id\":0,"
+             "\"pad_token\":",
+             f->role_ids[ROLE_PAD] < 0 ? 0 : f->role_ids[ROLE_PAD]);
+    json_write_str(out, f->roles[ROLE_PAD].p ? f->roles[ROLE_PAD] : STRV("None"));
+    buf_add_char(out, '}');
+}
+
+static mlxe_status write_post(tok_files *f, const style *how, int prefix, buf *out, mlxe_error *err)
 {
     static const char *const words[] = {"false", "true"};
     char options[80];
@@ -203,8 +311,19 @@ static mlxe_status write_post(const tok_files *f, const style *how, int prefix, 
     case POST_BOS_EOS:
         return tok_files_bos_eos(f, 0, 0, out, err);
     case POST_TEMPLATE:
-        tok_files_template(f, "cls $A sep", "cls $A sep sep $B sep", out);
+        tok_files_template(f, how->one, how->two, out);
         return MLXE_OK;
+    case POST_NOUGAT:
+        tok_files_template(f, how->one, how->two, out);
+        write_limits(f, out);
+        return MLXE_OK;
+    case POST_WHISPER:
+        return tok_whisper_template(f, out, err);
+    case POST_LUKE:
+        prefix = 1;
+        break;
+    case POST_LAYOUT:
+        break;
     case POST_HERBERT: /* numbers, whatever the vocabulary says */
         tok_files_two_ends(f, "BertProcessing", ROLE_SEP, 2, ROLE_CLS, 0, "", out);
         return MLXE_OK;
@@ -224,10 +343,12 @@ static mlxe_status write_post(const tok_files *f, const style *how, int prefix, 
     return rc;
 }
 
-/* With </w> at the end of words; the unknown token is one that the settings or the class name. */
-static void write_words(const tok_files *f, const tok_class *class, buf *out)
+/* The unknown token is one that the settings or the class name. */
+static void write_words(const tok_files *f, const tok_class *class, int words, buf *out)
 {
-    buf_add_str(out, ",\"end_of_word_suffix\":\"</w>\",\"unk_token\":");
+    if (words == WORDS_NOT) return;
+    if (words == WORDS_END) buf_add_str(out, ",\"end_of_word_suffix\":\"</w>\"");
+    buf_add_str(out, ",\"unk_token\":");
     json_write_str(out, tok_files_role_text(f, ROLE_UNK, strv_of(class->roles[ROLE_UNK])));
 }
 
@@ -260,7 +381,7 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     buf_add_str(out, "{\"model\":{\"type\":\"BPE\",\"vocab\":");
     json_write_value(out, json_root(doc));
     if (rc == MLXE_OK) rc = write_merges(buf_view(&merges), out, buf_str(&path), err);
-    if (how->words) write_words(f, row, out);
+    write_words(f, row, how->words, out);
     buf_add_str(out, "},");
     write_parts(how, prefix, out);
     buf_add_strv(out, buf_view(&added));
@@ -279,15 +400,35 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 
 static const tok_class *class_of(const tok_files *f) { return tok_files_class(f, ROWS, CLASSES); }
 
+/* ESMC has a vocabulary of its own: what another file says is lost. */
+static mlxe_status check_esmc(const tok_files *f, const json *file, mlxe_error *err)
+{
+    static const char own[] = "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B "
+                              "U Z O . - | <mask>";
+    const json *model = json_get(file, "model"), *vocab = json_get(model, "vocab");
+    int id = 0, same = json_len(json_get(model, "merges")) == 0;
+    for (const char *p = own; *p && same; p += strspn(p, " "), id++) {
+        const json *v = json_get_strv(vocab, strv_from(p, strcspn(p, " ")));
+        same = json_is(v, JSON_INT) && json_int(v) == id;
+        p += strcspn(p, " ");
+    }
+    if (same && json_len(vocab) == (size_t)id) return MLXE_OK;
+    err_set(err, MLXE_E_UNSUPPORTED, "%s: tokenizer.json: its vocabulary is not that of %.*s",
+            f->folder, (int)f->kind.n, f->kind.p);
+    err_hint(err, "give tokenizer_class PreTrainedTokenizerFast to take the file as it is");
+    return MLXE_E_UNSUPPORTED;
+}
+
 static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_error *err)
 {
     const tok_class *row = class_of(f);
     const style *how = &STYLES[row - ROWS];
     int prefix = 0;
     mlxe_status rc = read_prefix(f, how, &prefix, err);
-    (void)file;
+    if (rc == MLXE_OK && row == &ROWS[CLASS_ESMC]) rc = check_esmc(f, file, err);
+    if (rc == MLXE_OK && how->post == POST_WHISPER) rc = tok_whisper_words(f, err);
     buf_add_str(out, "\"model\":{\"type\":\"BPE\"");
-    if (how->words) write_words(f, row, out);
+    write_words(f, row, how->words, out);
     buf_add_str(out, "},");
     write_parts(how, prefix, out);
     return rc;
@@ -303,6 +444,13 @@ static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
     return rc;
 }
 
-static const tok_rebuild REBUILD = {class_of, rebuild_parts, NULL, rebuild_post};
+/* Luke's entities. */
+static mlxe_status rebuild_tokens(tok_files *f, tok_own_token *own, size_t *n, mlxe_error *err)
+{
+    if (class_of(f) != &ROWS[CLASS_LUKE]) return MLXE_OK;
+    return tok_files_entities(f, "<ent>", "<ent2>", own, n, err);
+}
+
+static const tok_rebuild REBUILD = {class_of, rebuild_parts, rebuild_tokens, rebuild_post};
 
 const struct tok_format tok_format_vocab_merges = {4, takes, write, &REBUILD};

@@ -9,7 +9,8 @@
     {                                                                                              \
         NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"                                   \
     }
-enum { CLASS_BERT, CLASS_DPR, CLASS_MPNET, CLASSES };
+enum { CLASS_BERT, CLASS_DPR, CLASS_MPNET, CLASS_LAYOUT, CLASS_FUNNEL, CLASS_SPLINTER, CLASSES };
+static const char *const QUESTION[][2] = {{"question_token", "[QUESTION]"}};
 static const tok_class ROWS[CLASSES] = {
     [CLASS_BERT] = {.names =
                         "BertTokenizer DistilBertTokenizer ElectraTokenizer MobileBertTokenizer "
@@ -25,6 +26,20 @@ static const tok_class ROWS[CLASSES] = {
                      .mask = "l",
                      .objects = 1,
                      .own_post = OWN_POST},
+    [CLASS_LAYOUT] = {.names = "LayoutLMv2Tokenizer",
+                      .roles = BERT_ROLES,
+                      .own_post = OWN_POST,
+                      .beside_only = 1},
+    [CLASS_FUNNEL] = {.names = "FunnelTokenizer",
+                      .roles = {"<s>", "</s>", "<unk>", "<sep>", "<pad>", "<cls>", "<mask>"},
+                      .own_post = OWN_POST,
+                      .beside_only = 1},
+    [CLASS_SPLINTER] = {.names = "SplinterTokenizer",
+                        .roles = BERT_ROLES,
+                        .own_post = OWN_POST,
+                        .names_of = QUESTION,
+                        .n_names = 1,
+                        .beside_only = 1},
 };
 
 static int takes(tok_files *f) { return tok_files_has(f, "vocab.txt"); }
@@ -53,17 +68,25 @@ static mlxe_status write_vocab(tok_files *f, strv in, buf *out, mlxe_error *err)
 static mlxe_status write_normalizer(const tok_files *f, buf *out, mlxe_error *err)
 {
     static const char *const words[] = {"false", "true"};
-    int lower = 1, han = 1, accents = -1;
+    int lower = 1, han = 1, accents = -1, clean = 1;
+    strv prefix = STRV("##");
+    int funnel = tok_files_class(f, &ROWS[CLASS_FUNNEL], 1) != NULL;
     int dpr = tok_files_class(f, &ROWS[CLASS_DPR], 1) != NULL; /* it does not ask */
     mlxe_status rc = dpr ? MLXE_OK : tok_files_bool(f, "do_lower_case", &lower, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "tokenize_chinese_chars", &han, err);
     if (rc == MLXE_OK) rc = tok_files_bool(f, "strip_accents", &accents, err);
+    if (rc == MLXE_OK && funnel) rc = tok_files_bool(f, "clean_text", &clean, err);
+    if (rc == MLXE_OK && funnel)
+        rc = json_get_str(f->config, "tokenizer_config.json", "wordpieces_prefix", &prefix, err);
     buf_addf(out,
-             "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,"
+             "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":%s,"
              "\"handle_chinese_chars\":%s,\"strip_accents\":%s,\"lowercase\":%s},"
              "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"decoder\":{\"type\":"
-             "\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},",
-             words[han != 0], accents < 0 ? "null" : words[accents != 0], words[lower != 0]);
+             "\"WordPiece\",\"cleanup\":true,\"prefix\":",
+             words[clean != 0], words[han != 0], accents < 0 ? "null" : words[accents != 0],
+             words[lower != 0]);
+    json_write_str(out, prefix);
+    buf_add_str(out, "},");
     return rc;
 }
 
@@ -124,18 +147,31 @@ static const tok_class *class_of(const tok_files *f) { return tok_files_class(f,
 
 static mlxe_status rebuild_parts(tok_files *f, const json *file, buf *out, mlxe_error *err)
 {
+    const json *question = tok_files_own_name(f, QUESTION[0][0]);
     (void)file;
+    f->words[0] = question ? json_str(json_get(question, "content")) : strv_of(QUESTION[0][1]);
+    f->words[1] = STRV(".");
     buf_add_str(out, "\"model\":{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"##\","
                      "\"max_input_chars_per_word\":100,\"unk_token\":");
-    json_write_str(out, tok_files_role_text(f, ROLE_UNK, STRV("[UNK]")));
+    json_write_str(out, tok_files_role_text(f, ROLE_UNK, strv_of(class_of(f)->roles[ROLE_UNK])));
     buf_add_str(out, "},");
     return write_normalizer(f, out, err);
 }
 
 static mlxe_status rebuild_post(tok_files *f, buf *out, mlxe_error *err)
 {
+    const tok_class *row = class_of(f);
+    int left = strv_is(f->pad_side, "left") || strv_is(f->pad_side, "Left");
     (void)err;
-    write_post(f, class_of(f) == &ROWS[CLASS_MPNET], out);
+    if (row == &ROWS[CLASS_SPLINTER] && (!f->roles[ROLE_CLS].p || !f->roles[ROLE_SEP].p))
+        return MLXE_OK; /* it leaves the file's */
+    if (row == &ROWS[CLASS_SPLINTER])
+        tok_files_template(f, "cls $A sep",
+                           left ? "cls $A sep $B:1 1 2 sep:1" : "cls $A 1 2 sep $B:1 sep:1", out);
+    else if (row == &ROWS[CLASS_FUNNEL])
+        tok_files_template(f, "cls:2 $A sep", "cls:2 $A sep $B:1 sep:1", out);
+    else
+        write_post(f, row == &ROWS[CLASS_MPNET], out);
     return MLXE_OK;
 }
 

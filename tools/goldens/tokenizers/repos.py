@@ -38,17 +38,21 @@ REPOS = {
     "falcon": ("falcon falcon_h1", "PreTrainedTokenizerFast"),
     "bloom": ("bloom", "BloomTokenizer PreTrainedTokenizerFast"),
     "tekken_nemotron": ("mistral mistral3 nemotron nemotron_h", "PreTrainedTokenizerFast LlamaTokenizer TokenizersBackend GPT2Tokenizer"),
-    "roberta_whisper": ("roberta bart bert", "RobertaTokenizer BartTokenizer PreTrainedTokenizerFast"),
+    "roberta_whisper": ("roberta bart bert whisper", "RobertaTokenizer BartTokenizer PreTrainedTokenizerFast WhisperTokenizer WhisperTokenizer "
+                        "LayoutLMv3Tokenizer LukeTokenizer MarkupLMTokenizer NougatTokenizer"),
     "clip": ("clip clip_text_model siglip", "CLIPTokenizer"),
     "llama2": ("llama mistral mixtral phi3 internlm2 gemma minicpm3 llava deepseek", "LlamaTokenizer LlamaTokenizer PreTrainedTokenizerFast CodeLlamaTokenizer"),
     "mistral_v3": ("mistral mixtral llama mistral3", "LlamaTokenizer PreTrainedTokenizerFast"),
     "yi_internlm": ("llama internlm2 internlm3", "LlamaTokenizer InternLM2Tokenizer PreTrainedTokenizerFast"),
-    "gemma": ("gemma gemma2 gemma3 gemma3_text gemma3n paligemma t5gemma", "GemmaTokenizer GemmaTokenizer PreTrainedTokenizerFast"),
-    "t5": ("t5 mt5 umt5 switch_transformers", "T5Tokenizer PreTrainedTokenizerFast"),
-    "xlm_roberta_bge": ("xlm-roberta gte new camembert", "XLMRobertaTokenizer XLMRobertaTokenizer CamembertTokenizer PreTrainedTokenizerFast"),
+    "gemma": ("gemma gemma2 gemma3 gemma3_text gemma3n paligemma t5gemma", "GemmaTokenizer GemmaTokenizer PreTrainedTokenizerFast "
+              "Siglip2Tokenizer Tipsv2Tokenizer SeamlessM4TTokenizer"),
+    "t5": ("t5 mt5 umt5 switch_transformers", "T5Tokenizer PreTrainedTokenizerFast LasrTokenizer VideoPrismTokenizer UdopTokenizer"),
+    "xlm_roberta_bge": ("xlm-roberta gte new camembert", "XLMRobertaTokenizer XLMRobertaTokenizer CamembertTokenizer PreTrainedTokenizerFast "
+                        "LayoutXLMTokenizer MLukeTokenizer UdopTokenizer"),
     "deberta_v2": ("deberta-v2", "DebertaV2Tokenizer"),
     "albert": ("albert yoso", "AlbertTokenizer"),
-    "bert": ("bert distilbert nomic_bert electra mpnet new layoutlm", "BertTokenizer BertTokenizer DistilBertTokenizer MPNetTokenizer PreTrainedTokenizerFast"),
+    "bert": ("bert distilbert nomic_bert electra mpnet new layoutlm", "BertTokenizer BertTokenizer DistilBertTokenizer MPNetTokenizer PreTrainedTokenizerFast "
+             "LayoutLMv2Tokenizer FunnelTokenizer SplinterTokenizer"),
     "bert_cased": ("bert distilbert nomic_bert mobilebert", "BertTokenizer BertTokenizer DistilBertTokenizer"),
     "bert_multilingual": ("bert distilbert", "BertTokenizer"),
     "bert_plain": ("bert distilbert", "BertTokenizer"),
@@ -63,6 +67,32 @@ ROLE_TEXTS = {"bos_token": ["<s>", "<|endoftext|>", "[CLS]"], "eos_token": ["</s
               "mask_token": ["<mask>", "[MASK]"], "cls_token": ["<s>", "[CLS]"], "sep_token": ["</s>", "[SEP]"]}
 
 
+WHISPER = ["<|startoftranscript|>", "<|en|>", "<|zh|>", "<|de|>", "<|translate|>", "<|transcribe|>", "<|notimestamps|>"]
+# class: settings that it asks for, each drawn
+OWN = {"WhisperTokenizer": {"language": ["English", "de", "Mandarin", None], "task": ["transcribe", "translate", None],
+                            "predict_timestamps": [True, False]},
+       "MarkupLMTokenizer": {"tags_dict": [{"a": 0, "b": 1}]},
+       "SeamlessM4TTokenizer": {"tgt_lang": ["eng", "__the__", "</s>__"]},
+       "FunnelTokenizer": {"unk_token": ["[UNK]"], "clean_text": [True, False], "wordpieces_prefix": ["##", "a"]},
+       "SplinterTokenizer": {"padding_side": ["left", "right"], "question_token": ["the", {"__type": "AddedToken", "content": "of"}]},
+       "LukeTokenizer": {"entity_1_token": ["<ent>", "<x>"], "extra_special_tokens": [["<y>"], ["<ent2>", "<z>"], []]},
+       "MLukeTokenizer": {"entity_1_token": ["<ent>", "<x>"], "extra_special_tokens": [["<y>"], ["[UNK]", "<z>"], []]},
+       "LasrTokenizer": {"extra_ids": [3, 100]}, "VideoPrismTokenizer": {"extra_ids": [3, 100]}}
+
+
+def own_settings(rng, cls, config, state):
+    """-> the tokenizer.json; some with the tokens that the class looks for"""
+    for key, values in OWN.get(cls.removesuffix("Fast"), {}).items():
+        if len(values) == 1 or rng.random() < 0.5:
+            config[key] = rng.choice(values)
+    if not cls.startswith("Whisper") or rng.random() < 0.2:
+        return state
+    first = 1 + max([t["id"] for t in state["added_tokens"]] + list(state["model"]["vocab"].values()))
+    more = [{"id": first + i, "content": x, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+             "special": True} for i, x in enumerate(WHISPER)]
+    return {**state, "added_tokens": state["added_tokens"] + more}
+
+
 def repo(rng, states, a):
     """-> its name, and its files"""
     family = rng.choice(a.only.split() if a.only else sorted(REPOS))
@@ -74,6 +104,7 @@ def repo(rng, states, a):
     if cls and rng.random() < 0.3 and not cls.endswith("Fast"):
         cls += "Fast" if cls != "TokenizersBackend" else ""
     config = {"tokenizer_class": cls} if cls else {}
+    state = own_settings(rng, cls, config, state)
     for flag, of in FLAGS.items():
         if family in of.split() and rng.random() < 0.3:
             config[flag] = {} if flag == "sp_model_kwargs" else rng.choice([True, False, False])

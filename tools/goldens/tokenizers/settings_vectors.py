@@ -126,6 +126,46 @@ CASES += [
     beside("falcon", "falcon", ""),
 ]
 
+SPEECH = {str(900 + i): {"content": x, "special": True} for i, x in enumerate(
+    ["<|startoftranscript|>", "<|en|>", "<|zh|>", "<|de|>", "<|translate|>", "<|transcribe|>", "<|notimestamps|>"])}
+AMINO = "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - | <mask>".split()
+CASES += [
+    beside("roberta", "whisper", "WhisperTokenizer", added_tokens_decoder=SPEECH),
+    beside("roberta", "whisper", "WhisperTokenizerFast", added_tokens_decoder=SPEECH, language="German", task="translate"),
+    beside("roberta", "", "WhisperTokenizer", added_tokens_decoder=SPEECH, language="mandarin", predict_timestamps=True),
+    beside("roberta", "whisper", "WhisperTokenizer", language="en", add_prefix_space=True, eos_token="the"),
+    beside("roberta", "layoutlmv3", "LayoutLMv3TokenizerFast", trim_offsets=False),
+    beside("roberta", "layoutlmv3", "", add_prefix_space=False, cls_token="the"),
+    beside("roberta", "luke", "LukeTokenizer", entity_1_token="<e1>"),
+    beside("gpt2", "luke", "LukeTokenizer", extra_special_tokens=["<e1>", saved("<ent2>", lstrip=True)]),
+    beside("roberta", "markuplm", "MarkupLMTokenizer", tags_dict={"a": 0}, add_prefix_space=True),
+    beside("bert_cased", "funnel", "FunnelTokenizer", unk_token="[UNK]", clean_text=False, wordpieces_prefix="a"),
+    beside("bert_cased", "layoutlmv2", "LayoutLMv2Tokenizer", do_lower_case=False),
+    beside("bert", "splinter", "SplinterTokenizer"),
+    beside("bert", "splinter", "SplinterTokenizer", padding_side="left", question_token=saved("the", lstrip=True)),
+    beside("t5", "udop", "UdopTokenizerFast"),
+    beside("t5", "udop", "", unk_token="the"),
+    beside("t5", "lasr_ctc", "LasrTokenizer", extra_ids=7),
+    beside("t5", "videoprism", "VideoPrismTokenizer"),
+    beside("t5", "t5", "T5Tokenizer", additional_special_tokens=["the"], extra_special_tokens={"z_token": "y"}),
+    ("@t5", {**config("LasrTokenizer", extra_ids=1), "special_tokens_map.json": {"additional_special_tokens": ["<extra_id_3>", "the"]}}),
+    beside("bert", "splinter", "SplinterTokenizer", sep_token=None),
+    beside("xlmr", "layoutxlm", "LayoutXLMTokenizer", add_prefix_space=False),
+    beside("xlmr", "layoutxlm", "LayoutXLMTokenizerFast", mask_token=saved("<mask>", rstrip=True)),
+    beside("xlmr", "luke", "MLukeTokenizer"),
+    beside("xlmr", "", "MLukeTokenizer", extra_special_tokens=["[UNK]", "<e1>"], entity_2_token="<x>"),
+    beside("gemma", "siglip2", "GemmaTokenizer"),
+    beside("gemma", "siglip2", "", extra_special_tokens=[saved("THE", normalized=True), saved("é A", normalized=True)]),
+    beside("gemma", "tipsv2", "Tipsv2Tokenizer", do_lower_case=False),
+    beside("llama2", "tipsv2", ""),
+    beside("gemma", "seamless_m4t", "SeamlessM4TTokenizer"),
+    beside("llama2", "seamless_m4t_v2", "", added_tokens_decoder={"900": {"content": "__deu__", "special": True}}, tgt_lang="deu"),
+    ("", {**config("NougatTokenizer"), "tokenizer.json": {**SMALL, "model": {
+        "type": "BPE", "merges": [], "vocab": {x: i for i, x in enumerate(["<s>", "<pad>", "</s>", "<unk>", *"abthe", "Ġ", "1"])}}}}),
+    ("", {**config("EsmcTokenizer"), "tokenizer.json": {**SMALL, "model": {
+        "type": "BPE", "merges": [], "vocab": {x: i for i, x in enumerate(AMINO)}}}}),
+]
+
 
 def small(**parts):
     return "", {**config("PreTrainedTokenizerFast"), "tokenizer.json": {**SMALL, **parts}}
@@ -204,6 +244,8 @@ def main():
             texts[0]["pair"] = "the"
             with tempfile.TemporaryDirectory() as folder:
                 rows = answers(folder, files, (top, name), texts)
+            if rows and len(rows[0][1]["ids"]) > 1000:  # padded
+                rows = rows[:1]
             if rows:
                 f.write(json.dumps([name, files, *rows], separators=(",", ":")) + "\n")
             elif (name, files) in CASES:
