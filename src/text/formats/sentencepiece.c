@@ -1,183 +1,23 @@
 /* sentencepiece.c: tokenizer.model, the protobuf file of SentencePiece.
  *
- *   ModelProto { pieces 1 {piece 1, score 2, type 3}, trainer_spec 2, normalizer_spec 3 }
- *
- * Owns: a reader for the few protobuf fields that are needed, and what a class of transformers
- * makes of such a model: ROWS (BPE, whatever the model is), the rows of tok_spm_rules.c (unigram),
- * TokenizersBackend (as the model is). Any other class is refused by name. Without a class a text
- * is cut as SentencePiece itself does: normalised by the model's own charsmap, spaces kept or
- * joined as its normalizer_spec says, a space before the text when it says so.
+ * Owns: what a class of transformers makes of such a model (tok_spm_model.h reads it): ROWS (BPE,
+ * whatever the model is), the rows of tok_spm_rules.c (unigram), TokenizersBackend (as the model
+ * is). Any other class is refused by name. Without a class a text is cut as SentencePiece itself
+ * does: normalised by the model's own charsmap, spaces kept or joined as its normalizer_spec says,
+ * a space before the text when it says so.
  *
  * Traps: SentencePiece's BPE merges follow scores, highest first, equal ones ids; those of the
  * classes follow ids. NLLB puts four pieces first, whatever the model's own order. T5 appends
- * sentinels in falling order. Unknown fields are skipped, as protobuf does.
+ * sentinels in falling order.
  *
- * Source: sentencepiece_model.proto; transformers 5.23, convert_slow_tokenizer.py and models/. */
+ * Source: transformers 5.23, convert_slow_tokenizer.py and models/. */
+#include "text/tok_spm_model.h"
 #include "text/tok_spm_rules.h"
 
 #include "base/fs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
-enum { MODEL_UNIGRAM = 1, MODEL_BPE = 2 };
-
-typedef struct piece {
-    strv text;
-    float score;
-    int type;
-    int32_t id; /* in a BPE vocabulary */
-} piece;
-
-typedef struct spm {
-    const char *where;
-    mlxe_error *err;
-    piece *v;
-    size_t n, cap;
-    int model, byte_fallback, suffix_space;
-    int unk_id, bos_id, eos_id; /* -1: none */
-    strv names[3];              /* of bos, eos and unk, as the trainer was told */
-    strv charsmap;
-    int dummy_prefix, joins_spaces;
-} spm;
-
-/* ---- protobuf -------------------------------------------------------------------------------- */
-
-typedef struct field {
-    unsigned number;
-    int kind;   /* 0 varint, 1 fixed64, 2 bytes, 5 fixed32 */
-    uint64_t v; /* of a number */
-    strv bytes;
-} field;
-
-static int read_varint(strv *in, uint64_t *out)
-{
-    *out = 0;
-    for (int shift = 0; shift < 64 && in->n > 0; shift += 7) {
-        unsigned char c = (unsigned char)*in->p++;
-        in->n--;
-        *out |= (uint64_t)(c & 127) << shift;
-        if (c < 128) return 1;
-    }
-    return 0;
-}
-
-/* The next field of a message. -> 1 read, 0 at the end, -1 malformed */
-static int next_field(strv *in, field *f)
-{
-    uint64_t tag, n;
-    if (in->n == 0) return 0;
-    if (!read_varint(in, &tag) || tag >> 3 == 0 || tag >> 3 > UINT32_MAX) return -1;
-    *f = (field){.number = (unsigned)(tag >> 3), .kind = (int)(tag & 7)};
-    switch (f->kind) {
-    case 0:
-        return read_varint(in, &f->v) ? 1 : -1;
-    case 2:
-        if (!read_varint(in, &n) || n > in->n) return -1;
-        f->bytes = strv_from(in->p, (size_t)n);
-        break;
-    case 1:
-    case 5:
-        n = f->kind == 1 ? 8 : 4;
-        if (n > in->n) return -1;
-        for (size_t i = 0; i < n; i++)
-            f->v |= (uint64_t)(unsigned char)in->p[i] << 8 * i;
-        break;
-    default:
-        return -1;
-    }
-    in->p += n;
-    in->n -= (size_t)n;
-    return 1;
-}
-
-static mlxe_status malformed(const spm *s, const char *what)
-{
-    return err_set(s->err, MLXE_E_CORRUPT, "%s: is no SentencePiece model: %s", s->where, what);
-}
-
-static mlxe_status read_piece(spm *s, strv in)
-{
-    piece p = {.type = TYPE_NORMAL};
-    field f;
-    int rc;
-    while ((rc = next_field(&in, &f)) > 0) {
-        uint32_t bits = (uint32_t)f.v;
-        if (f.number == 1 && f.kind == 2) p.text = f.bytes;
-        if (f.number == 2 && f.kind == 5) memcpy(&p.score, &bits, 4);
-        if (f.number == 3 && f.kind == 0) p.type = f.v > TYPE_BYTE ? TYPE_NORMAL : (int)f.v;
-    }
-    if (rc < 0 || !utf8_valid(p.text)) return malformed(s, "a piece");
-    if (p.score != p.score || p.score - p.score != 0) return malformed(s, "a score");
-    if (s->n == s->cap) {
-        size_t cap = s->cap * 2 + 1024;
-        piece *more = realloc(s->v, cap * sizeof *more);
-        if (!more) return err_memory(s->err, "vocabulary", cap * sizeof *more);
-        s->v = more;
-        s->cap = cap;
-    }
-    s->v[s->n++] = p;
-    return MLXE_OK;
-}
-
-static mlxe_status read_trainer(spm *s, strv in)
-{
-    field f;
-    int rc;
-    while ((rc = next_field(&in, &f)) > 0) {
-        if (f.kind == 2 && f.number == 45) s->names[ROLE_UNK] = f.bytes;
-        if (f.kind == 2 && f.number == 46) s->names[ROLE_BOS] = f.bytes;
-        if (f.kind == 2 && f.number == 47) s->names[ROLE_EOS] = f.bytes;
-        if (f.kind != 0) continue;
-        if (f.number == 3) s->model = f.v > 9 ? 9 : (int)f.v;
-        if (f.number == 24) s->suffix_space = f.v != 0;
-        if (f.number == 35) s->byte_fallback = f.v != 0;
-        int id = f.v > INT32_MAX ? -1 : (int)f.v;
-        if (f.number == 40) s->unk_id = id;
-        if (f.number == 41) s->bos_id = id;
-        if (f.number == 42) s->eos_id = id;
-    }
-    for (int i = 0; i < 3 && rc == 0; i++)
-        if (!utf8_valid(s->names[i])) rc = -1;
-    return rc < 0 ? malformed(s, "trainer_spec") : MLXE_OK;
-}
-
-static mlxe_status read_normalizer(spm *s, strv in)
-{
-    field f;
-    int rc;
-    while ((rc = next_field(&in, &f)) > 0) {
-        if (f.number == 2 && f.kind == 2) s->charsmap = f.bytes;
-        if (f.number == 3 && f.kind == 0) s->dummy_prefix = f.v != 0;
-        if (f.number == 4 && f.kind == 0) s->joins_spaces = f.v != 0;
-    }
-    return rc < 0 ? malformed(s, "normalizer_spec") : MLXE_OK;
-}
-
-static mlxe_status read_model(spm *s, strv in)
-{
-    field f;
-    int more;
-    mlxe_status rc = MLXE_OK;
-    while (rc == MLXE_OK && (more = next_field(&in, &f)) != 0) {
-        if (more < 0) return malformed(s, "a field");
-        if (f.kind != 2) continue;
-        if (f.number == 1) rc = read_piece(s, f.bytes);
-        if (f.number == 2) rc = read_trainer(s, f.bytes);
-        if (f.number == 3) rc = read_normalizer(s, f.bytes);
-    }
-    if (rc) return rc;
-    if (s->n == 0 || s->n > INT32_MAX / 2) return malformed(s, "its vocabulary");
-    if (s->model != MODEL_UNIGRAM && s->model != MODEL_BPE)
-        return err_set(s->err, MLXE_E_UNSUPPORTED,
-                       "%s: SentencePiece model type %d is not supported, want unigram or BPE",
-                       s->where, s->model);
-    if (s->suffix_space)
-        return err_set(s->err, MLXE_E_UNSUPPORTED,
-                       "%s: treat_whitespace_as_suffix is not supported", s->where);
-    return MLXE_OK;
-}
 
 /* ---- classes --------------------------------------------------------------------------------- */
 
@@ -410,7 +250,7 @@ static mlxe_status write_unigram(const spm *s, const spm_rule *rule, tok_files *
 
 static int by_score(const void *a, const void *b)
 {
-    const piece *x = *(const piece *const *)a, *y = *(const piece *const *)b;
+    const spm_piece *x = *(const spm_piece *const *)a, *y = *(const spm_piece *const *)b;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
     return x < y ? -1 : x > y;
 }
@@ -421,7 +261,7 @@ static mlxe_status write_order(const spm *s, int which, buf *out)
     int sorted = 1, plain = which == CLASS_PLAIN;
     float last = 0;
     for (size_t i = 0, any = 0; i < s->n && sorted && plain; i++) {
-        if (s->v[i].type != TYPE_NORMAL) continue;
+        if (s->v[i].type != SPM_TYPE_NORMAL) continue;
         sorted = !any || s->v[i].score <= last;
         last = s->v[i].score;
         any = 1;
@@ -430,7 +270,7 @@ static mlxe_status write_order(const spm *s, int which, buf *out)
         buf_add_str(out, ",\"merges_from\":\"ids\"");
         return MLXE_OK;
     }
-    const piece **order = malloc(s->n * sizeof *order);
+    const spm_piece **order = malloc(s->n * sizeof *order);
     if (!order) return err_memory(s->err, "merges", s->n * sizeof *order);
     for (size_t i = 0; i < s->n; i++)
         order[i] = &s->v[i];
@@ -739,8 +579,8 @@ static mlxe_status make_own_list(const spm *s, int which, const spm_rule *rule, 
     int first = rule && rule->languages_first;
     if (first) add_words(l, rule->languages);
     for (size_t i = 0; s && i < s->n; i++)
-        if (s->v[i].type == TYPE_CONTROL || s->v[i].type == TYPE_USER)
-            l->v[l->n++] = (tok_own_token){s->v[i].text, s->v[i].type == TYPE_CONTROL, 1};
+        if (s->v[i].type == SPM_TYPE_CONTROL || s->v[i].type == SPM_TYPE_USER)
+            l->v[l->n++] = (tok_own_token){s->v[i].text, s->v[i].type == SPM_TYPE_CONTROL, 1};
     if (!s && rule) add_words(l, rule->own);
     if (rule && !first) add_words(l, rule->languages);
     for (size_t i = 0; i < N_CODE_TOKENS && which == CLASS_CODE_LLAMA; i++) {
@@ -897,7 +737,7 @@ static mlxe_status check_xglm(const tok_files *f, mlxe_error *err)
 static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
 {
     buf text = {0};
-    spm s = {.where = buf_str(&f->path), .err = err, .model = MODEL_UNIGRAM};
+    spm s = {.where = buf_str(&f->path), .err = err, .model = SPM_MODEL_UNIGRAM};
     s.dummy_prefix = s.joins_spaces = s.bos_id = 1;
     s.eos_id = 2;
     const tok_class *row = tok_files_class(f, ROWS, CLASSES);
@@ -912,8 +752,8 @@ static mlxe_status write(tok_files *f, buf *out, mlxe_error *err)
     }
     tok_reader r = {&f->mem, s.where, err};
     rc = tok_files_read(f, &text, err);
-    if (rc == MLXE_OK) rc = read_model(&s, buf_view(&text));
-    int bpe = which == CLASS_PLAIN || which == CLASS_BACKEND ? s.model == MODEL_BPE
+    if (rc == MLXE_OK) rc = spm_read(&s, buf_view(&text));
+    int bpe = which == CLASS_PLAIN || which == CLASS_BACKEND ? s.model == SPM_MODEL_BPE
                                                              : which < CLASS_BACKEND;
     if (rc == MLXE_OK && which == CLASS_BACKEND) rc = check_renamed(&s, f);
     if (rc == MLXE_OK && which == CLASS_NLLB) rc = check_nllb(&s, f);

@@ -437,22 +437,23 @@ def compare(command, name, state, texts, rng, folder):
     return "equal", "", checked
 
 
-def guarded(*given):
-    """compare() in a process of its own: some files make the package ask for all memory."""
+def guarded(asked, died, *given, gigabytes=3, seconds=120):
+    """asked(*given) in a process of its own, where some files make the package ask for all memory;
+    died: the second of its three answers when that process ended."""
     readable, writable = os.pipe()
     child = os.fork()
     if child == 0:
-        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
-        signal.alarm(120)
+        resource.setrlimit(resource.RLIMIT_AS, (gigabytes << 30, gigabytes << 30))
+        signal.alarm(seconds)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         with os.fdopen(writable, "w") as f:
-            json.dump(compare(*given), f)
+            json.dump(asked(*given), f)
         os._exit(0)
     os.close(writable)
     with os.fdopen(readable) as f:
         told = f.read()
     os.waitpid(child, 0)
-    return json.loads(told) if told else ("package died", given[1], 0)
+    return json.loads(told) if told else ("package died", died, 0)
 
 
 def main():
@@ -471,7 +472,7 @@ def main():
         name, state = draw(rng)
         texts = [text(rng) for _ in range(a.strings)]
         with tempfile.TemporaryDirectory() as folder:
-            verdict, why, checked = guarded(a.command, name, state, texts, rng, folder)
+            verdict, why, checked = guarded(compare, name, a.command, name, state, texts, rng, folder)
         totals[verdict] = totals.get(verdict, 0) + 1
         answers += checked
         wrong = verdict in ("differs", "failed")

@@ -11,8 +11,6 @@ import argparse
 import json
 import os
 import random
-import resource
-import signal
 import sys
 import tempfile
 import time
@@ -200,21 +198,7 @@ def verdict(command, folder, texts, rng, a_drawn=False):
 
 
 def guarded(*given):
-    """verdict() in a process of its own: some files make the package ask for all memory."""
-    readable, writable = os.pipe()
-    child = os.fork()
-    if child == 0:
-        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
-        signal.alarm(60)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        with os.fdopen(writable, "w") as f:
-            json.dump(verdict(*given), f)
-        os._exit(0)
-    os.close(writable)
-    with os.fdopen(readable) as f:
-        told = f.read()
-    os.waitpid(child, 0)
-    return json.loads(told) if told else ("package died", "", 0)
+    return odd.guarded(verdict, "", *given, gigabytes=6, seconds=60)
 
 
 def main():
